@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Write docs/results.md and its plot from docs/results.json and docs/curves.json.
+
+python benchmarks/render_results.py
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+#: What arXiv 2307.10974 reports: (task, data, sigma) to (U-Net, Spiking-UNet, T).
+PAPER = {
+    ("denoise", "BSD68", 15): ("31.02", "31.08", 10),
+    ("denoise", "BSD68", 25): ("28.61", "28.72", 10),
+    ("denoise", "BSD68", 50): ("25.72", "25.86", 10),
+    ("denoise", "CBSD68", 15): ("33.32", "33.14", 20),
+    ("denoise", "CBSD68", 25): ("30.59", "30.57", 20),
+    ("denoise", "CBSD68", 50): ("27.14", "27.24", 20),
+    ("drive", "DRIVE", None): (".806 .675 .970", ".794 .658 .970", 10),
+    ("isbi2012", "ISBI2012", None): (".948 .902 .918", ".947 .900 .917", 50),
+    ("camseq01", "CamSeq01", None): (".620", ".651", 20),
+}
+
+#: Measures that are shown, in this order, under these names.
+MEASURES = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "f1_fov": "F1 (fov)",
+    "jaccard_fov": "JS (fov)",
+    "accuracy_fov": "ACC (fov)",
+    "f1": "F1",
+    "jaccard": "JS",
+    "miou": "mIoU",
+    "accuracy": "ACC",
+    "f1_membrane": "F1 of membrane",
+}
+
+COLUMNS = ("data", "sigma", "T", "N", "width", "searched", "fine-tuned", "measure")
+COLUMNS += ("ANN", "float SNN", "integers", "paper: U-Net", "paper: Spiking-UNet")
+
+HEAD = """# Results
+
+Rendered from results.json by `python benchmarks/render_results.py`; each row was
+written by its command below. *integers*: the network that goes to the chip, bit-exact
+on every machine. PSNR in dB on the output clipped to 0..255, data range 255; noise
+seeded, rounded, not clipped; blind models, sigma 0..55. *paper*: arXiv 2307.10974,
+whose network is 64 channels wide and trained on a GPU (F1 JS ACC for DRIVE and EM).
+""".splitlines()
+
+
+def main() -> None:
+    """Render the page."""
+    rows = _read("results.json")
+    lines = [*HEAD, "", *_table(COLUMNS, [_cells(row) for row in rows]), ""]
+    for row in rows:
+        lines += [f"    {row['command']}", ""]
+    lines += [*_missing(rows), *_curves(_read("curves.json"))]
+    (DOCS / "results.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def _read(name: str) -> list[dict[str, Any]]:
+    path = DOCS / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(map(str, cells))} |" for cells in lines]
+
+
+def _cells(row: dict[str, Any]) -> list[Any]:
+    sigma = row["sigma"]
+    paper = PAPER.get((row["task"], row["data"], sigma), ("", "", None))
+    names = [name for name in MEASURES if name in row["chip"]]
+    return [
+        row["data"],
+        "" if sigma is None else f"{sigma:g}",
+        *(row[key] for key in ("T", "N", "width")),
+        *("yes" if row[key] else "no" for key in ("searched", "finetuned")),
+        "<br>".join(MEASURES[name] for name in names),
+        *("<br>".join(_values(row[kind], names)) for kind in ("ann", "snn", "chip")),
+        *paper[:2],
+    ]
+
+
+def _values(scores: dict[str, float] | None, names: list[str]) -> list[str]:
+    if scores is None:
+        return []
+    return [f"{scores[name]:.{2 if name == 'psnr' else 3}f}" for name in names]
+
+
+def _missing(rows: list[dict[str, Any]]) -> list[str]:
+    measured = {(row["task"], row["data"], row["sigma"]) for row in rows}
+    absent = [key for key in PAPER if key not in measured]
+    if not absent:
+        return []
+    lines = ["## Not measured yet", ""]
+    for task, data, sigma in absent:
+        noise = "" if sigma is None else f", sigma {sigma}"
+        paper = PAPER[task, data, sigma]
+        lines.append(
+            f"- {task}, {data}{noise}: the paper has {paper[0]} (U-Net) and {paper[1]} "
+            f"(Spiking-UNet, T = {paper[2]})."
+        )
+    return [*lines, ""]
+
+
+def _curves(rows: list[dict[str, Any]]) -> list[str]:
+    """Table of quality against T and N, and its plot."""
+    if not rows:
+        return []
+    _draw(rows)
+    first = rows[0]
+    settings = first["finetune"]
+    head = ("T", "N", "q", "ANN", "converted", "fine-tuned", "fine-tuned - ANN")
+    cells = [
+        [
+            *(row["T"], row["N"], f"{row['q']:g}", f"{row['ann']['psnr']:.2f}"),
+            *(f"{row[kind]['psnr']:.2f}" for kind in ("before", "after")),
+            f"{row['after']['psnr'] - row['ann']['psnr']:+.2f}",
+        ]
+        for row in rows
+    ]
+    return [
+        "## Quality against T and N",
+        "",
+        f"`{first['model']}` on {first['data']}, sigma {first['sigma']:g}: PSNR in dB",
+        "of the integer network, converted with searched thresholds, and after",
+        f"{settings['iterations']} iterations of fine-tuning on "
+        f"{settings['batch_size']} crops each. Measured by",
+        f"`python benchmarks/curves.py --train BSDS500-train --test {first['data']}`.",
+        "",
+        "![PSNR against T and N](curves.png)",
+        "",
+        *_table(head, cells),
+        "",
+    ]
+
+
+def _draw(rows: list[dict[str, Any]]) -> None:
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, dpi=110)
+    for axis, over, fixed in ((axes[0], "T", "N"), (axes[1], "N", "T")):
+        values = sorted({row[fixed] for row in rows})
+        groups = {v: [row for row in rows if row[fixed] == v] for v in values}
+        for number, (value, points) in enumerate(
+            (v, sorted(g, key=lambda row: row[over]))
+            for v, g in groups.items()
+            if len(g) > 2
+        ):
+            x = [row[over] for row in points]
+            for kind, style in (("before", ":"), ("after", "-")):
+                label = {"before": "converted", "after": "fine-tuned"}[kind]
+                axis.plot(
+                    x,
+                    [row[kind]["psnr"] for row in points],
+                    f"o{style}",
+                    color=f"C{number}",
+                    markersize=3,
+                    label=f"{fixed} = {value}, {label}",
+                )
+        axis.axhline(rows[0]["ann"]["psnr"], color="gray", linewidth=1, label="ANN")
+        axis.set_xlabel(over)
+        axis.legend(fontsize=7)
+        axis.grid(alpha=0.3)
+    axes[0].set_xscale("log")
+    axes[0].set_ylabel("PSNR (dB)")
+    figure.tight_layout()
+    figure.savefig(DOCS / "curves.png")
+
+
+if __name__ == "__main__":
+    main()

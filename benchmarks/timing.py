@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Clocks, the machine, and the networks that are timed."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+
+from export.lower import lower
+from export.network import Network
+from loihi_unet.convert import convert
+from loihi_unet.evaluate import noisy_picture
+from loihi_unet.pictures import load_pictures
+from sim.backend import create
+from sim.recording import Recording
+from sim.torch_backend import TorchSimulator
+from sim.verify import compare
+
+MODEL = "denoise-gray"
+SIGMA = 25.0
+
+
+def interleaved(jobs: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """Median seconds of each job; the jobs take turns, so all see the same load."""
+    seconds: list[list[float]] = [[] for _ in jobs]
+    for job in jobs:
+        job()  # allocates, packs weights, chooses kernels
+        job()
+    for _ in range(rounds):
+        for job, times in zip(jobs, seconds, strict=True):
+            started = time.perf_counter()
+            job()
+            times.append(time.perf_counter() - started)
+    return [statistics.median(times) for times in seconds]
+
+
+def shipped_network() -> Network:
+    """Integer network of the model that ships with the package, 128x128."""
+    with tempfile.TemporaryDirectory() as folder:
+        snn = convert(MODEL, Path(folder) / "spiking.safetensors")
+    return lower(snn, 128, 128)
+
+
+def with_steps(network: Network, num_steps: int) -> Network:
+    """Same network, another T."""
+    return dataclasses.replace(network, num_steps=num_steps)
+
+
+def noisy_crop(size: int) -> np.ndarray:
+    """One crop of scikit-image's camera with noise, shape (1, 1, size, size).
+
+    The picture is 512x512; large crops begin nearer to its corner.
+    """
+    photograph = next(p for p in load_pictures(None, 1) if p.name == "camera.png")
+    noisy = noisy_picture(photograph, 0, sigma=SIGMA, seed=0)
+    top, left = min(96, 512 - size), min(160, 512 - size)
+    crop = noisy[:, top : top + size, left : left + size]
+    return np.round(crop)[None].astype(np.int32)
+
+
+def exact(recording: Recording, network: Network, judge: str) -> dict[str, Any]:
+    """Verdict on a recording, every layer and step that it holds.
+
+    Parameters
+    ----------
+    recording : Recording
+        Of the torch backend.
+    network : Network
+        What ran.
+    judge : {"reference", "float32"}
+        The reference simulator, or, where that takes hours, torch with float32
+        convolutions in place of the int8 ones.
+    """
+    layers = tuple(recording.payloads)
+    if judge == "reference":
+        judged = create("reference").run(network, recording.images, layers=layers)
+    else:
+        with mock.patch("sim.torch_synapse.has_onednn_int8", return_value=False):
+            simulator = TorchSimulator()
+            judged = simulator.run(network, recording.images, layers=layers)
+    comparison = compare(recording, judged)
+    return {
+        "judge": judge,
+        "identical": comparison.identical,
+        "compared": comparison.compared,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    model = next(
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    )
+    flags = Path("/proc/cpuinfo").read_text()
+    policies = {os.SCHED_OTHER: "normal", os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr"}
+    names = ("torch", "numpy", "lava-nc", "lava-dl", "spikingjelly")
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "cpu": model,
+        "int8_instructions": [x for x in ("amx_int8", "avx512_vnni") if x in flags],
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load_average_before": os.getloadavg()[0],
+        "scheduling": policies[os.sched_getscheduler(0)],
+        "python": platform.python_version(),
+        **versions,
+    }

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is fuzzed: for each kind of file, valid ones, a mutation and its reader."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.torture import file_mutations, net_mutations
+
+Mutate = Callable[[list[bytes], np.random.Generator], tuple[str, bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A kind of file that a user may hand over.
+
+    Parameters
+    ----------
+    what : str
+        For the report.
+    suffix : str
+        Of the file's name.
+    seeds : callable
+        Bytes of valid files.
+    mutate : callable
+        Damage one of them.
+    read : callable
+        The product's reader, and what a command does next.
+    """
+
+    what: str
+    suffix: str
+    seeds: Callable[[], list[bytes]]
+    mutate: Mutate
+    read: Callable[[Path], Any]
+
+
+def _written(write: Callable[[Path], Any]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "seed"
+        write(path)
+        return path.read_bytes()
+
+
+def _tiny_unet() -> Any:
+    import torch
+
+    from loihi_unet.config import UNetConfig
+    from loihi_unet.unet import UNet
+
+    torch.manual_seed(0)
+    return UNet(UNetConfig(base_channels=2, levels=1))
+
+
+def _spiking() -> Any:
+    """A converted network of two channels and one level."""
+    with tempfile.TemporaryDirectory() as folder:
+        from loihi_unet.convert import convert
+
+        checkpoint = Path(folder) / "checkpoint.safetensors"
+        checkpoint.write_bytes(_checkpoint())
+        pictures = Path(folder) / "pictures"
+        pictures.mkdir()
+        (pictures / "a.png").write_bytes(_png((32, 32)))
+        return convert(str(checkpoint), Path(folder) / "snn", pictures)
+
+
+def _checkpoint(*, resumable: bool = False) -> bytes:
+    from loihi_unet.checkpoint import CheckpointRecord, save_checkpoint
+    from loihi_unet.config import TrainConfig
+
+    model = _tiny_unet()
+    record = CheckpointRecord(
+        config=TrainConfig(model=model.config, patch_size=16),
+        iteration=1,
+        measures={"psnr": 20.0},
+        best_score=20.0,
+        data_sha256="0" * 64,
+        torch_version="0",
+    )
+    weights = model.state_dict()
+    moments = {
+        f"{moment}.{name}": value.clone()  # safetensors refuses shared memory
+        for name, value in weights.items()
+        for moment in ("exp_avg", "exp_avg_sq")
+    }
+    extra = moments if resumable else None
+    return _written(lambda path: save_checkpoint(path, weights, record, extra))
+
+
+def _png(size: tuple[int, int], mode: str = "L", form: str = "PNG") -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(buffer, format=form)
+    return buffer.getvalue()
+
+
+def _nets() -> list[bytes]:
+    from export.lower import lower
+    from export.netx import write_network
+    from sim.selftest import small_network
+
+    networks = [small_network(), small_network(seed=1, channels=1, num_thresholds=1)]
+    networks.append(lower(_spiking(), 16, 16))
+    return [_written(lambda path, n=n: write_network(n, path)) for n in networks]
+
+
+def _read_net(path: Path) -> None:
+    from export.network import Network
+    from export.netx import read_network
+
+    assert isinstance(read_network(path), Network)
+
+
+def _recordings() -> list[bytes]:
+    from sim.backend import create
+    from sim.recording_file import write_recording
+    from sim.selftest import small_network
+
+    network = small_network()
+    images = np.random.default_rng(0).integers(-256, 512, (2, *network.input.shape))
+    whole = create("reference").run(network, images)
+    part = create("reference").run(network, images, layers=("mid",))
+    return [_written(lambda path, r=r: write_recording(r, path)) for r in (whole, part)]
+
+
+def _read_recording(path: Path) -> None:
+    from sim.recording_file import read_recording
+    from sim.verify import compare
+
+    recording = read_recording(path)
+    compare(recording, recording)
+
+
+def _read_checkpoint(path: Path) -> None:
+    import torch
+
+    from loihi_unet.checkpoint import read_checkpoint
+    from loihi_unet.run_state import restore_optimiser
+
+    checkpoint = read_checkpoint(path)
+    assert sum(p.numel() for p in checkpoint.model.parameters()) < 10**6
+    if checkpoint.moments:
+        optimiser = torch.optim.Adam(checkpoint.model.parameters())
+        restore_optimiser(optimiser, checkpoint.model, checkpoint)
+
+
+def _read_spiking(path: Path) -> None:
+    from export.lower import lower
+    from loihi_unet.snn_file import load_spiking_unet
+
+    lower(load_spiking_unet(path), 16, 16)
+
+
+def _configs() -> list[bytes]:
+    from loihi_unet.config import config_toml, load_config, named_configs
+
+    return [config_toml(load_config(name)).encode() for name in named_configs()]
+
+
+def _read_config(path: Path) -> None:
+    from loihi_unet.config import load_config
+
+    load_config(path)
+
+
+def _png_bomb() -> bytes:
+    """60000 x 60000 gray pixels in a few kilobytes."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        crc = zlib.crc32(kind + body).to_bytes(4, "big")
+        return len(body).to_bytes(4, "big") + kind + body + crc
+
+    side = (60000).to_bytes(4, "big")
+    body = zlib.compress(bytes(10**7), 9)
+    head = chunk(b"IHDR", side + side + b"\x08\x00\x00\x00\x00")
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def _pictures() -> list[bytes]:
+    small = (24, 20)
+    kinds = [("L", "PNG"), ("RGB", "JPEG"), ("P", "GIF"), ("RGB", "BMP"), ("L", "TIFF")]
+    files = [_png(small, mode, form) for mode, form in kinds]
+    return [*files, _png(small, "RGB", "WEBP"), _png(small, "L", "PPM"), _png_bomb()]
+
+
+def _read_picture(path: Path) -> None:
+    from loihi_unet.pictures import load_pictures
+
+    load_pictures(path, 1)
+
+
+SUBJECTS: dict[str, Subject] = {
+    "net": Subject(
+        what="mutated .net files",
+        suffix=".net",
+        seeds=_nets,
+        mutate=net_mutations.mutate,
+        read=_read_net,
+    ),
+    "checkpoint": Subject(
+        what="mutated checkpoints",
+        suffix=".safetensors",
+        seeds=lambda: [_checkpoint(), _checkpoint(resumable=True)],
+        mutate=file_mutations.mutate_safetensors,
+        read=_read_checkpoint,
+    ),
+    "spiking": Subject(
+        what="mutated converted networks, then exported",
+        suffix=".safetensors",
+        seeds=lambda: [_written(lambda p: _save_spiking(p))],
+        mutate=file_mutations.mutate_safetensors,
+        read=_read_spiking,
+    ),
+    "config": Subject(
+        what="mutated settings (TOML)",
+        suffix=".toml",
+        seeds=_configs,
+        mutate=file_mutations.mutate_toml,
+        read=_read_config,
+    ),
+    "recording": Subject(
+        what="mutated recordings, then verified",
+        suffix=".h5",
+        seeds=_recordings,
+        mutate=net_mutations.mutate_recording,
+        read=_read_recording,
+    ),
+    "picture": Subject(
+        what="mutated pictures of eight formats",
+        suffix=".png",
+        seeds=_pictures,
+        mutate=file_mutations.mutate_bytes,
+        read=_read_picture,
+    ),
+}
+
+
+def _save_spiking(path: Path) -> None:
+    from loihi_unet.snn_file import save_spiking_unet
+
+    save_spiking_unet(path, _spiking())

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The largest image and the largest width of a network that fit some chips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from export import facts
+from export.errors import NetworkError
+from export.fit.layers import place
+from export.fit.report import Suggestion
+from export.fit.structure import Structure
+from export.fit.systems import CHIPS
+from export.fit.traffic import total_compartments
+from export.mapping import MAPPINGS, Mapping
+
+LARGEST_SIDE = 1024
+LARGEST_BASE = 256
+
+
+def suggest(
+    structure: Structure, used: Mapping, chip: str, chips: int, *, fits: bool
+) -> tuple[Suggestion, ...]:
+    """Say what fits so many chips.
+
+    Parameters
+    ----------
+    structure : Structure
+        The network.
+    used : Mapping
+        Its mapping.
+    chip : str
+        ``"loihi1"`` or ``"loihi2"``.
+    chips : int
+        Chips there are.
+    fits : bool
+        Whether the network itself fits.
+
+    Returns
+    -------
+    tuple of Suggestion
+        Largest image at this width and largest width at this image size; for a
+        network that does not fit also another mapping and the most thresholds. Each
+        only if something fits.
+    """
+    search = _Search(structure=structure, used=used, chip=chip, chips=chips)
+    found = []
+    if _possible(used, chip):
+        found += [search.largest_image(), search.largest_width()]
+    if not fits:
+        found += [search.other_mapping(), search.most_thresholds()]
+    return tuple(suggestion for suggestion in found if suggestion)
+
+
+def _possible(used: Mapping, chip: str) -> bool:
+    """Loihi 1 has no graded spikes."""
+    return chip == "loihi2" or used.name != "graded" or used.num_thresholds == 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """Descends from sizes that are too large to the first that fits.
+
+    Cores do not grow evenly with size (tiles are powers of two), so every size is
+    tried; those with too many compartments for the chips are passed over.
+    """
+
+    structure: Structure
+    used: Mapping
+    chip: str
+    chips: int
+
+    def suggestion(self, change: str, structure: Structure) -> Suggestion | None:
+        """The change, if the structure fits."""
+        cores = self.chips * CHIPS[self.chip].count
+        limit = facts.L2_NEURONS if self.chip == "loihi2" else facts.L1_COMPARTMENTS
+        compartments = total_compartments(structure, self.used, self.chip)
+        if compartments > cores * limit.count:
+            return None
+        placement = place(structure, self.used, self.chip, most=cores)
+        needed = placement.chips(self.chip)
+        if placement.cores is None or needed is None or needed > self.chips:
+            return None
+        return Suggestion(change=change, cores=placement.cores, chips=needed)
+
+    def largest_image(self) -> Suggestion | None:
+        """Largest image of the same aspect ratio at the same width."""
+        _, height, width = self.structure.layers[0].links[0].source_shape
+        step = _granularity(self.structure)
+        for n in range(LARGEST_SIDE // step, 0, -1):
+            size = (n * step, max(1, round(n * width / height)) * step)
+            found = self.suggestion(
+                f"images or tiles of {size[0]}x{size[1]} at this width",
+                self.structure.rebuilt({}, *size),
+            )
+            if found:
+                return found
+        return None
+
+    def largest_width(self) -> Suggestion | None:
+        """Largest number of base channels at the same image size."""
+        _, height, width = self.structure.layers[0].links[0].source_shape
+        spiking = [layer for layer in self.structure.layers if layer.spiking]
+        base = spiking[0].shape[0]
+        if any(layer.shape[0] % base for layer in spiking):
+            return None
+        for n in range(LARGEST_BASE, 0, -1):
+            channels = {layer.name: layer.shape[0] // base * n for layer in spiking}
+            found = self.suggestion(
+                f"{n} base channels at this image size",
+                self.structure.rebuilt(channels, height, width),
+            )
+            if found:
+                return found
+        return None
+
+    def other_mapping(self) -> Suggestion | None:
+        """Mapping with the fewest cores."""
+        found = []
+        for name in MAPPINGS:
+            other = replace(self.used, name=name)
+            if other.name != self.used.name and _possible(other, self.chip):
+                at_once = replace(self, used=other)
+                found.append(at_once.suggestion(f"mapping {name}", self.structure))
+        return min((s for s in found if s), key=lambda s: s.cores, default=None)
+
+    def most_thresholds(self) -> Suggestion | None:
+        """Most thresholds, fewer than now, with which the network itself fits."""
+        for n in range(self.used.num_thresholds - 1, 0, -1):
+            fewer = replace(self.used, num_thresholds=n)
+            if fewer.compartments == self.used.compartments or not _possible(
+                fewer, self.chip
+            ):
+                continue
+            found = replace(self, used=fewer).suggestion(
+                f"N = {n} thresholds, mapping {fewer.name}", self.structure
+            )
+            if found:
+                return found
+        return None
+
+
+def _granularity(structure: Structure) -> int:
+    """Smallest power of two whose multiples are all possible image sides."""
+    step = 1
+    while step < LARGEST_SIDE:
+        try:
+            structure.rebuilt({}, step, step)
+            structure.rebuilt({}, 3 * step, 3 * step)
+        except NetworkError:
+            step *= 2
+        else:
+            break
+    return step

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Number and place of what netx has no word for."""
+
+SCHEMA = 1
+OURS = "loihi_unet"
+# Value of "kind" in our group: the layers are those of a Stream.
+STREAM = "stream"

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Normalised weights and biases in units of the threshold that receives them.
+
+In units of its base threshold a float compartment integrates
+``sum of W * payload`` with ``W = w_hat * u / q``, where u is what one unit of the
+source's payload means: q for a spiking source, 1/255 for the input.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from loihi_unet.graph import INPUT, Connection, Layer
+
+FloatArray = npt.NDArray[np.float64]
+
+# Gray levels with Gaussian noise are not clipped: 11 bits signed hold any that
+# occur (sigma 55 reaches -275..530 at five sigma).
+PIXEL_MINIMUM, PIXEL_MAXIMUM, PIXEL_SCALE = -1024, 1023, 1 / 255
+POOL_KERNEL = (2, 2)
+
+
+def payload_unit(layer: Layer, source: str, base_threshold: float) -> float:
+    """Value of one unit of payload, in thresholds of the layer that receives it.
+
+    The last layer has no threshold: there the unit is its output's.
+
+    Parameters
+    ----------
+    layer : Layer
+        Who receives.
+    source : str
+        Who sends.
+    base_threshold : float
+        q.
+
+    Returns
+    -------
+    float
+        Times the layer's gain: units of v per normalised weight and payload.
+    """
+    value = PIXEL_SCALE if source == INPUT else base_threshold
+    return value / threshold_unit(layer, base_threshold)
+
+
+def threshold_unit(layer: Layer, base_threshold: float) -> float:
+    """Normalised value that the layer's gain stands for: q, or 1 at the output."""
+    return base_threshold if layer.spiking else 1.0
+
+
+def unit_weights(layer: Layer, base_threshold: float) -> list[FloatArray]:
+    """Weights W; a single number stands for a pool or the residual skip."""
+    return [
+        (_array(c.weight) if c.weight is not None else np.array([_uniform_weight(c)]))
+        * payload_unit(layer, c.source, base_threshold)
+        for c in layer.connections
+    ]
+
+
+def unit_bias(layer: Layer, base_threshold: float) -> FloatArray:
+    """Bias per unit of gain."""
+    if layer.bias is None:
+        return np.zeros(layer.channels)
+    return _array(layer.bias) / threshold_unit(layer, base_threshold)
+
+
+def _array(tensor: Any) -> FloatArray:
+    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)
+
+
+def _uniform_weight(connection: Connection) -> float:
+    """Weight of a connection that has no trained one."""
+    if connection.kind == "average_pool":
+        return 1 / (POOL_KERNEL[0] * POOL_KERNEL[1])
+    return 1.0

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Measure how large each layer's activations get: the lambdas of eq. (7) and (8)."""
+
+import logging
+import math
+
+import torch
+from torch import nn
+
+from loihi_unet.checkpoint import Calibration, weights_sha256
+from loihi_unet.config import TrainConfig
+from loihi_unet.graph import INPUT, Normalisation
+from loihi_unet.pictures import Picture, fingerprint
+from loihi_unet.streams import Stream
+from loihi_unet.tasks import make_task
+from loihi_unet.topology import topology
+from loihi_unet.unet import UNet
+
+log = logging.getLogger(__name__)
+
+#: Noisy crops of the training kind that scales are measured on.
+CALIBRATION_CROPS = 256
+
+
+class Percentile:
+    """The exact percentile of a stream of numbers of known length.
+
+    Keeps only the largest values, as many as the percentile needs; interpolates
+    linearly between ranks, as `numpy.percentile` does.
+
+    Parameters
+    ----------
+    percentile : float
+        0..100.
+    total : int
+        How many numbers will come.
+    """
+
+    def __init__(self, percentile: float, total: int) -> None:
+        self.rank = percentile / 100 * (total - 1)
+        self.keep = total - math.floor(self.rank)
+        self.largest = torch.empty(0)
+
+    def add(self, values: torch.Tensor) -> None:
+        """Take in numbers, of any shape."""
+        together = torch.cat([self.largest, values.flatten()])
+        self.largest = together.topk(min(self.keep, together.numel())).values
+
+    def value(self) -> float:
+        """Return the percentile, once all numbers have come."""
+        below = self.largest[-1].item()
+        above = self.largest[-2].item() if self.keep > 1 else below
+        return below + (above - below) * (self.rank - math.floor(self.rank))
+
+
+def _groups(model: UNet, normalisation: Normalisation) -> dict[str, str]:
+    """Map each layer with a ReLU to the group of layers that share its scale."""
+    groups = {
+        name: name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and name != "out"
+    }
+    if normalisation == "layer":
+        # Eq. (7): one scale for a concatenated tensor, so for both its branches.
+        for node in topology(model.config):
+            if len(node.sources) == 2:
+                skip, up = node.sources
+                groups[up] = skip
+    return groups
+
+
+@torch.no_grad()
+def measure_scales(
+    model: UNet,
+    batches: list[torch.Tensor],
+    *,
+    normalisation: Normalisation = "connection",
+    percentile: float = 99.9,
+) -> dict[str, float]:
+    """Return each layer's lambda: a percentile of its activations, zeros included.
+
+    Parameters
+    ----------
+    model : UNet
+        The trained network.
+    batches : list[Tensor], each of shape (B, in_channels, H, W)
+        Inputs; their number of pixels must not differ between batches.
+    normalisation : str
+        ``"connection"``: every layer its own. ``"layer"``: the branches of a
+        concatenation share the percentile of the concatenated tensor.
+    percentile : float
+        100 for the maximum.
+
+    Returns
+    -------
+    dict[str, float]
+        By layer name, in topological order, ``"out"`` excluded. A pool has its
+        source's. A layer whose percentile is 0 next to never fires and has none of
+        its own: it takes that of the skip it is concatenated with, so that the two
+        share their reader's weight range, or else its source's.
+    """
+    groups = _groups(model, normalisation)
+    members = {group: list(groups.values()).count(group) for group in groups.values()}
+    collectors: dict[str, Percentile] = {}
+
+    def record(group: str, output: torch.Tensor) -> None:
+        if group not in collectors:
+            total = output.numel() * members[group] * len(batches)
+            collectors[group] = Percentile(percentile, total)
+        collectors[group].add(output.relu())
+
+    hooks = [
+        model.get_submodule(name).register_forward_hook(
+            lambda _module, _input, output, group=group: record(group, output)
+        )
+        for name, group in groups.items()
+    ]
+    try:
+        for batch in batches:
+            model(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    nodes = topology(model.config)
+    skips = {n.sources[1]: n.sources[0] for n in nodes if len(n.sources) == 2}
+    scales = {INPUT: 1.0}
+    for node in nodes[:-1]:
+        scale = scales[skips.get(node.name, node.sources[0])]
+        if node.kind != "average_pool":
+            measured = collectors[groups[node.name]].value()
+            if measured > 0:
+                scale = measured
+            else:
+                log.warning(
+                    "layer %s: percentile %g of its activations is 0: it has all but "
+                    "died in training",
+                    node.name,
+                    percentile,
+                )
+        scales[node.name] = scale
+    del scales[INPUT]
+    return scales
+
+
+def calibrate(
+    model: UNet,
+    config: TrainConfig,
+    pictures: list[Picture],
+    *,
+    normalisation: Normalisation = "connection",
+    percentile: float = 99.9,
+) -> Calibration:
+    """Measure scales on crops like those the network was trained on.
+
+    Parameters
+    ----------
+    model : UNet
+        The trained network, on the CPU.
+    config : TrainConfig
+        Gives crop size, noise and seed.
+    pictures : list[Picture]
+        Where the crops come from.
+    normalisation, percentile
+        As in `measure_scales`.
+
+    Returns
+    -------
+    Calibration
+        The scales, and what they were measured with.
+    """
+    task = make_task(config, train=pictures, validation=[])
+    count = max(1, CALIBRATION_CROPS // config.batch_size)
+    batches = [task.batch(index, Stream.CALIBRATION)[0] for index in range(count)]
+    scales = measure_scales(
+        model, batches, normalisation=normalisation, percentile=percentile
+    )
+    return Calibration(
+        normalisation=normalisation,
+        percentile=percentile,
+        scales=scales,
+        data_sha256=fingerprint(pictures),
+        weights_sha256=weights_sha256(model),
+    )

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Terminal output shared by the commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+]
+
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Dask cluster to run on, e.g. tcp://10.0.0.1:8786; default: here.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processes here; default: as many as cores and memory allow.",
+    ),
+]
+
+
+def backend_names() -> list[str]:
+    """Machines, for the shell's completion."""
+    from sim.backend import BACKENDS
+
+    return list(BACKENDS)
+
+
+def config_names() -> list[str]:
+    """Named configurations, for the shell's completion."""
+    from loihi_unet.config import named_configs
+
+    return named_configs()
+
+
+NetworkArgument = Annotated[
+    Path, typer.Argument(metavar="NETWORK", help="netx file (.net).")
+]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        help="reference, torch, cuda, lava or lava-stock.",
+        autocompletion=backend_names,
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of the noise.", min=0)]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder for report.html, report.json and pictures."),
+]
+
+# Results go to stdout, progress to stderr, so that --json can be piped.
+# In a pipe there is no width to wrap at.
+out = Console(width=None if sys.stdout.isatty() else 160)
+err = Console(stderr=True)
+
+
+def print_json(record: dict[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    typer.echo(json.dumps(record, indent=2, sort_keys=True))
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Print a table; columns whose cells are all numbers are right-aligned."""
+    # A title wraps at the table's width, which may be less than that of a path.
+    out.print(title, soft_wrap=True)
+    result = Table()
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float) for row in rows)
+        result.add_column(column, justify="right" if numeric else "left")
+    for row in rows:
+        result.add_row(*(_cell(value) for value in row))
+    out.print(result)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+Update = Callable[[float, int], None]  # (done, total)
+
+
+@contextlib.contextmanager
+def progress(
+    quiet: bool = False,
+) -> Iterator[Callable[[str], Update]]:
+    """Show progress bars on a terminal's stderr.
+
+    Yields
+    ------
+    callable
+        ``bar(title)`` starts a bar and returns ``update(done, total)``.
+    """
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        disable=quiet or not err.is_terminal,
+    ) as bars:
+
+        def bar(title: str) -> Update:
+            task = bars.add_task(title, total=None)
+            return lambda done, total: bars.update(task, completed=done, total=total)
+
+        yield bar

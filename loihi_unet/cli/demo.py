@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from loihi_unet.cli.console import JsonOption, out, print_json, print_table, progress
+from loihi_unet.cli.verify import print_comparison
+
+
+def demo(
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder for pictures and report.")
+    ] = Path("runs/demo"),
+    task: Annotated[
+        Literal["denoise", "segment"],
+        typer.Option(help="A noisy photograph, or a retina's vessels."),
+    ] = "denoise",
+    as_json: JsonOption = False,
+) -> None:
+    """Run a picture through every machine and prove that they agree.
+
+    Uses models and pictures that come with the packages. Exit code 0 if every
+    comparison is EXACT, else 1.
+
+    Example: loihi-unet demo --task segment --out runs/retina
+    """
+    from loihi_unet.demo import run_demo
+    from loihi_unet.report import head
+    from loihi_unet.report.schema import Report
+
+    with progress(quiet=as_json) as bar:
+        result = run_demo(folder, bar, task)
+    if as_json:
+        print_json(result.report)
+        raise typer.Exit(0 if result.report["identical"] else 1)
+    rungs = head.rungs(Report.model_validate(result.report))
+    measures = [title for title, _ in rungs[0].scores]
+    rows = [[rung.title, *(value for _, value in rung.scores)] for rung in rungs]
+    print_table("whole picture", ["", *measures], rows)
+    seconds = [[name, value] for name, value in result.report["seconds"].items()]
+    print_table("wall clock", ["machine", "seconds"], seconds)
+    for comparison in result.comparisons:
+        print_comparison(comparison)
+    for line in result.report["skipped"]:
+        out.print(f"[yellow]skipped[/] {line}")
+    out.print(f"report.html, report.json, network.net and pictures in {folder}")
+    raise typer.Exit(0 if result.report["identical"] else 1)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``evaluate`` and ``data check``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from loihi_unet.cli.console import (
+    BackendOption,
+    JsonOption,
+    NetworkArgument,
+    ReportOption,
+    SchedulerOption,
+    SeedOption,
+    WorkersOption,
+    out,
+    print_json,
+    print_table,
+    progress,
+)
+
+data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
+
+
+def evaluate(
+    network: NetworkArgument,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Test pictures; default: scikit-image's (denoising)."),
+    ] = None,
+    task: Annotated[
+        Literal["denoise", "segment"] | None,
+        typer.Option(help="Must be the network's task; default: that."),
+    ] = None,
+    sigma: Annotated[
+        float, typer.Option(help="Noise in gray levels (denoising).", min=0)
+    ] = 25.0,
+    seed: SeedOption = 0,
+    backend: BackendOption = "torch",
+    tile: Annotated[
+        int, typer.Option(help="Longest side that is run in one piece.", min=1)
+    ] = 1024,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Score this U-Net too: run folder or model.")
+    ] = None,
+    spiking: Annotated[
+        Path | None, typer.Option(help="Score this float Spiking-UNet too.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="JSON file of rows to add the result to.")
+    ] = None,
+    report: ReportOption = None,
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score an integer network over a whole data set, on all cores or a cluster.
+
+    Example: loihi-unet evaluate network.net --data Set12 --sigma 25
+
+    On a cluster: loihi-unet evaluate network.net --data Set12 --scheduler
+    tcp://10.0.0.1:8786
+    """
+    from loihi_unet.scores import EvaluateConfig, add_row, evaluate_set
+
+    settings = EvaluateConfig(
+        data=data,
+        task=task,
+        sigma=sigma,
+        seed=seed,
+        backend=backend,
+        tile=tile,
+        checkpoint=checkpoint,
+        spiking=spiking,
+    )
+    command = shlex.join(["loihi-unet", *sys.argv[1:]])
+    with progress(quiet=as_json) as bar:
+        evaluation = evaluate_set(
+            network,
+            settings,
+            command=command,
+            scheduler=scheduler,
+            workers=workers,
+            progress=bar(f"{backend}, pictures"),
+        )
+    row = evaluation.row
+    if results is not None:
+        add_row(results, row)
+    if report is not None:
+        from loihi_unet.evaluate_report import write_report
+
+        write_report(report, evaluation)
+    if as_json:
+        print_json(row)
+        return
+    labels = {
+        "ann": "U-Net, float (ANN)",
+        "snn": "Spiking-UNet, float",
+        "chip": "integer network (chip)",
+    }
+    scored = {label: row[key] for key, label in labels.items() if row[key] is not None}
+    names = list(row["chip"])
+    rows = [[label, *(s[name] for name in names)] for label, s in scored.items()]
+    noise = "" if row["sigma"] is None else f", sigma {row['sigma']:g}"
+    title = f"{row['data']}: {row['pictures']} pictures{noise}, T = {row['T']}"
+    print_table(title, ["", *names], rows)
+    if report is not None:
+        out.print(f"report in {report / 'report.html'}", soft_wrap=True)
+
+
+@data_app.command("check")
+def check(
+    path: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Folder of the data set.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say which data set a folder holds, what was found, and what is wrong.
+
+    Example: loihi-unet data check DRIVE
+    """
+    from loihi_unet.datasets import check_data
+
+    found = check_data(path)
+    if as_json:
+        print_json(found)
+        return
+    parts = {name: part for name, part in found.items() if name != "layout"}
+    rows = []
+    for name, part in parts.items():
+        sizes = ", ".join(f"{n} of {size}" for size, n in part["sizes"].items())
+        shares = part.get("classes", {}).items()
+        classes = ", ".join(f"{value}: {share:.2%}" for value, share in shares)
+        rows.append([name, part["pictures"], sizes, classes])
+    title = f"{path}: {found['layout']}"
+    print_table(title, ["part", "pictures", "sizes", "share of classes"], rows)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``fit``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from export.mapping import MappingName
+from loihi_unet.cli.console import (
+    JsonOption,
+    NetworkArgument,
+    print_json,
+    print_table,
+)
+
+
+def fit(
+    network_path: NetworkArgument,
+    chip: Annotated[
+        Literal["loihi1", "loihi2"], typer.Option(help="Which generation.")
+    ] = "loihi2",
+    system: Annotated[
+        str | None,
+        typer.Option(help="e.g. oheo-gulch, kapoho-point, hala-point; default: any."),
+    ] = None,
+    mapping: Annotated[
+        MappingName | None,
+        typer.Option(help="Neurons on compartments; default: the network's own."),
+    ] = None,
+    recording_path: Annotated[
+        Path | None,
+        typer.Option("--recording", help="Recording (.h5) to count operations from."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a network against a chip's limits and put it on cores.
+
+    Exit code 0 if it fits, else 1. docs/fit.md says where each number comes from.
+
+    Example: loihi-unet fit network.net --chip loihi2 --system kapoho-point
+    """
+    from export.fit import fit as run_fit
+    from export.fit import fit_tables
+    from export.netx import read_network
+    from export.stream import Stream
+    from loihi_unet.chip_tables import mapping_of
+
+    network = read_network(network_path)
+    activity = None
+    if recording_path is not None:
+        from sim.recording_file import read_recording
+        from sim.statistics import activity as count
+
+        recording = read_recording(recording_path)
+        if isinstance(network, Stream):
+            network = replace(network, num_steps=recording.num_steps)
+        else:
+            network = network.resized(*recording.images.shape[2:])
+        activity = count(network, recording)
+    report = run_fit(
+        network,
+        chip=chip,
+        system=system,
+        mapping=mapping or mapping_of(network),
+        activity=activity,
+    )
+    if as_json:
+        print_json(report.to_json())
+    else:
+        for part in fit_tables(report):
+            print_table(part.title, part.columns, part.rows)
+    raise typer.Exit(0 if report.fits else 1)

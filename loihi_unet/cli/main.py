@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Entry point of ``loihi-unet``.
+
+Exit codes: 0 done (for verify: EXACT), 1 the check failed, 2 bad input, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from loihi_unet.cli import (
+    demo,
+    doctor,
+    evaluate,
+    fit,
+    network,
+    simulate,
+    train,
+    verify,
+)
+from loihi_unet.errors import UserError
+
+app = typer.Typer(
+    name="loihi-unet",
+    help="Spiking U-Nets for Intel Loihi: train, export to netx, simulate bit-exactly.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("convert")(train.convert)
+app.command("finetune")(train.finetune)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(evaluate.data_app, name="data")
+app.command("export")(network.export)
+app.command("inspect")(network.inspect)
+app.command("simulate")(simulate.simulate)
+app.command("verify")(verify.verify)
+app.command("fit")(fit.fit)
+app.command("report")(verify.report)
+app.command("doctor")(doctor.doctor)
+
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+# What typer raises for a wrong option or argument; each typer version has its own
+# copy of the class, public only as the base of BadParameter.
+UsageError = typer.BadParameter.__mro__[1]
+
+
+def main() -> None:
+    """Run the command line; bad input is one line and exit code 2."""
+    code = INTERRUPTED
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        fail(error.format_message())
+    except UserError as error:
+        fail(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        pass
+    if code == INTERRUPTED:  # some versions of typer make it an exit code themselves
+        sys.stderr.write("interrupted\n")
+    sys.exit(code)
+
+
+def fail(message: str) -> None:
+    """Print one line on stderr and leave with exit code 2."""
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    # Lava spawns processes: the guard keeps them from running the command again.
+    main()

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``export`` and ``inspect``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from export.mapping import MappingName
+from loihi_unet.cli.console import (
+    JsonOption,
+    NetworkArgument,
+    out,
+    print_json,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from export.network import Layer, Network
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``"128x96"`` as (height, width)."""
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if match is None:
+        raise typer.BadParameter(f"{text}: HEIGHTxWIDTH needed, e.g. 128x128")
+    return int(match[1]), int(match[2])
+
+
+def export(
+    spiking: Annotated[
+        str,
+        typer.Argument(
+            help="File written by convert or finetune, or name of a shipped network."
+        ),
+    ] = "denoise-gray",
+    path: Annotated[Path, typer.Option("--out", help="netx file to write.")] = Path(
+        "runs/network.net"
+    ),
+    size: Annotated[
+        str, typer.Option(help="Image size HEIGHTxWIDTH; multiples of 2**levels.")
+    ] = "128x128",
+    mapping: Annotated[
+        MappingName, typer.Option(help="Neurons on compartments.")
+    ] = "graded",
+    as_json: JsonOption = False,
+) -> None:
+    """Quantise a Spiking-UNet to integers and write it as a netx file.
+
+    Example: loihi-unet export denoise-gray --size 128x128 --out network.net
+    """
+    from export.lower import lower
+    from export.netx import write_network
+    from loihi_unet.snn_file import load_spiking_unet
+
+    network = lower(load_spiking_unet(spiking), *parse_size(size), mapping=mapping)
+    write_network(network, path)
+    if as_json:
+        print_json({"out": str(path), "sha256": network.sha256})
+    else:
+        out.print(f"wrote {path}  sha256 {network.sha256}", soft_wrap=True)
+
+
+def inspect(
+    path: NetworkArgument,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw the graph: PNG, SVG or PDF.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a netx file holds: layers, stages, delays, thresholds.
+
+    Example: loihi-unet inspect network.net --picture network.png
+    """
+    from export.netx import read_network
+
+    network = read_network(path)
+    if picture is not None:
+        from loihi_unet.drawing import draw_network
+
+        draw_network(network, picture)
+    rows = [_row(network, index) for index in range(len(network.layers))]
+    if as_json:
+        source = network.input
+        print_json(
+            {
+                "sha256": network.sha256,
+                "task": network.task,
+                "num_steps": network.num_steps,
+                "latency": network.latency,
+                "input": {
+                    "shape": source.shape,
+                    "minimum": source.minimum,
+                    "maximum": source.maximum,
+                },
+                "layers": rows,
+                "provenance": dict(network.provenance),
+            }
+        )
+        return
+    columns = ["layer", "stage", "shape", "synapse", "from", "vth_mant", "bits"]
+    cells = [
+        [
+            row["layer"],
+            row["stage"],
+            _times(row["shape"]),
+            row["synapse"],
+            _sources(row),
+            _range(row["vth_mant"]),
+            row["payload_bits"],
+        ]
+        for row in rows
+    ]
+    title = (
+        f"{path}: {network.task}, input {_times(network.input.shape)}, "
+        f"T = {network.num_steps}, latency {network.latency} steps"
+    )
+    print_table(title, columns, cells)
+    out.print("from: source, z = delay in steps, << = weight exponent")
+    out.print(f"sha256 {network.sha256}", soft_wrap=True)
+
+
+def _row(network: Network, index: int) -> dict[str, Any]:
+    layer = network.layers[index]
+    thresholds, bits = _spiking(layer)
+    return {
+        "layer": layer.name,
+        "stage": network.stages[layer.name],
+        "shape": layer.shape,
+        "synapse": type(layer.connections[0].synapse).__name__,
+        "from": [c.source for c in layer.connections],
+        "delay": [c.delay for c in layer.connections],
+        "weight_exp": [c.weight_exp for c in layer.connections],
+        "vth_mant": thresholds,
+        "payload_bits": bits,
+        "mapping": getattr(layer.compartment, "mapping", ""),
+        "bias_exp": layer.biases[0].exp if layer.biases else 0,
+    }
+
+
+def _spiking(layer: Layer) -> tuple[list[int], int]:
+    """Thresholds and payload bits; none for what sends its state."""
+    from export.compartment import MTIF
+    from export.stock import CUBA, Delta, SigmaDelta
+
+    match layer.compartment:
+        case MTIF(vth_mant=vth, num_thresholds=bits):
+            return vth.tolist(), bits
+        case CUBA(vth_mant=vth):
+            return [vth], 1
+        case Delta(vth_mant=vth) | SigmaDelta(vth_mant=vth):
+            return [vth], 24
+        case _:
+            return [], 0
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _range(values: list[int]) -> str:
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low}..{high}"
+
+
+def _sources(row: dict[str, Any]) -> str:
+    lines = []
+    parts = zip(row["from"], row["delay"], row["weight_exp"], strict=True)
+    for source, delay, exponent in parts:
+        wait = f" z{delay}" if delay else ""
+        shift = f" <<{exponent}" if exponent else ""
+        lines.append(f"{source}{wait}{shift}")
+    return "\n".join(lines)

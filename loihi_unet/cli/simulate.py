@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``simulate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loihi_unet.cli.console import (
+    BackendOption,
+    JsonOption,
+    NetworkArgument,
+    SeedOption,
+    print_json,
+    print_table,
+    progress,
+)
+from loihi_unet.cli.network import parse_size
+
+
+def simulate(
+    network_path: NetworkArgument,
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Images, streamed in order; .npy arrays for stock neurons."
+        ),
+    ],
+    backend: BackendOption = "torch",
+    sigma: Annotated[
+        float, typer.Option(help="Noise to add, in gray levels.", min=0)
+    ] = 0.0,
+    seed: SeedOption = 0,
+    crop: Annotated[
+        str | None,
+        typer.Option(help="HEIGHTxWIDTH from the middle; default: the whole image."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="T of a stock network with constant input.", min=1),
+    ] = None,
+    layers: Annotated[
+        list[str] | None, typer.Option("--layer", help="Record only these layers.")
+    ] = None,
+    recording_path: Annotated[
+        Path, typer.Option("--out", help="Recording to write (.h5).")
+    ] = Path("runs/recording.h5"),
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder for the output pictures (PNG).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a network on images and record every payload.
+
+    The images stream through: each is read when it is needed, and what it gave is
+    written before the next but few; memory does not grow with their number. They are
+    padded by reflection to the size the network needs, and the output is cropped
+    back. A network of stock neurons takes integers as they enter it, .npy arrays of
+    shape (C, H, W), or (T, C, H, W) for spike trains and video.
+
+    Example: loihi-unet simulate network.net a.png --backend lava --crop 128x128
+    """
+    from export.netx import read_network
+    from export.stream import Stream
+    from loihi_unet.arrays import run_arrays
+    from loihi_unet.errors import DataError
+    from loihi_unet.frames import Conditions
+    from loihi_unet.run_pictures import RunConfig, run_pictures
+
+    network = read_network(network_path)
+    recorded = None if layers is None else tuple(layers)
+    with progress(quiet=as_json) as bar:
+        update = bar(f"{backend}, images")
+        if isinstance(network, Stream):
+            if sigma or crop or pictures:
+                raise DataError(
+                    f"{network_path}: stock neurons take arrays: --sigma, --crop and "
+                    "--pictures are for pictures"
+                )
+            record = run_arrays(
+                network,
+                images,
+                recording_path,
+                backend=backend,
+                num_steps=steps,
+                layers=recorded,
+                progress=update,
+            )
+        elif steps is not None:
+            raise DataError(
+                f"{network_path}: T = {network.num_steps} is part of this network, "
+                "--steps is for stock networks"
+            )
+        else:
+            config = RunConfig(
+                network=network_path,
+                images=tuple(images),
+                backend=backend,
+                conditions=Conditions(
+                    sigma=sigma, seed=seed, crop=parse_size(crop) if crop else None
+                ),
+                layers=recorded,
+                recording=recording_path,
+                pictures=pictures,
+            )
+            record = run_pictures(config, progress=update)
+    if as_json:
+        print_json(record)
+        return
+    title = (
+        f"{record['backend']}: {record['images']} image(s), "
+        f"T = {record['num_steps']}, {record['seconds']:.2f} s -> {recording_path}"
+    )
+    rates = list(record["spike_rate"].items())
+    print_table(title, ["layer", "share of non-zero spikes"], rates)

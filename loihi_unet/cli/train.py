@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``train`` and ``convert``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from loihi_unet.cli.console import (
+    JsonOption,
+    config_names,
+    err,
+    print_json,
+    print_table,
+)
+
+
+def train(
+    config: Annotated[
+        str,
+        typer.Option(
+            help="Named configuration or path of a TOML file.",
+            autocompletion=config_names,
+        ),
+    ] = "denoise-gray",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images; default: scikit-image's pictures."),
+    ] = None,
+    run: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path(
+        "runs/train"
+    ),
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change one setting: --set model.base_channels=64"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Continue from the run's last checkpoint.")
+    ] = False,
+    init: Annotated[
+        str | None,
+        typer.Option(help="Begin with this U-Net: run folder, checkpoint or model."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a U-Net on a folder of images.
+
+    Example: loihi-unet train --data BSDS500-train --out runs/gray
+    """
+    from loihi_unet.config import load_config
+    from loihi_unet.errors import ConfigError
+    from loihi_unet.train import train as run_training
+
+    overrides = dict(_setting(text) for text in settings or [])
+    if resume and init is not None:
+        raise ConfigError("--init: not together with --resume, which has its own start")
+    result = run_training(load_config(config, overrides), data, run, resume, init=init)
+    record = {k: _plain(v) for k, v in dataclasses.asdict(result).items()}
+    if as_json:
+        print_json(record)
+    else:
+        print_table("trained", ["what", "value"], list(record.items()))
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Split ``key=value``; the value is TOML, or else a string."""
+    import sys
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    from loihi_unet.errors import ConfigError
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {text}: key=value needed")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
+
+
+def convert(
+    checkpoint: Annotated[
+        str, typer.Argument(help="Run folder, checkpoint, or name of a shipped model.")
+    ] = "denoise-gray",
+    path: Annotated[Path, typer.Option("--out", help="File to write.")] = Path(
+        "runs/spiking.safetensors"
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images to measure activations on; default: the scales stored with "
+            "the checkpoint, else scikit-image's pictures."
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="T, time steps of one image.", min=1)] = 10,
+    thresholds: Annotated[
+        int, typer.Option(help="N, thresholds of a neuron; 1: plain IF.")
+    ] = 4,
+    base_threshold: Annotated[
+        float | None,
+        typer.Option(help="Lowest threshold q; without: 2 / 2**thresholds, or search."),
+    ] = None,
+    search: Annotated[
+        bool | None,
+        typer.Option(
+            help="Choose each layer's thresholds on crops of the data; default: yes, "
+            "unless --base-threshold gives them."
+        ),
+    ] = None,
+    percentile: Annotated[
+        float, typer.Option(help="Of a layer's activations; 100 is the maximum.")
+    ] = 99.9,
+    normalisation: Annotated[
+        Literal["connection", "layer"], typer.Option(help="Equation 8 or 7.")
+    ] = "connection",
+    as_json: JsonOption = False,
+) -> None:
+    """Convert a trained U-Net to a multi-threshold Spiking-UNet.
+
+    Example: loihi-unet convert runs/gray --data BSDS500-train --out snn.safetensors
+    """
+    from loihi_unet.convert import convert as run_conversion
+
+    with err.status("converting"):
+        snn = run_conversion(
+            checkpoint,
+            path,
+            data,
+            percentile=percentile,
+            normalisation=normalisation,
+            num_steps=steps,
+            num_thresholds=thresholds,
+            base_threshold=base_threshold,
+            search=base_threshold is None if search is None else search,
+        )
+    scales = {layer.name: layer.scale for layer in snn.layers}
+    if as_json:
+        print_json({"out": str(path), "scales": scales})
+    else:
+        print_table(f"wrote {path}", ["layer", "scale"], list(scales.items()))
+
+
+def finetune(
+    spiking: Annotated[
+        str, typer.Argument(help="File written by convert, or by finetune.")
+    ],
+    path: Annotated[Path, typer.Option("--out", help="File to write.")] = Path(
+        "runs/finetuned.safetensors"
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images; default: scikit-image's pictures."),
+    ] = None,
+    iterations: Annotated[int, typer.Option(help="Optimiser steps.", min=1)] = 300,
+    batch_size: Annotated[int, typer.Option(help="Crops per step.", min=1)] = 8,
+    patch_size: Annotated[int, typer.Option(help="Side of a crop.", min=1)] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, at the start.")] = 1e-4,
+    seed: Annotated[int, typer.Option(help="Of crops and noise.", min=0)] = 0,
+    validation_interval: Annotated[
+        int, typer.Option(help="Iterations between scores.", min=1)
+    ] = 100,
+    resume: Annotated[bool, typer.Option(help="Continue from the last score.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fine-tune a converted network on the integers it is exported to.
+
+    Example: loihi-unet finetune snn.safetensors --data BSDS500-train --out tuned.st
+    """
+    from loihi_unet.errors import ConfigError
+    from loihi_unet.finetune import FinetuneConfig
+    from loihi_unet.finetune import finetune as run_finetuning
+
+    if not 0 < learning_rate < float("inf"):
+        raise ConfigError(f"learning_rate {learning_rate}: allowed above 0")
+    settings = FinetuneConfig(
+        iterations=iterations,
+        batch_size=batch_size,
+        patch_size=patch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        validation_interval=validation_interval,
+    )
+    result = run_finetuning(spiking, path, data, settings, resume)
+    record = {"out": str(path), **dataclasses.asdict(result)}
+    if as_json:
+        print_json(record)
+    else:
+        print_table("fine-tuned", ["what", "value"], list(record.items()))

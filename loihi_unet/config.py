@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a training run is: frozen, checked settings, read from TOML."""
+
+import sys
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from loihi_unet.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class UNetConfig(_Settings):
+    """The shape of a U-Net.
+
+    Attributes
+    ----------
+    in_channels, out_channels : int
+        1 for gray, 3 for RGB.
+    base_channels : int
+        Channels of the first level; level ``l`` has ``base_channels * 2**l``.
+    levels : int
+        Number of poolings; a picture's sides must be multiples of ``2**levels``.
+    residual : bool
+        Add the input to the output, so the network learns the difference only.
+    """
+
+    in_channels: int = Field(default=1, ge=1)
+    out_channels: int = Field(default=1, ge=1)
+    base_channels: int = Field(default=16, ge=1)
+    levels: int = Field(default=4, ge=1, le=6)
+    residual: bool = True
+
+    @model_validator(mode="after")
+    def _check_residual(self) -> "UNetConfig":
+        if self.residual and self.in_channels != self.out_channels:
+            raise ValueError(
+                f"residual needs as many output channels as input channels, found "
+                f"{self.in_channels} in and {self.out_channels} out"
+            )
+        return self
+
+
+class DenoiseConfig(_Settings):
+    """Removing white Gaussian noise.
+
+    Attributes
+    ----------
+    kind : str
+        Names the task.
+    sigma_min, sigma_max : float
+        Standard deviation of the noise in gray levels of 0..255; every crop draws
+        its own, uniformly between the two.
+    """
+
+    kind: Literal["denoise"] = "denoise"
+    sigma_min: float = Field(default=25.0, ge=0, le=255)
+    sigma_max: float = Field(default=25.0, ge=0, le=255)
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "DenoiseConfig":
+        if self.sigma_min > self.sigma_max:
+            raise ValueError(
+                f"sigma_min {self.sigma_min:g} is above sigma_max {self.sigma_max:g}"
+            )
+        return self
+
+
+class SegmentConfig(_Settings):
+    """Naming the class of every pixel.
+
+    Attributes
+    ----------
+    kind : str
+        Names the task.
+    dataset : str
+        Whose folder layout, preparation and classes: see `loihi_unet.datasets`.
+    """
+
+    kind: Literal["segment"] = "segment"
+    dataset: Literal["drive", "isbi2012", "camseq01"] = "drive"
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 2 are told apart by the sign of one output."""
+        return 11 if self.dataset == "camseq01" else 2
+
+    @property
+    def channels(self) -> int:
+        """1 for gray pictures, 3 for RGB."""
+        return 3 if self.dataset == "camseq01" else 1
+
+
+_TASKS = {"denoise": DenoiseConfig, "segment": SegmentConfig}
+
+
+def _task_kind(value: Any) -> Any:
+    kind = value.get("kind", "denoise") if isinstance(value, dict) else value
+    return getattr(kind, "kind", kind)
+
+
+TaskConfig = Annotated[
+    Annotated[DenoiseConfig, Tag("denoise")] | Annotated[SegmentConfig, Tag("segment")],
+    Discriminator(
+        _task_kind,
+        custom_error_type="task",
+        custom_error_message=f"a table with kind {' or '.join(_TASKS)} needed",
+    ),
+]
+
+
+class TrainConfig(_Settings):
+    """Everything that decides a training run's result, but the pictures.
+
+    Attributes
+    ----------
+    model : UNetConfig
+        The network.
+    task : DenoiseConfig or SegmentConfig
+        What it learns.
+    patch_size : int
+        Side of the square training crops in pixels, a multiple of ``2**levels``.
+    batch_size : int
+        Crops per iteration.
+    iterations : int
+        Optimiser steps.
+    learning_rate, final_learning_rate : float
+        Adam's step size, falling from the first to the second along half a cosine.
+    warmup_iterations : int
+        Over so many, but at most a tenth of the run, the step size first rises
+        linearly; large steps at the start can leave layers that never fire again.
+    loss : str
+        ``"l1"``: mean absolute error; ``"l2"``: mean squared error; for
+        segmentation ``"cross_entropy"``, binary where there are two classes.
+    precision : str
+        Number format of the forward and backward pass; ``"bfloat16"`` keeps weights
+        and optimiser in float32. It is the faster one where the processor has it.
+    seed : int
+        Decides initial weights, crops and noise.
+    validation_images : int
+        Pictures held out of training.
+    validation_interval : int
+        Iterations between validations; each also writes a checkpoint.
+    """
+
+    model: UNetConfig = UNetConfig()
+    task: TaskConfig = DenoiseConfig()
+    patch_size: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    iterations: int = Field(default=20000, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    final_learning_rate: float = Field(default=1e-6, ge=0)
+    warmup_iterations: int = Field(default=0, ge=0)
+    loss: Literal["l1", "l2", "cross_entropy"] = "l1"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: int = Field(default=0, ge=0)
+    validation_images: int = Field(default=4, ge=1)
+    validation_interval: int = Field(default=1000, ge=1)
+
+    @model_validator(mode="after")
+    def _check_patch(self) -> "TrainConfig":
+        multiple = 2**self.model.levels
+        if self.patch_size % multiple:
+            raise ValueError(
+                f"patch_size {self.patch_size} is not a multiple of {multiple} "
+                f"(2**levels)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_task(self) -> "TrainConfig":
+        model, task = self.model, self.task
+        segments = isinstance(task, SegmentConfig)
+        if segments != (self.loss == "cross_entropy"):
+            allowed = "cross_entropy" if segments else "l1 or l2"
+            raise ValueError(f"loss {self.loss}: {task.kind} needs {allowed}")
+        if isinstance(task, SegmentConfig):
+            outputs = 1 if task.classes == 2 else task.classes
+            ends = (task.channels, outputs)
+            if (model.in_channels, model.out_channels) != ends or model.residual:
+                raise ValueError(
+                    f"{task.dataset} needs {ends[0]} input and {ends[1]} output "
+                    f"channels and no residual, found {model.in_channels}, "
+                    f"{model.out_channels} and residual = {model.residual}"
+                )
+        return self
+
+
+#: Ours have a thousand characters. Python 3.11's tomllib takes time quadratic in the
+#: parts of a dotted key, half a minute for 20,000.
+LONGEST_CONFIG = 10_000
+
+
+def named_configs() -> list[str]:
+    """Return the names of the configurations that come with the package."""
+    folder = resources.files("loihi_unet") / "configs"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_config(
+    source: str | Path, overrides: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """Read a configuration.
+
+    Parameters
+    ----------
+    source : str or Path
+        A name from `named_configs`, or the path of a TOML file.
+    overrides : Mapping[str, Any], optional
+        Values that replace the file's, by dotted key: ``{"model.levels": 3}``.
+
+    Returns
+    -------
+    TrainConfig
+        The checked settings.
+
+    Raises
+    ------
+    ConfigError
+        If the source does not exist or is not TOML, or a key or value is not allowed.
+    """
+    names = named_configs()
+    if str(source) in names:
+        file = resources.files("loihi_unet") / "configs" / f"{source}.toml"
+    else:
+        file = Path(source)
+        if not file.is_file():
+            raise ConfigError(
+                f"{source}: neither a file nor a named configuration; allowed names: "
+                f"{', '.join(names)}"
+            )
+    try:
+        text = file.read_text(encoding="utf-8")
+        if len(text) > LONGEST_CONFIG:
+            raise ConfigError(
+                f"{source}: {len(text)} characters found, {LONGEST_CONFIG} allowed"
+            )
+        table = tomllib.loads(text)
+    except ConfigError:
+        raise
+    except (ValueError, RecursionError) as error:  # all that a TOML reader raises
+        raise ConfigError(f"{source}: not TOML: {error}") from error
+    for key, value in (overrides or {}).items():
+        _set(table, key, value)
+    return parse_config(table, where=str(source))
+
+
+def _set(table: dict[str, Any], dotted: str, value: object) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        inner = table.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{dotted}: {parent} is a value, not a table")
+        table = inner
+    table[last] = value
+
+
+def parse_config(table: Mapping[str, Any], *, where: str) -> TrainConfig:
+    """Check a table of settings.
+
+    Parameters
+    ----------
+    table : Mapping[str, Any]
+        As read from TOML or JSON.
+    where : str
+        Named in errors.
+
+    Returns
+    -------
+    TrainConfig
+        The checked settings.
+
+    Raises
+    ------
+    ConfigError
+        If a key or value is not allowed: one line naming each of them.
+    """
+    try:
+        return TrainConfig.model_validate(table)
+    except ValidationError as error:
+        problems = "; ".join(_describe(dict(item)) for item in error.errors())
+        raise ConfigError(f"{where}: {problems}") from None
+
+
+def _describe(item: dict[str, Any]) -> str:
+    # A union's place names the member, as in task.denoise.sigma_min.
+    parts = [part for part in item["loc"] if part not in _TASKS]
+    key = ".".join(str(part) for part in parts)
+    if item["type"] == "extra_forbidden":
+        settings: Any = TrainConfig
+        for part in item["loc"][:-1]:
+            if part in _TASKS:
+                settings = _TASKS[part]
+            elif part != "task":
+                settings = settings.model_fields[part].annotation
+        return f"{key}: unknown key; allowed: {', '.join(settings.model_fields)}"
+    message = item["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"
+    return f"{key}: {message}{found}" if key else message
+
+
+def config_toml(config: TrainConfig) -> str:
+    """Return the effective settings, defaults included, as TOML.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The settings.
+
+    Returns
+    -------
+    str
+        `load_config` reads it back to an equal object.
+    """
+    return tomli_w.dumps(config.model_dump())

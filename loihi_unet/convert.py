@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Make a Spiking-UNet from a trained U-Net: weights and biases by their scales."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from loihi_unet.calibrate import calibrate
+from loihi_unet.checkpoint import (
+    Calibration,
+    find_checkpoint,
+    read_checkpoint,
+    weights_sha256,
+)
+from loihi_unet.datasets import load_data
+from loihi_unet.errors import ConversionError
+from loihi_unet.graph import INPUT, Connection, Layer, Normalisation, SpikingUNet
+from loihi_unet.snn_file import save_spiking_unet
+from loihi_unet.topology import Node, topology
+from loihi_unet.unet import UNet
+
+
+def convert(
+    checkpoint: str | Path,
+    out: Path,
+    data: Path | None = None,
+    *,
+    percentile: float = 99.9,
+    normalisation: Normalisation = "connection",
+    num_steps: int = 10,
+    num_thresholds: int = 4,
+    base_threshold: float | None = None,
+    search: bool = False,
+) -> SpikingUNet:
+    """Convert a trained network and write the result.
+
+    Parameters
+    ----------
+    checkpoint : str or Path
+        As in `loihi_unet.checkpoint.find_checkpoint`.
+    out : Path
+        The ``.safetensors`` file to write.
+    data : Path or None
+        Pictures to measure the scales on. If None: the scales in the checkpoint, where
+        it has them for this normalisation and percentile, otherwise measured on the
+        photographs that ship with scikit-image.
+    percentile, normalisation, num_steps, num_thresholds
+        As in `SpikingUNet`; 1 threshold is the plain integrate-and-fire neuron.
+    base_threshold : float, optional
+        q; if None ``2 / 2**num_thresholds``, so that a step's largest value is
+        almost twice a layer's scale.
+    search : bool
+        Choose the thresholds by `loihi_unet.search.search_thresholds` instead, on
+        `data`'s pictures.
+
+    Returns
+    -------
+    SpikingUNet
+        What was written.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be read.
+    DataError
+        If pictures cannot be read.
+    ConversionError
+        If a setting is not allowed or a layer never fires.
+    """
+    loaded = read_checkpoint(find_checkpoint(checkpoint))
+    model, record = loaded.model, loaded.record
+    if search and base_threshold is not None:
+        raise ConversionError(
+            f"base_threshold {base_threshold:g}: not together with a search for it"
+        )
+    calibration = record.calibration if data is None else None
+    wanted = (normalisation, percentile)
+    fits = calibration is not None and (
+        (calibration.normalisation, calibration.percentile) == wanted
+    )
+    if search or not fits:
+        pictures = load_data(record.config.task, data, record.config.model.in_channels)
+    if calibration is None or not fits:
+        calibration = calibrate(
+            model,
+            record.config,
+            pictures,
+            normalisation=normalisation,
+            percentile=percentile,
+        )
+    q = 2 / 2**num_thresholds if base_threshold is None else base_threshold
+    if search:
+        # Not at the top: the search converts, too.
+        from loihi_unet.search import search_thresholds
+
+        calibration, q = search_thresholds(
+            model,
+            record.config,
+            calibration,
+            pictures,
+            num_steps=num_steps,
+            num_thresholds=num_thresholds,
+        )
+    snn = spiking_unet(
+        model,
+        calibration,
+        num_steps=num_steps,
+        num_thresholds=num_thresholds,
+        base_threshold=q,
+        provenance={
+            "train": record.config.model_dump(mode="json"),
+            **({"search": True} if search else {}),
+        },
+    )
+    save_spiking_unet(out, snn)
+    return snn
+
+
+def spiking_unet(
+    model: UNet,
+    calibration: Calibration,
+    *,
+    num_steps: int = 10,
+    num_thresholds: int = 4,
+    base_threshold: float = 0.125,
+    provenance: dict[str, Any] | None = None,
+) -> SpikingUNet:
+    """Normalise a trained network, eq. (8) of arXiv 2307.10974.
+
+    ``w_hat = w * lambda_source / lambda_layer``, ``b_hat = b / lambda_layer``, with
+    lambda 1 for the picture and for the last layer. Each branch of a concatenation
+    has its own lambda_source; with equal lambdas that is eq. (7).
+
+    Parameters
+    ----------
+    model : UNet
+        The trained network, on the CPU.
+    calibration : Calibration
+        Its scales.
+    num_steps, num_thresholds, base_threshold
+        As in `SpikingUNet`.
+    provenance : dict[str, Any], optional
+        JSON values to add to the calibration's own.
+
+    Returns
+    -------
+    SpikingUNet
+        Float32 weights that share no memory with the model's.
+
+    Raises
+    ------
+    ConversionError
+        If the scales belong to other weights, or a setting is not allowed.
+    """
+    if calibration.weights_sha256 != weights_sha256(model):
+        raise ConversionError("the scales were measured on a network of other weights")
+    scales = {INPUT: 1.0, **calibration.scales, "out": 1.0}
+    residual = model.config.residual
+    layers = tuple(
+        _layer(model, node, scales, residual=residual and node.name == "out")
+        for node in topology(model.config)
+    )
+    return SpikingUNet(
+        config=model.config,
+        layers=layers,
+        base_threshold=base_threshold,
+        num_thresholds=num_thresholds,
+        num_steps=num_steps,
+        normalisation=calibration.normalisation,
+        percentile=calibration.percentile,
+        provenance={
+            **(provenance or {}),
+            "data_sha256": calibration.data_sha256,
+            "weights_sha256": calibration.weights_sha256,
+        },
+    )
+
+
+def _layer(
+    model: UNet, node: Node, scales: dict[str, float], *, residual: bool
+) -> Layer:
+    scale = scales[node.name]
+    if node.kind == "average_pool":
+        # Its source has the same scale, so the mean stays a mean.
+        connections = [Connection(source=node.sources[0], kind=node.kind)]
+        channels, bias = _convolution(model, node.sources[0]).out_channels, None
+    else:
+        module = _convolution(model, node.name)
+        connections = _branches(node, module.weight.detach(), scales)
+        channels = module.out_channels
+        assert module.bias is not None
+        bias = module.bias.detach() / scale
+    if residual:
+        connections.append(Connection(source=INPUT, kind="identity"))
+    return Layer(
+        name=node.name,
+        channels=channels,
+        connections=tuple(connections),
+        bias=bias,
+        scale=scale,
+        spiking=node.name != "out",
+    )
+
+
+def _convolution(model: UNet, name: str) -> nn.Conv2d | nn.ConvTranspose2d:
+    module = model.get_submodule(name)
+    assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+    return module
+
+
+def _branches(
+    node: Node, weight: torch.Tensor, scales: dict[str, float]
+) -> list[Connection]:
+    # Only a convolution (input channels on axis 1) has two sources; in this U-Net they
+    # have equal channels.
+    slices = weight.chunk(len(node.sources), dim=1)
+    return [
+        Connection(
+            source=source,
+            kind=node.kind,
+            weight=(part * (scales[source] / scales[node.name])).contiguous(),
+        )
+        for source, part in zip(node.sources, slices, strict=True)
+    ]

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Picture quality as the denoising literature counts it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+
+class Quality(NamedTuple):
+    """PSNR in dB and SSIM (at most 1) of a picture, or the means over a set."""
+
+    psnr: float
+    ssim: float
+
+
+def quality(clean: NDArray[np.uint8], output: NDArray[np.floating[Any]]) -> Quality:
+    """Compare a restored picture with the clean one on the scale 0..255.
+
+    The output is clipped to 0..255 first but not rounded. SSIM is scikit-image's
+    default: 7x7 uniform window, mean over the channels.
+
+    Parameters
+    ----------
+    clean : ndarray, shape (C, H, W), uint8
+        Gray levels.
+    output : ndarray, shape (C, H, W), float
+        Gray levels, outside 0..255 where the network went there.
+
+    Returns
+    -------
+    Quality
+        Infinite PSNR where the two are equal.
+    """
+    restored = np.clip(output.astype(np.float64), 0.0, 255.0)
+    target = clean.astype(np.float64)
+    if np.array_equal(target, restored):
+        return Quality(psnr=float("inf"), ssim=1.0)
+    return Quality(
+        psnr=float(peak_signal_noise_ratio(target, restored, data_range=255)),
+        ssim=float(
+            structural_similarity(target, restored, data_range=255, channel_axis=0)
+        ),
+    )
+
+
+def mean_quality(values: list[Quality]) -> Quality:
+    """Return the mean of each measure over a set of pictures."""
+    return Quality(
+        psnr=float(np.mean([value.psnr for value in values])),
+        ssim=float(np.mean([value.ssim for value in values])),
+    )

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What stands at the top of the page: the verdict in a sentence, quality by rung."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loihi_unet.report.schema import Compared, Report
+
+RUNGS = (
+    ("noisy", "input"),
+    ("ann", "float ANN"),
+    ("snn", "float SNN"),
+    ("chip", "integer network (chip)"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """How a measure is called and written."""
+
+    title: str
+    digits: int = 4
+    unit: str = ""
+
+    def text(self, value: float) -> str:
+        """Value and unit."""
+        return f"{value:.{self.digits}f}{self.unit}"
+
+    def change(self, value: float) -> str:
+        """Value with its sign, and unit."""
+        return f"{value:+.{self.digits}f}{self.unit}"
+
+
+# The first that is there is shown large.
+MEASURES = {
+    "psnr": Measure(title="PSNR", digits=2, unit=" dB"),
+    "f1_fov": Measure(title="F1 (field of view)"),
+    "f1_membrane": Measure(title="F1 (membrane)"),
+    "miou": Measure(title="mIoU"),
+    "ssim": Measure(title="SSIM"),
+    "f1": Measure(title="F1"),
+    "jaccard": Measure(title="Jaccard"),
+    "accuracy": Measure(title="accuracy"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """One step of the way from the input to the chip.
+
+    Parameters
+    ----------
+    title : str
+        What gave the output.
+    scores : tuple of (str, str)
+        Title and value of each measure, the main one first.
+    change : str or None
+        Of the main measure, from the rung before.
+    """
+
+    title: str
+    scores: tuple[tuple[str, str], ...]
+    change: str | None
+
+
+def rungs(report: Report) -> list[Rung]:
+    """Quality from rung to rung, and what each one loses."""
+    found: list[Rung] = []
+    before: dict[str, float] = {}
+    for key, title in RUNGS:
+        scores = {
+            name: report.quality[f"{key}_{name}"]
+            for name in MEASURES
+            if f"{key}_{name}" in report.quality
+        }
+        if not scores:
+            continue
+        main = next(iter(scores))
+        change = scores[main] - before[main] if main in before else None
+        found.append(
+            Rung(
+                title=title,
+                scores=tuple(
+                    (MEASURES[name].title, MEASURES[name].text(value))
+                    for name, value in scores.items()
+                ),
+                change=None if change is None else MEASURES[main].change(change),
+            )
+        )
+        before = scores
+    return found
+
+
+def statement(report: Report) -> str:
+    """What was compared and what came out, in one sentence; empty if nothing was."""
+    if not report.comparisons:
+        return ""
+    wrong = next((c for c in report.comparisons if not c.identical), None)
+    if wrong is None:
+        total = sum(c.compared for c in report.comparisons)
+        # By machine on the left, in the order of the comparisons.
+        sides: dict[str, list[str]] = {}
+        for c in report.comparisons:
+            sides.setdefault(c.left, []).append(c.right)
+        same = "; ".join(f"{k} = {_listed(v)}" for k, v in sides.items())
+        return (
+            f"{same}: {total:,} graded spikes and outputs compared, all of them equal."
+        )
+    return f"{wrong.left} and {wrong.right} differ{_where(wrong)}."
+
+
+def _where(wrong: Compared) -> str:
+    if not wrong.mismatches:
+        return ": they ran different networks"
+    share = f" in {wrong.mismatches:,} of {wrong.compared:,} values"
+    layers = sum(1 for layer in wrong.layers if layer.mismatches)
+    return f"{share}, in {layers} of {len(wrong.layers)} layers"
+
+
+def _listed(names: list[str]) -> str:
+    return " = ".join(dict.fromkeys(names))

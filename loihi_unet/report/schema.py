@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What report.json may hold; a reader of it needs nothing else but its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from loihi_unet.errors import UserError, first_problem
+
+Grid = tuple[tuple[int, ...], ...]
+# It goes into a style attribute.
+Colour = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
+
+
+class ReportError(UserError):
+    """A report.json, or a picture that it names, cannot be used."""
+
+
+class _Record(BaseModel):
+    # Other keys are for other readers.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Mismatch(_Record):
+    """The first value of a layer that differs."""
+
+    image: int
+    step: int
+    c: int
+    y: int
+    x: int
+    left: int
+    right: int
+
+
+class ComparedLayer(_Record):
+    """One layer of a comparison."""
+
+    name: str
+    compared: int
+    mismatches: int
+    first: Mismatch | None = None
+
+
+class Compared(_Record):
+    """Two machines on the same images."""
+
+    left: str
+    right: str
+    images: int
+    steps: int
+    compared: int
+    mismatches: int
+    identical: bool
+    same_network: bool
+    layers: tuple[ComparedLayer, ...]
+
+
+class Picture(_Record):
+    """A PNG beside report.json; pictures of one group are shown in a row."""
+
+    file: str
+    title: str
+    group: str = ""
+
+
+class Zoom(_Record):
+    """Square of the pictures that is shown enlarged."""
+
+    top: int
+    left: int
+    size: int
+
+
+class LayerRecord(_Record):
+    """What a layer did; fields as in `sim.layer_report.LayerReport`."""
+
+    name: str
+    shape: tuple[int, int, int]
+    spike_rate: float | None = None
+    histogram: tuple[int, ...] = ()
+    saturated: float | None = None
+    potential: tuple[int, int] | None = None
+    headroom_bits: float | None = None
+
+
+class Rate(_Record):
+    """Activations of a layer's compartments and what they sent, in one unit."""
+
+    layer: str
+    correlation: float | None
+    activation: tuple[float, ...] = ()
+    payload: tuple[float, ...] = ()
+
+
+class Rates(_Record):
+    """Rates of all layers under one normalisation."""
+
+    normalisation: str
+    psnr: float | None = None
+    layers: tuple[Rate, ...]
+
+
+class SourceRecord(_Record):
+    """One connection into the compartment that differs first."""
+
+    name: str
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+
+
+class Failure(_Record):
+    """As `sim.diagnose.Diagnosis`."""
+
+    layer: str
+    first: Mismatch
+    differences: tuple[tuple[int, int], ...]
+    top: int
+    leftmost: int
+    neighbourhood_left: Grid
+    neighbourhood_right: Grid
+    payloads_left: tuple[int, ...]
+    payloads_right: tuple[int, ...]
+    potentials_left: tuple[int, ...]
+    potentials_right: tuple[int, ...]
+    thresholds: tuple[int, ...]
+    sources: tuple[SourceRecord, ...]
+    causes: tuple[str, ...]
+
+
+class Table(_Record):
+    """Any table to be shown as it is: fit, energy."""
+
+    title: str
+    note: str = ""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | int | float | None, ...], ...]
+
+
+class Report(_Record):
+    """One run of ``demo``, ``verify`` or ``evaluate``.
+
+    Attributes
+    ----------
+    identical : bool or None
+        The verdict; None where nothing was compared.
+    quality : dict[str, float]
+        ``<rung>_<measure>`` of one picture or of a set: rungs ``noisy, ann, snn,
+        chip``, measures as `loihi_unet.scores` names them (``psnr`` in dB).
+    pictures : tuple of Picture
+        In the order in which they are shown.
+    legend : tuple of (str, str)
+        Colour (``#rrggbb``) and meaning, of what is drawn over pictures.
+    failure : Failure or None
+        Of the first comparison that failed.
+    tables : tuple of Table
+        Appended by whoever has more to tell.
+    """
+
+    title: str = "report"
+    identical: bool | None = None
+    network_sha256: str | None = None
+    comparisons: tuple[Compared, ...] = ()
+    skipped: tuple[str, ...] = ()
+    quality: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    versions: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    pictures: tuple[Picture, ...] = ()
+    legend: tuple[tuple[Colour, str], ...] = ()
+    zoom: Zoom | None = None
+    layers: tuple[LayerRecord, ...] = ()
+    rates: tuple[Rates, ...] = ()
+    failure: Failure | None = None
+    tables: tuple[Table, ...] = ()
+
+
+def read_report(path: Path) -> Report:
+    """Read a report.json.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or its folder.
+
+    Returns
+    -------
+    Report
+        Checked.
+
+    Raises
+    ------
+    ReportError
+        If it is missing or not a report: one line naming the first wrong key.
+    """
+    path = path / "report.json" if path.is_dir() else path
+    try:
+        return Report.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ReportError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        raise ReportError(f"{path}: {first_problem(error)}") from None

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Versions of what a result depends on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+
+PACKAGES = ("loihi-unet", "numpy", "torch", "h5py", "lava-nc", "lava-dl")
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Python and of each package, or "not installed"."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

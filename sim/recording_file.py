@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Recording <-> HDF5 file, schema 1; documented in docs/recording_format.md."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from export.errors import NetworkError
+from export.hdf5 import create_file, open_file, write_text
+from export.hdf5_group import Group
+from sim.recording import Payload, Recording, RecordingError
+
+SCHEMA = 1
+
+
+class RecordingWriter:
+    """Writes one recording, part by part, to an open file.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Empty.
+    """
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._seconds = 0.0
+        self._empty = True
+
+    def append(self, part: Recording) -> None:
+        """Write the next images.
+
+        Parameters
+        ----------
+        part : Recording
+            Of the machine, network, image size and layers of those before.
+
+        Raises
+        ------
+        RecordingError
+            If its images or layers are others.
+        """
+        if self._empty:
+            self._begin(part)
+        arrays = {"images": part.images}
+        if part.output is not None:
+            arrays["output"] = part.output
+        arrays |= {f"payload/{name}": values for name, values in part.payloads.items()}
+        found = {key: values.shape[1:] for key, values in arrays.items()}
+        if found != self._shapes:
+            keys = [*found, *self._shapes]
+            key = next(k for k in keys if found.get(k) != self._shapes.get(k))
+            raise RecordingError(
+                f"recording {key}: shape {found.get(key)} of one image found, "
+                f"{self._shapes.get(key)} before; one recording has one size"
+            )
+        for key, values in arrays.items():
+            dataset = self._file[key]
+            before = len(dataset)
+            dataset.resize(before + len(values), axis=0)
+            dataset[before:] = values
+        self._seconds += part.seconds
+        self._file["seconds"][()] = self._seconds
+
+    def _begin(self, part: Recording) -> None:
+        file = self._file
+        file.create_dataset("schema", data=SCHEMA)
+        write_text(file, "backend", part.backend)
+        write_text(file, "networkSha256", part.network_sha256 or "")
+        file.create_dataset("numSteps", data=part.num_steps)
+        file.create_dataset("steps", data=np.array(part.steps, dtype=np.int32))
+        file.create_dataset("seconds", data=0.0)
+        write_text(file, "versions", json.dumps(dict(part.versions)))
+        _make_array(file, "images", part.images)
+        if part.output is not None:
+            _make_array(file, "output", part.output)
+        # Tracked, so that layers are read in the order of the network.
+        payload = file.create_group("payload", track_order=True)
+        for name, values in part.payloads.items():
+            _make_array(payload, name, values)
+        self._shapes = {"images": part.images.shape[1:]}
+        if part.output is not None:
+            self._shapes["output"] = part.output.shape[1:]
+        for name, values in part.payloads.items():
+            self._shapes[f"payload/{name}"] = values.shape[1:]
+        self._empty = False
+
+
+@contextlib.contextmanager
+def recording_writer(path: Path) -> Iterator[RecordingWriter]:
+    """Open a recording file for writing; it appears when the block has ended well.
+
+    Parameters
+    ----------
+    path : Path
+        File, by custom ``*.h5``.
+
+    Yields
+    ------
+    RecordingWriter
+        To be given at least one part.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be written.
+    """
+    with create_file(path) as file:
+        yield RecordingWriter(file)
+
+
+def write_recording(recording: Recording, path: Path) -> None:
+    """Write a recording, atomically.
+
+    Parameters
+    ----------
+    recording : Recording
+        What to write.
+    path : Path
+        File, by custom ``*.h5``.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be written.
+    """
+    with recording_writer(path) as writer:
+        writer.append(recording)
+
+
+def _make_array(group: h5py.Group, key: str, like: Payload) -> None:
+    """Make an empty array that grows along its first axis."""
+    # A chunk is one image, one step of a payload: what is read and written at once.
+    chunks = tuple(max(1, n) for n in like.shape)
+    lead = 2 if like.ndim == 5 else 1
+    group.create_dataset(
+        key,
+        shape=(0, *like.shape[1:]),
+        maxshape=(None, *(n or None for n in like.shape[1:])),
+        dtype=like.dtype,
+        chunks=(1,) * lead + chunks[lead:],
+        # Payloads are mostly zeros: the fastest deflate level gets most of the gain.
+        compression="gzip",
+        compression_opts=1,
+    )
+
+
+def read_recording(path: Path) -> Recording:
+    """Read a recording of schema 1.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+
+    Returns
+    -------
+    Recording
+        Validated.
+
+    Raises
+    ------
+    RecordingError
+        If the file is missing, damaged or of another schema: one line with
+        file, place, found and allowed.
+    """
+    try:
+        with open_file(path) as root:
+            schema = root.integer("schema")
+            if schema != SCHEMA:
+                raise RecordingError(f"{path}: schema {schema} found, {SCHEMA} allowed")
+            return _read(root)
+    except NetworkError as error:
+        raise RecordingError(str(error)) from None
+    except RecordingError as error:
+        where = "" if str(error).startswith(str(path)) else f"{path}: "
+        raise RecordingError(f"{where}{error}") from None
+
+
+def _read(root: Group) -> Recording:
+    payload = root.group("payload")
+    try:
+        versions = json.loads(root.text("versions"))
+    except (ValueError, RecursionError) as error:  # ValueError: or 4300 digits
+        raise root.error("versions", "not JSON") from error
+    if not isinstance(versions, dict):
+        raise root.error("versions", "not a JSON object")
+    return Recording(
+        backend=root.text("backend"),
+        network_sha256=root.text("networkSha256") or None,
+        num_steps=root.integer("numSteps"),
+        steps=tuple(root.integers("steps", ndim=1).tolist()),
+        images=root.array("images", "iu"),
+        payloads={name: payload.array(name, "iu") for name in payload.names()},
+        output=root.array("output", "iu") if "output" in root else None,
+        seconds=root.real("seconds"),
+        versions={str(k): str(v) for k, v in versions.items()},
+    )

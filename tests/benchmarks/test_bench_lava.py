@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The Lava benchmark runs, and says so if the machines differ."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lava.magma", reason="Lava 0.10 installs on Python 3.10 only")
+
+from sim.selftest import small_network
+
+pytestmark = pytest.mark.lava
+
+
+@pytest.fixture(scope="module")
+def bench():
+    path = Path(__file__).parents[2] / "benchmarks" / "bench_lava.py"
+    spec = importlib.util.spec_from_file_location("bench_lava", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_measures_every_route(bench):
+    network = small_network(size=(8, 8), num_steps=40)
+    images = np.random.default_rng(0).integers(0, 255, (4, 1, 8, 8))
+    results = bench.measure(network, images)
+    assert results["exact"]
+    assert results["lava_speedup"] > 0
+    assert results["lava_speedup_drop_in"] > 0
+    assert results["stock"]["time_steps"] == 40 + 6
+    assert results["fast_stream"]["steps_timed"] == [7, 160]
+
+
+def test_clock_averages_over_blocks(bench):
+    clock = bench.Clock()
+    clock.seen = {step: step * 0.5 for step in range(1, 30) if step not in (6, 7)}
+    assert clock.step_seconds(1, 20, 5) == pytest.approx([0.5] * 3)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The network of the fit table's widest rows computes what the narrow one does."""
+
+import importlib.util
+from pathlib import Path
+
+import torch
+
+from loihi_unet.checkpoint import Calibration, weights_sha256
+from loihi_unet.config import UNetConfig
+from loihi_unet.convert import spiking_unet
+from loihi_unet.simulate import run
+from loihi_unet.topology import topology
+from loihi_unet.unet import UNet
+
+SPEC = importlib.util.spec_from_file_location(
+    "wide_unet", Path(__file__).parents[2] / "benchmarks" / "wide_unet.py"
+)
+wide_unet = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(wide_unet)
+
+
+def test_widened_network_computes_the_same():
+    torch.manual_seed(0)
+    config = UNetConfig(base_channels=3, levels=2)
+    model = UNet(config)
+    names = [node.name for node in topology(config)][:-1]
+    calibration = Calibration(
+        normalisation="connection",
+        percentile=99.9,
+        scales=dict.fromkeys(names, 2.0),
+        data_sha256="0" * 64,
+        weights_sha256=weights_sha256(model),
+    )
+    wide, scales = wide_unet.widened(model, calibration, 4)
+    assert wide.config.base_channels == 12
+    x = torch.rand(1, 1, 16, 24)
+    assert torch.allclose(wide(x), model(x), atol=1e-5)
+    assert (model(x) - x).abs().max() > 1e-2
+    for name, parameter in wide.named_parameters():
+        if parameter.ndim == 4 and name != "enc0.conv1.weight":
+            ratio = parameter.var() / model.get_parameter(name).var()
+            assert 0.15 < ratio < 0.4  # 1 / factor, and few samples
+            # No two channels are clones.
+            assert len(parameter.flatten(1).unique(dim=0)) == len(parameter)
+    # Scales are still those of its activations: spike rates stay.
+    narrow = run(spiking_unet(model, calibration), x).mean_payload
+    found = run(spiking_unet(wide, scales), x).mean_payload
+    for name, rate in narrow.items():
+        assert abs(found[name] - rate) < 1e-3

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from export.lower import lower
+from loihi_unet.checkpoint import load_checkpoint, published_models, read_checkpoint
+from loihi_unet.compact import save_compact
+from loihi_unet.convert import convert
+from loihi_unet.errors import CheckpointError, ConversionError
+from loihi_unet.files import read_tensors, write_tensors
+from loihi_unet.finetune import FinetuneConfig, finetune
+from loihi_unet.publish import publish
+from loihi_unet.snn_file import load_spiking_unet, published_networks
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory, trained, folder):
+    path = tmp_path_factory.mktemp("tuned")
+    convert(trained, path / "snn.safetensors", folder, num_steps=3)
+    settings = FinetuneConfig(iterations=2, batch_size=2, patch_size=16)
+    finetune(path / "snn.safetensors", path / "tuned.safetensors", folder, settings)
+    return path / "tuned.safetensors"
+
+
+def test_a_published_model_and_its_recipe(tmp_path, trained, tuned, folder):
+    recipe = publish(trained, tuned, tmp_path, "tiny", folder, commands=["a", "b"])
+    assert json.loads((tmp_path / "tiny.json").read_text()) == recipe
+    assert (recipe["name"], recipe["commands"]) == ("tiny", ["a", "b"])
+    assert recipe["spiking"]["num_steps"] == 3
+    checkpoint = read_checkpoint(tmp_path / "tiny.safetensors")
+    assert not checkpoint.moments
+    original, _ = load_checkpoint(trained)
+    for name, value in checkpoint.model.state_dict().items():
+        assert torch.equal(value, original.state_dict()[name].half().float())
+
+
+def test_the_compact_file_holds_the_same_integers(tmp_path, tuned):
+    snn = load_spiking_unet(tuned)
+    path = tmp_path / "compact.safetensors"
+    save_compact(path, snn)
+    before, after = lower(snn, 16, 16), lower(load_spiking_unet(path), 16, 16)
+    for old, new in zip(before.layers, after.layers, strict=True):
+        assert np.array_equal(
+            old.compartment.bias.effective(), new.compartment.bias.effective()
+        )
+        for a, b in zip(old.connections, new.connections, strict=True):
+            assert a.weight_exp == b.weight_exp
+            if hasattr(a.synapse, "weight"):
+                assert np.array_equal(a.synapse.weight, b.synapse.weight)
+    assert before.sha256 == after.sha256
+    tensors, record = read_tensors(path)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.int8, torch.int16}
+    record["steps"].pop("out.bias")
+    write_tensors(path, tensors, record)
+    with pytest.raises(CheckpointError, match=r"out\.bias: integers without a step"):
+        load_spiking_unet(path)
+
+
+def test_a_network_that_is_not_fine_tuned(tmp_path, trained, folder):
+    snn = convert(trained, tmp_path / "snn.safetensors", folder)
+    with pytest.raises(ConversionError, match=r"'enc0\.conv1': not fine-tuned"):
+        save_compact(tmp_path / "compact.safetensors", snn)
+
+
+def test_other_pictures_than_those_trained_on(tmp_path, trained, tuned):
+    with pytest.raises(CheckpointError, match="other pictures than the default"):
+        publish(trained, tuned, tmp_path, "tiny", None, commands=[])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", published_networks())
+def test_every_shipped_network_belongs_to_a_shipped_model(name):
+    assert name in published_models()
+    snn = load_spiking_unet(name)
+    model = load_checkpoint(name)[0]
+    assert snn.config == model.config
+    side = 2**snn.config.levels
+    assert lower(snn, side, side).provenance["finetune"]["score"] > 0
+
+
+def test_no_such_network():
+    with pytest.raises(CheckpointError, match="nowhere: no such file, nor a network"):
+        load_spiking_unet("nowhere")

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the command line does with a Stream: shows, runs, compares and fits it."""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+import streams
+from PIL import Image
+
+from export.errors import UnsupportedLayerError
+from export.netx import write_network
+from loihi_unet.cli.main import main
+from sim.recording_file import read_recording, write_recording
+from sim.selftest import small_network
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Call a command on a Stream's file: (exit code, stdout, stderr)."""
+
+    def call(stream, command, *arguments):
+        words = ["loihi-unet", command, *arguments]
+        if stream is not None:
+            write_network(stream, tmp_path / "a.net")
+            words.insert(2, tmp_path / "a.net")
+        monkeypatch.setattr(sys, "argv", [str(word) for word in words])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        output = capsys.readouterr()
+        return caught.value.code or 0, output.out, output.err
+
+    return call
+
+
+@pytest.mark.parametrize("kind", streams.KINDS)
+def test_inspect_shows_every_layer(run, kind):
+    stream = streams.KINDS[kind](0)
+    code, shown, _ = run(stream, "inspect")
+    assert code == 0
+    for layer in stream.layers:
+        assert layer.name in shown
+    assert stream.sha256 in shown
+
+
+def saved(tmp_path, stream, runs=2):
+    """One file with the input of some runs."""
+    values = np.concatenate([streams.inputs(stream, seed=seed) for seed in range(runs)])
+    np.save(tmp_path / "input.npy", values)
+    return tmp_path / "input.npy"
+
+
+MACHINES = ["reference", "torch", pytest.param("lava", marks=pytest.mark.lava)]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("kind", streams.KINDS)
+def test_simulate_and_verify(run, tmp_path, kind, machine):
+    stream = streams.KINDS[kind](0)
+    values = saved(tmp_path, stream)
+    judge, other = tmp_path / "judge.h5", tmp_path / "other.h5"
+    out = ("--out", judge, "--backend", "reference")
+    code, shown, _ = run(stream, "simulate", values, *out)
+    assert code == 0
+    assert stream.layers[0].name in shown
+    assert ":" not in shown.partition("layer")[2]  # states are no spikes
+    code, _, _ = run(stream, "simulate", values, "--out", other, "--backend", machine)
+    assert code == 0
+    found = read_recording(other)
+    assert found.network_sha256 == stream.sha256
+    assert set(found.payloads) == set(stream.traces)
+    assert len(found.images) == 2
+    code, verdict, _ = run(None, "verify", judge, other)
+    assert code == 0
+    assert "EXACT" in verdict
+
+
+def test_verify_sees_a_wrong_state(run, tmp_path):
+    stream = streams.spiking()
+    values = saved(tmp_path, stream)
+    a, b = tmp_path / "a.h5", tmp_path / "b.h5"
+    run(stream, "simulate", values, "--out", a)
+    good = read_recording(a)
+    payloads = {name: payload.copy() for name, payload in good.payloads.items()}
+    payloads["wide:v"][1, 3, 2] += 1
+    write_recording(dataclasses.replace(good, payloads=payloads), b)
+    code, shown, _ = run(None, "verify", a, b)
+    assert code == 1
+    assert "wide:v" in shown
+    code, _, message = run(None, "verify", a, b, "--report", tmp_path / "r")
+    assert code == 2
+    assert "report: recordings of stock neurons found" in " ".join(message.split())
+
+
+def test_steps_of_a_constant_input_can_be_chosen(run, tmp_path):
+    stream = streams.spiking(injected=True)
+    values = saved(tmp_path, stream, runs=1)
+    out = tmp_path / "r.h5"
+    assert run(stream, "simulate", values, "--steps", 20, "--out", out)[0] == 0
+    assert read_recording(out).num_steps == 20
+    assert run(stream, "simulate", values, "--out", out)[0] == 0
+    assert read_recording(out).num_steps == stream.num_steps
+
+
+def test_frames_say_how_many_steps(run, tmp_path):
+    stream = streams.spiking()
+    np.save(tmp_path / "a.npy", streams.inputs(stream, seed=0)[0, :7])
+    out = tmp_path / "r.h5"
+    assert run(stream, "simulate", tmp_path / "a.npy", "--out", out)[0] == 0
+    assert read_recording(out).num_steps == 7
+    code, _, message = run(stream, "simulate", tmp_path / "a.npy", "--steps", 5)
+    assert code == 2
+    assert "runs of 7 frames found, num_steps is 5" in " ".join(message.split())
+
+
+def bad_input(tmp_path, what):
+    path = tmp_path / "a.npy"
+    values = streams.inputs(streams.spiking(), seed=0)
+    match what:
+        case "a picture":
+            path = tmp_path / "a.png"
+            Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+        case "nothing":
+            pass
+        case "no array":
+            path.write_bytes(b"x" * 200)
+        case "cut short":
+            np.save(path, values)
+            path.write_bytes(path.read_bytes()[:-1])
+        case "objects":
+            np.save(path, np.array([{}]), allow_pickle=True)
+        case "floats":
+            np.save(path, values * 0.5)
+        case "axes":
+            np.save(path, values[0, 0, 0])
+        case "shape":
+            np.save(path, values[..., 1:])
+        case "range":
+            np.save(path, values * 3)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("a picture", "takes integers, not pictures; a .npy file needed"),
+        ("nothing", "not a .npy array ([Errno 2] No such file"),
+        ("no array", "not a .npy array"),
+        ("cut short", "not a .npy array (mmap length is greater than file size)"),
+        ("objects", "not a .npy array"),
+        ("floats", "dtype float64 with 5 axes found, integers with 4 axes needed"),
+        ("axes", "with 2 axes found, integers with 4 axes needed, or 5"),
+        ("shape", "(runs, T, 2, 6, 7) needed"),
+        ("range", "values 0..3 found, 0..1 allowed"),
+    ],
+)
+def test_input_that_is_no_input(run, tmp_path, what, expected):
+    path = bad_input(tmp_path, what)
+    code, _, message = run(streams.spiking(), "simulate", path)
+    assert code == 2
+    assert expected in " ".join(message.split())
+
+
+def test_options_for_pictures_and_for_stock_networks(run, tmp_path):
+    stream = streams.spiking()
+    values = saved(tmp_path, stream)
+    code, _, message = run(stream, "simulate", values, "--sigma", 25)
+    assert code == 2
+    assert "--sigma, --crop and --pictures are for pictures" in " ".join(
+        message.split()
+    )
+    code, _, message = run(small_network(), "simulate", values, "--steps", 5)
+    assert code == 2
+    assert "T = 3 is part of this network" in " ".join(message.split())
+
+
+def test_fit_with_and_without_a_recording(run, tmp_path):
+    stream = streams.spiking(injected=True)
+    code, shown, _ = run(stream, "fit", "--chip", "loihi2")
+    assert code == 0
+    assert "biases before each run" in " ".join(shown.split())
+    out = tmp_path / "r.h5"
+    run(stream, "simulate", saved(tmp_path, stream), "--steps", 20, "--out", out)
+    words = ("fit", "--chip", "loihi1", "--recording", out, "--json")
+    code, shown, _ = run(stream, *words)
+    assert code == 0
+    report = json.loads(shown)
+    assert report["timing"]["steps_per_image"] == 20
+    assert report["traffic"]["effective_synops"] > 0
+    assert report["energy"]["low"] > 0
+
+
+@pytest.mark.lava
+def test_graph_names_the_stock_process():
+    from sim import lava_graph
+
+    with pytest.raises(UnsupportedLayerError, match=r"netx\.hdf5\.Network is its Proc"):
+        lava_graph.build(streams.spiking())
