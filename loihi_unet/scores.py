@@ -125,7 +125,8 @@ def evaluate_set(
     """Score a network file and keep what was found in each picture.
 
     The pictures are shared out among processes of this machine or of a cluster,
-    which changes nothing in the result.
+    which changes nothing in the integers' scores. Those in floating point may differ
+    in their last digits with the number of threads.
 
     Parameters
     ----------

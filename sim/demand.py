@@ -23,8 +23,10 @@ CGROUP = Path("/sys/fs/cgroup")
 SHARE = 0.8
 #: Sums that the torch backend holds at once, in values (`sim.torch_backend.BLOCK`).
 BLOCK = 2**21
-#: Interpreter with torch and oneDNN; with Lava, its processes of a U-Net too.
-BASE = {"torch": 450 * 10**6, "reference": 450 * 10**6, "lava": 900 * 10**6}
+#: Interpreter with torch and oneDNN; with Lava, its processes of a U-Net too. Up to
+#: 300 MB of it are pages of the libraries' files (torch 2.3 with CUDA): workers share
+#: them, and how many are resident depends on the machine.
+BASE = {"torch": 700 * 10**6, "reference": 700 * 10**6, "lava": 1150 * 10**6}
 #: Bytes per compartment of machines that keep all layers' states.
 STATES = {"reference": 160, "lava": 64}
 ALIKE = {"lava-stock": "lava", "cuda": "torch"}
@@ -79,11 +81,11 @@ def demand(network: Network, *backends: str, record: bool) -> Demand:
     )
     running = {kind: STATES.get(kind, 0) * compartments for kind in kinds}
     if "torch" in kinds:
-        running["torch"] = 3 * layers_bytes(network, payload=1, block=BLOCK) // 2
+        running["torch"] = 2 * layers_bytes(network, payload=1, block=BLOCK)
     # Mantissas of 4 bytes, levels of 1, and copies in the layout of the kernels.
     memory = max(BASE[kind] for kind in kinds) + 8 * weights + max(running.values())
     if record:
-        memory += 3 * network.num_steps * compartments * len(backends) // 2
+        memory += 2 * network.num_steps * compartments * len(backends)
     cores = [CORES.get(backend, 1) for backend in backends]
     return Demand(memory=memory, cores=0 if 0 in cores else max(cores))
 

@@ -88,7 +88,7 @@ from pathlib import Path
 from benchmarks.random_unet import random_unet
 from sim.backend import create
 from sim.demand import demand
-for size, record in ((128, False), (256, True), (512, True)):
+for size, record in ((32, False), (256, True), (512, True)):
     network = random_unet(base_channels=8, height=size, width=size, num_steps=8)
     image = numpy.full((1, 1, size, size), 100)
     create("torch").run(network, image, layers=None if record else ())
@@ -100,7 +100,11 @@ for size, record in ((128, False), (256, True), (512, True)):
 
 
 def test_estimate_bounds_what_is_measured():
-    """Sizes ascend, so each peak is that of its own run."""
+    """Sizes ascend, so each peak is that of its own run.
+
+    What a run adds is compared with what it should: the resident part of the
+    libraries' files, which all runs hold, depends on the machine.
+    """
     done = subprocess.run(
         [sys.executable, "-c", MEASURE],
         cwd=ROOT,
@@ -109,7 +113,11 @@ def test_estimate_bounds_what_is_measured():
         text=True,
         check=True,
     )
-    pairs = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
-    assert len(pairs) == 3
-    for peak, estimate in pairs:
-        assert 0.5 * estimate < peak < estimate
+    small, *larger = (
+        tuple(map(int, line.split())) for line in done.stdout.splitlines()
+    )
+    assert small[0] < small[1]
+    assert len(larger) == 2
+    for peak, estimate in larger:
+        grown = peak - small[0]
+        assert 0.4 * (estimate - small[1]) < grown < estimate - small[1]
