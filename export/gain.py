@@ -70,25 +70,28 @@ def settle(snn: SpikingUNet, mapping: MappingName = "graded") -> SpikingUNet:
 def _choose(layer: Layer, snn: SpikingUNet, mapping: MappingName) -> Quantisation:
     where = f"layer '{layer.name}'"
     weights = unit_weights(layer, snn.base_threshold)
-    # Of the sources: a picture is one plane whatever the mapping.
-    planes = snn.num_thresholds if mapping == "binary-if" else 1
+    largest_sent = _largest_payloads(layer, snn)
+    # A picture is one plane whatever the mapping.
     bounds = [
-        (1 if c.source == INPUT else planes, float(np.abs(w).max()))
-        for c, w in zip(layer.connections, weights, strict=True)
+        (
+            payload.bit_length() if mapping == "binary-if" and c.source != INPUT else 1,
+            float(np.abs(w).max()),
+        )
+        for c, w, payload in zip(layer.connections, weights, largest_sent, strict=True)
     ]
     bias = unit_bias(layer, snn.base_threshold)
     largest = min(
         _largest_gain(bounds),
         _largest_bias_gain(bias, snn.num_steps),
-        largest_sum_gain(layer, weights, snn.num_thresholds),
+        largest_sum_gain(layer, weights, largest_sent),
     )
     gain: float
     if layer.spiking:
-        on_chip = Mapping(name=mapping, num_thresholds=snn.num_thresholds)
+        on_chip = Mapping(name=mapping, num_thresholds=snn.thresholds(layer))
         limit = on_chip.largest_base
         gain = _threshold(layer, weights, largest, limit)
     else:
-        gain = _output_gain(layer, weights, snn, largest)
+        gain = _output_gain(layer, weights, snn, largest, largest_sent)
     return Quantisation(
         gain=float(gain),
         weight_exps=tuple(
@@ -149,8 +152,17 @@ def _largest_bias_gain(bias: FloatArray, num_steps: int) -> float:
     return min(mantissa, STATE.maximum / (2 * num_steps)) / largest
 
 
+def _largest_payloads(layer: Layer, snn: SpikingUNet) -> list[int]:
+    """Return the largest magnitude that each source of a layer sends."""
+    pixel = max(abs(PIXEL_MINIMUM), abs(PIXEL_MAXIMUM))
+    return [
+        pixel if c.source == INPUT else snn.payload_maximum(c.source)
+        for c in layer.connections
+    ]
+
+
 def largest_sum_gain(
-    layer: Layer, weights: list[FloatArray], num_thresholds: int
+    layer: Layer, weights: list[FloatArray], largest_sent: list[int]
 ) -> float:
     """Gain at which a step's input fits half of 24 bits, whatever is sent.
 
@@ -158,12 +170,9 @@ def largest_sum_gain(
     where many thresholds meet connections of very different ranges: their exponents
     lift the larger ones far above the levels of the smallest.
     """
-    payload = (1 << num_thresholds) - 1
-    pixel = max(abs(PIXEL_MINIMUM), abs(PIXEL_MAXIMUM))
     total = sum(
-        _absolute_row_sum(w, axis=1 if c.kind == "conv_transpose" else 0)
-        * (pixel if c.source == INPUT else payload)
-        for c, w in zip(layer.connections, weights, strict=True)
+        _absolute_row_sum(w, axis=1 if c.kind == "conv_transpose" else 0) * payload
+        for c, w, payload in zip(layer.connections, weights, largest_sent, strict=True)
     )
     return STATE.maximum / (2 * total) if total else math.inf
 
@@ -173,6 +182,7 @@ def _output_gain(
     weights: list[FloatArray],
     snn: SpikingUNet,
     largest_gain: float,
+    largest_sent: list[int],
 ) -> float:
     """Units of v per unit of output and step.
 
@@ -189,11 +199,9 @@ def _output_gain(
         largest_gain,
     )
     bias = float(np.abs(unit_bias(layer, snn.base_threshold)).max())
-    pixel = max(abs(PIXEL_MINIMUM), abs(PIXEL_MAXIMUM))
-    payload = (1 << snn.num_thresholds) - 1
     per_step = bias + sum(
-        _absolute_row_sum(w) * (pixel if c.source == INPUT else payload)
-        for c, w in zip(layer.connections, weights, strict=True)
+        _absolute_row_sum(w) * payload
+        for w, payload in zip(weights, largest_sent, strict=True)
     )
     # 1 % below the limit covers the rounding of weights and bias.
     gain = min(gain, 0.99 * STATE.maximum / (snn.num_steps * per_step))

@@ -144,7 +144,7 @@ def _lower_layer(
     if layer.spiking:
         compartment: MTIF | Accumulator = MTIF(
             vth_mant=np.array([gain]),
-            num_thresholds=snn.num_thresholds,
+            num_thresholds=snn.thresholds(layer),
             bias=bias,
             mapping=mapping,
         )

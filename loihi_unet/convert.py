@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Make a Spiking-UNet from a trained U-Net: weights and biases by their scales."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ def convert(
     num_thresholds: int = 4,
     base_threshold: float | None = None,
     search: bool = False,
+    fewer: bool = False,
 ) -> SpikingUNet:
     """Convert a trained network and write the result.
 
@@ -54,6 +57,8 @@ def convert(
     search : bool
         Choose the thresholds by `loihi_unet.search.search_thresholds` instead, on
         `data`'s pictures.
+    fewer : bool
+        Let that search give layers fewer thresholds than `num_thresholds`.
 
     Returns
     -------
@@ -75,6 +80,8 @@ def convert(
         raise ConversionError(
             f"base_threshold {base_threshold:g}: not together with a search for it"
         )
+    if fewer and not search:
+        raise ConversionError("fewer thresholds per layer: found by a search only")
     calibration = record.calibration if data is None else None
     wanted = (normalisation, percentile)
     fits = calibration is not None and (
@@ -91,24 +98,29 @@ def convert(
             percentile=percentile,
         )
     q = 2 / 2**num_thresholds if base_threshold is None else base_threshold
+    numbers: dict[str, int] = {}
     if search:
         # Not at the top: the search converts, too.
         from loihi_unet.search import search_thresholds
 
-        calibration, q = search_thresholds(
+        found = search_thresholds(
             model,
             record.config,
             calibration,
             pictures,
             num_steps=num_steps,
             num_thresholds=num_thresholds,
+            fewer=fewer,
         )
+        calibration, q = found.calibration, found.base_threshold
+        numbers = found.numbers
     snn = spiking_unet(
         model,
         calibration,
         num_steps=num_steps,
         num_thresholds=num_thresholds,
         base_threshold=q,
+        thresholds=numbers,
         provenance={
             "train": record.config.model_dump(mode="json"),
             **({"search": True} if search else {}),
@@ -125,6 +137,7 @@ def spiking_unet(
     num_steps: int = 10,
     num_thresholds: int = 4,
     base_threshold: float = 0.125,
+    thresholds: Mapping[str, int] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> SpikingUNet:
     """Normalise a trained network, eq. (8) of arXiv 2307.10974.
@@ -141,6 +154,8 @@ def spiking_unet(
         Its scales.
     num_steps, num_thresholds, base_threshold
         As in `SpikingUNet`.
+    thresholds : Mapping[str, int], optional
+        N of layers that have their own, by name.
     provenance : dict[str, Any], optional
         JSON values to add to the calibration's own.
 
@@ -159,7 +174,10 @@ def spiking_unet(
     scales = {INPUT: 1.0, **calibration.scales, "out": 1.0}
     residual = model.config.residual
     layers = tuple(
-        _layer(model, node, scales, residual=residual and node.name == "out")
+        replace(
+            _layer(model, node, scales, residual=residual and node.name == "out"),
+            num_thresholds=(thresholds or {}).get(node.name),
+        )
         for node in topology(model.config)
     )
     return SpikingUNet(

@@ -122,7 +122,7 @@ class IntegerUNet:
         if not layer.spiking:
             # payload is the accumulator after T steps.
             return _substitute(payload * (lowered.scale / self.snn.num_steps), drive)
-        top = q * (2**self.snn.num_thresholds - 1)
+        top = q * self.snn.payload_maximum(layer.name)
         mean = payload.mean(dim=0, keepdim=True) * q
         return _substitute(mean, drive.clamp(0, top))
 

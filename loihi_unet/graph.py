@@ -81,6 +81,8 @@ class Layer:
         False: the layer only accumulates.
     quantisation : Quantisation or None
         Set by fine-tuning; None leaves the choice to the exporter.
+    num_thresholds : int or None
+        N of this layer's neurons; None: the network's.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Layer:
     scale: float
     spiking: bool
     quantisation: Quantisation | None = None
+    num_thresholds: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +108,8 @@ class SpikingUNet:
     base_threshold : float
         q: the lowest threshold, and the value of one unit of payload.
     num_thresholds : int
-        N: thresholds are ``q * 2**i``, i = 0..N-1; a payload is 0..2**N - 1.
+        N: thresholds are ``q * 2**i``, i = 0..N-1; a payload is 0..2**N - 1. Layers
+        may have fewer of their own.
     num_steps : int
         T: algorithm steps per picture.
     normalisation : str
@@ -150,6 +154,11 @@ class SpikingUNet:
             )
         channels = {INPUT: self.config.in_channels}
         for layer in self.layers:
+            if not 1 <= self.thresholds(layer) <= self.num_thresholds:
+                raise ConversionError(
+                    f"layer {layer.name!r}: num_thresholds {layer.num_thresholds}: "
+                    f"allowed 1..{self.num_thresholds}, the network's"
+                )
             _check_layer(layer, channels)
             channels[layer.name] = layer.channels
         _check_output(self.layers[-1])
@@ -157,6 +166,16 @@ class SpikingUNet:
     def layer(self, name: str) -> Layer:
         """Return a layer by its name."""
         return next(layer for layer in self.layers if layer.name == name)
+
+    def thresholds(self, layer: Layer) -> int:
+        """Return N of a layer's neurons."""
+        if layer.num_thresholds is None:
+            return self.num_thresholds
+        return layer.num_thresholds
+
+    def payload_maximum(self, source: str) -> int:
+        """Return the largest payload, ``2**N - 1``, that a layer sends."""
+        return (1 << self.thresholds(self.layer(source))) - 1
 
 
 def _check_output(layer: Layer) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Choose thresholds by trying them on calibration crops."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -22,24 +23,13 @@ RANGES = (4.0, 2.0, 1.0, 0.5, 0.25)
 FACTORS = (0.7, 1.4)
 #: Crops that candidates are judged on.
 CROPS = 4
+#: How much of the output's error may be added by all layers that get fewer thresholds
+#: together, as a share of the error without.
+ALLOWANCE = 0.5
 
 
-@torch.no_grad()
-def search_thresholds(
-    model: UNet,
-    config: TrainConfig,
-    calibration: Calibration,
-    pictures: list[Picture],
-    *,
-    num_steps: int,
-    num_thresholds: int,
-) -> tuple[Calibration, float]:
-    """Choose q for all layers, then each layer's own thresholds.
-
-    A layer fires at ``q * lambda * 2**i``, so its own base threshold is its scale.
-    Judged by the mean squared difference between the outputs of the Spiking-UNet and
-    of the U-Net on a few training crops: first q, with the scales as measured, then
-    once through the layers, each with the ones before it settled.
+class Trials:
+    """Errors of candidates, against the U-Net's output on a few training crops.
 
     Parameters
     ----------
@@ -53,46 +43,162 @@ def search_thresholds(
         Where the crops come from.
     num_steps, num_thresholds : int
         T and N.
+    """
+
+    def __init__(
+        self,
+        model: UNet,
+        config: TrainConfig,
+        calibration: Calibration,
+        pictures: list[Picture],
+        *,
+        num_steps: int,
+        num_thresholds: int,
+    ) -> None:
+        self.model = model
+        self.calibration = calibration
+        self.num_steps = num_steps
+        self.num_thresholds = num_thresholds
+        config = config.model_copy(update={"batch_size": CROPS})
+        task = make_task(config, train=pictures, validation=[])
+        # A batch that the scales were not measured on, while the generator has any.
+        self.x, _ = task.batch(2**20, Stream.CALIBRATION)
+        with torch.no_grad():
+            self.target = model(self.x)
+
+    def error(
+        self,
+        scales: dict[str, float],
+        q: float,
+        thresholds: dict[str, int] | None = None,
+    ) -> float:
+        """Return the mean squared difference between the two outputs."""
+        snn = spiking_unet(
+            self.model,
+            self.calibration.model_copy(update={"scales": scales}),
+            num_steps=self.num_steps,
+            num_thresholds=self.num_thresholds,
+            base_threshold=q,
+            thresholds=thresholds,
+        )
+        return float((run(snn, self.x).output - self.target).square().mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """What a search found.
+
+    Attributes
+    ----------
+    calibration : Calibration
+        With the chosen scales.
+    base_threshold : float
+        q.
+    numbers : dict[str, int]
+        N of each layer, by name; empty: all have the network's.
+    """
+
+    calibration: Calibration
+    base_threshold: float
+    numbers: dict[str, int]
+
+
+def search_thresholds(
+    model: UNet,
+    config: TrainConfig,
+    calibration: Calibration,
+    pictures: list[Picture],
+    *,
+    num_steps: int,
+    num_thresholds: int,
+    fewer: bool = False,
+) -> Thresholds:
+    """Choose q for all layers, then each layer's own thresholds.
+
+    A layer fires at ``q * lambda * 2**i``, so its own base threshold is its scale.
+    Judged as `Trials` does: first q, with the scales as measured, then once through
+    the layers, each with the ones before it settled.
+
+    Parameters
+    ----------
+    model, config, calibration, pictures, num_steps, num_thresholds
+        As in `Trials`.
+    fewer : bool
+        Then take thresholds away from every layer, lowest or highest, as long as the
+        output's error grows by no more than `ALLOWANCE`, spent evenly.
 
     Returns
     -------
-    calibration : Calibration
-        With the chosen scales; unchanged for ``"layer"`` normalisation, which has
-        no scale to choose per layer.
-    base_threshold : float
-        q.
+    Thresholds
+        Scales are unchanged for ``"layer"`` normalisation, which has none to choose
+        per layer; there a layer loses its highest thresholds only.
     """
-    config = config.model_copy(update={"batch_size": CROPS})
-    task = make_task(config, train=pictures, validation=[])
-    # A batch that the scales were not measured on, while the generator has any.
-    x, _ = task.batch(2**20, Stream.CALIBRATION)
-    target = model(x)
-
-    def error(scales: dict[str, float], q: float) -> float:
-        snn = spiking_unet(
-            model,
-            calibration.model_copy(update={"scales": scales}),
-            num_steps=num_steps,
-            num_thresholds=num_thresholds,
-            base_threshold=q,
-        )
-        return float((run(snn, x).output - target).square().mean())
-
+    trials = Trials(
+        model,
+        config,
+        calibration,
+        pictures,
+        num_steps=num_steps,
+        num_thresholds=num_thresholds,
+    )
     scales = dict(calibration.scales)
     errors = {top / 2**num_thresholds: 0.0 for top in RANGES}
-    errors = {q: error(scales, q) for q in errors}
+    errors = {q: trials.error(scales, q) for q in errors}
     q = min(errors, key=lambda candidate: errors[candidate])
-    best = errors[q]
-    if calibration.normalisation == "layer":
-        return calibration, q
-    for group in _groups(model):
+    if calibration.normalisation == "connection":
+        scales = _search_scales(trials, scales, q)
+    numbers: dict[str, int] = {}
+    if fewer:
+        scales, numbers = _take_away(trials, scales, q)
+    return Thresholds(
+        calibration=calibration.model_copy(update={"scales": scales}),
+        base_threshold=q,
+        numbers=numbers,
+    )
+
+
+def _search_scales(
+    trials: Trials, scales: dict[str, float], q: float
+) -> dict[str, float]:
+    """Move each layer's scale up or down as long as that helps."""
+    best = trials.error(scales, q)
+    for group in _groups(trials.model):
         for factor in FACTORS:
             before = best
-            while (found := error(trial := _scaled(scales, group, factor), q)) < best:
+            while (
+                found := trials.error(trial := _scaled(scales, group, factor), q)
+            ) < best:
                 best, scales = found, trial
             if best < before:
                 break
-    return calibration.model_copy(update={"scales": scales}), q
+    return scales
+
+
+def _take_away(
+    trials: Trials, scales: dict[str, float], q: float
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Give layers fewer thresholds while the output hardly notices.
+
+    A layer without its lowest threshold has twice the scale, so that its range stays.
+    """
+    groups = _groups(trials.model)
+    numbers = {name: trials.num_thresholds for group in groups for name in group}
+    before = trials.error(scales, q)
+    lowest = trials.calibration.normalisation == "connection"
+    for count, group in enumerate(groups, start=1):
+        # What earlier layers did not use up is left to the later ones.
+        limit = before * (1 + ALLOWANCE * count / len(groups))
+        while numbers[group[0]] > 1:
+            fewer = {**numbers, **dict.fromkeys(group, numbers[group[0]] - 1)}
+            found = [
+                (trials.error(trial, q, fewer), trial)
+                for trial in (scales, *([_scaled(scales, group, 2.0)] * lowest))
+            ]
+            least, trial = min(found, key=lambda item: item[0])
+            if least > limit:
+                break
+            scales, numbers = trial, fewer
+    return scales, numbers
 
 
 def _scaled(

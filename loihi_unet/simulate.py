@@ -70,7 +70,7 @@ def run(snn: SpikingUNet, x: torch.Tensor) -> SpikingRun:
         payload = multi_threshold_if(
             _current(layer, sent),
             base_threshold=snn.base_threshold,
-            num_thresholds=snn.num_thresholds,
+            num_thresholds=snn.thresholds(layer),
         )
         mean_payload[layer.name] = payload.mean().item()
         sent[layer.name] = payload * snn.base_threshold

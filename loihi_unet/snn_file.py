@@ -50,6 +50,7 @@ class _LayerRecord(_Record):
     scale: float
     spiking: bool
     quantisation: _QuantisationRecord | None = None
+    num_thresholds: int | None = None
 
 
 class _NetworkRecord(_Record):
@@ -115,6 +116,7 @@ def pack(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
                 quantisation=None
                 if layer.quantisation is None
                 else _QuantisationRecord(**asdict(layer.quantisation)),
+                num_thresholds=layer.num_thresholds,
             )
         )
     record = _NetworkRecord(
@@ -274,4 +276,5 @@ def _layer(item: _LayerRecord, tensors: Mapping[str, torch.Tensor]) -> Layer:
         quantisation=None
         if item.quantisation is None
         else Quantisation(**item.quantisation.model_dump()),
+        num_thresholds=item.num_thresholds,
     )

@@ -107,6 +107,10 @@ def convert(
     thresholds: Annotated[
         int, typer.Option(help="N, thresholds of a neuron; 1: plain IF.")
     ] = 4,
+    fewer: Annotated[
+        bool,
+        typer.Option(help="Give each layer as few of them as the output allows."),
+    ] = False,
     base_threshold: Annotated[
         float | None,
         typer.Option(help="Lowest threshold q; without: 2 / 2**thresholds, or search."),
@@ -143,12 +147,15 @@ def convert(
             num_thresholds=thresholds,
             base_threshold=base_threshold,
             search=base_threshold is None if search is None else search,
+            fewer=fewer,
         )
     scales = {layer.name: layer.scale for layer in snn.layers}
+    numbers = {x.name: snn.thresholds(x) for x in snn.layers if x.spiking}
     if as_json:
-        print_json({"out": str(path), "scales": scales})
+        print_json({"out": str(path), "scales": scales, "thresholds": numbers})
     else:
-        print_table(f"wrote {path}", ["layer", "scale"], list(scales.items()))
+        rows = [[name, scale, numbers.get(name, "")] for name, scale in scales.items()]
+        print_table(f"wrote {path}", ["layer", "scale", "thresholds"], rows)
 
 
 def finetune(

@@ -7,7 +7,7 @@ import torch
 from loihi_unet.convert import convert, spiking_unet
 from loihi_unet.errors import ConversionError
 from loihi_unet.pictures import load_pictures
-from loihi_unet.search import RANGES, search_thresholds
+from loihi_unet.search import ALLOWANCE, RANGES, Trials, search_thresholds
 from loihi_unet.simulate import run
 from loihi_unet.snn_file import load_spiking_unet
 
@@ -15,7 +15,9 @@ from loihi_unet.snn_file import load_spiking_unet
 def test_thresholds_found_are_better_on_other_crops(model, tiny, calibration, folder):
     pictures = load_pictures(folder, 1)
     settings = {"num_steps": 4, "num_thresholds": 4}
-    found, q = search_thresholds(model, tiny, calibration, pictures, **settings)
+    thresholds = search_thresholds(model, tiny, calibration, pictures, **settings)
+    found, q = thresholds.calibration, thresholds.base_threshold
+    assert thresholds.numbers == {}
     assert q in [top / 16 for top in RANGES]
     assert found.scales != calibration.scales
     assert found.scales["pool0"] == found.scales["enc0.conv2"]
@@ -28,12 +30,44 @@ def test_thresholds_found_are_better_on_other_crops(model, tiny, calibration, fo
     assert errors[1] < 0.8 * errors[0]
 
 
+def test_layers_get_fewer_thresholds_as_far_as_the_output_allows(
+    model, tiny, calibration, folder
+):
+    pictures = load_pictures(folder, 1)
+    settings = {"num_steps": 4, "num_thresholds": 8}
+    arguments = (model, tiny, calibration, pictures)
+    full = search_thresholds(*arguments, **settings)
+    found = search_thresholds(*arguments, **settings, fewer=True)
+    assert found.base_threshold == full.base_threshold
+    numbers = found.numbers
+    assert numbers["pool0"] == numbers["enc0.conv2"]
+    assert min(numbers.values()) < 8 >= max(numbers.values())
+    trials = Trials(*arguments, **settings)
+    q = found.base_threshold
+    best = trials.error(full.calibration.scales, q)
+    error = trials.error(found.calibration.scales, q, numbers)
+    assert error <= (1 + ALLOWANCE) * best
+    # The limit binds: one more taken away everywhere is too much.
+    less = {name: max(1, number - 1) for name, number in numbers.items()}
+    assert trials.error(found.calibration.scales, q, less) > (1 + ALLOWANCE) * best
+
+
 def test_layer_normalisation_keeps_its_scales(model, tiny, calibration, folder):
     equal = calibration.model_copy(update={"normalisation": "layer"})
-    found, _ = search_thresholds(
+    found = search_thresholds(
         model, tiny, equal, load_pictures(folder, 1), num_steps=3, num_thresholds=4
     )
-    assert found == equal
+    assert found.calibration == equal
+    found = search_thresholds(
+        model,
+        tiny,
+        equal,
+        load_pictures(folder, 1),
+        num_steps=3,
+        num_thresholds=8,
+        fewer=True,
+    )
+    assert found.calibration == equal
 
 
 def test_conversion_searches_when_asked(trained, folder, tmp_path):
@@ -45,6 +79,8 @@ def test_conversion_searches_when_asked(trained, folder, tmp_path):
     assert load_spiking_unet(path).base_threshold == found.base_threshold
     with pytest.raises(ConversionError, match="not together with a search"):
         convert(trained, path, folder, search=True, base_threshold=0.5)
+    with pytest.raises(ConversionError, match="found by a search only"):
+        convert(trained, path, folder, fewer=True)
 
 
 @pytest.mark.parametrize(("thresholds", "q"), [(1, 1.0), (4, 0.125), (6, 2**-5)])

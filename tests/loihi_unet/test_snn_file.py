@@ -40,11 +40,15 @@ def _altered(path, snn, change):
         ),
         (lambda t, r: r.update(num_steps=0), "num_steps 0: allowed 1 or more"),
         (
+            lambda t, r: r["layers"][0].update(num_thresholds=5),
+            r"layer 'enc0\.conv1': num_thresholds 5: allowed 1\.\.4, the network's",
+        ),
+        (
             lambda t, r: t.pop("dec0.conv1.weight.up0"),
             r"layer 'dec0\.conv1' <- 'up0': conv weight has shape None, allowed \(3",
         ),
     ],
-    ids=["kind", "missing", "literal", "range", "tensor"],
+    ids=["kind", "missing", "literal", "range", "thresholds", "tensor"],
 )
 def test_a_file_that_contradicts_itself(tmp_path, snn, change, message):
     path = tmp_path / "altered.safetensors"
