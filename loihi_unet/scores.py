@@ -28,7 +28,7 @@ from sim.sweep import sweep
 
 #: What makes two rows the same measurement; the later one replaces the earlier.
 _KEY = (
-    *("task", "data", "sigma", "T", "N", "q", "width", "seed"),
+    *("task", "data", "sigma", "T", "N", "bits", "q", "width", "seed"),
     *("searched", "finetuned"),
 )
 
@@ -106,9 +106,10 @@ def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     Returns
     -------
     dict[str, Any]
-        ``task, data, pictures, data_sha256, sigma, T, N, q, width, seed,
-        searched, finetuned, ann, snn, chip, backend, network_sha256, command``; each
-        of ``ann``, ``snn`` and ``chip`` holds the task's measures, or None.
+        ``task, data, pictures, data_sha256, sigma, T, N, bits, q, width, seed,
+        searched, finetuned, ann, snn, chip, backend, network_sha256, command``; N is
+        the largest of any layer, ``bits`` the mean over all compartments; each of
+        ``ann``, ``snn`` and ``chip`` holds the task's measures, or None.
     """
     return evaluate_set(path, settings, **how).row
 
@@ -195,11 +196,7 @@ def evaluate_set(
         "data_sha256": fingerprint(pictures),
         "sigma": sigma,
         "T": network.num_steps,
-        "N": max(
-            layer.compartment.num_thresholds
-            for layer in network.layers
-            if isinstance(layer.compartment, MTIF)
-        ),
+        **_thresholds(network),
         "q": exported.get("base_threshold"),
         "width": config.model.base_channels,
         "seed": settings.seed,
@@ -220,6 +217,20 @@ def evaluate_set(
         jobs=tuple(jobs.values()),
         found=tuple(found.values()),
     )
+
+
+def _thresholds(network: IntegerNetwork) -> dict[str, float]:
+    """N of the layer that has most, and its mean over all compartments."""
+    numbers = [
+        (layer.compartment.num_thresholds, math.prod(layer.shape))
+        for layer in network.layers
+        if isinstance(layer.compartment, MTIF)
+    ]
+    compartments = sum(size for _, size in numbers)
+    return {
+        "N": max(n for n, _ in numbers),
+        "bits": round(sum(n * size for n, size in numbers) / compartments, 2),
+    }
 
 
 def _training(network: IntegerNetwork, path: Path) -> TrainConfig:

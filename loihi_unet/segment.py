@@ -15,6 +15,7 @@ from loihi_unet.data import random_crops
 from loihi_unet.evaluate import Network, restore
 from loihi_unet.pictures import VOID, Picture
 from loihi_unet.streams import Stream, generator
+from loihi_unet.street import class_weights, street_crop
 from loihi_unet.validation import Validation
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class SegmentTask:
             for picture in train
         ]
         self.validation = validation
+        self.weights = class_weights(train, self.task.classes)
 
     def batch(
         self, index: int, stream: Stream = Stream.TRAINING
@@ -69,22 +71,30 @@ class SegmentTask:
         """
         config = self.config
         random = generator(config.seed, stream, index)
+        count, size = config.batch_size, config.patch_size
         # A road is never on top: street scenes are mirrored, not turned.
-        turn = self.task.dataset != "camseq01"
-        crops = random_crops(
-            self.train, config.batch_size, config.patch_size, random, turn=turn
-        )
+        if self.task.dataset == "camseq01":
+            crops = np.stack(
+                [street_crop(self.train, size, random) for _ in range(count)]
+            )
+        else:
+            crops = random_crops(self.train, count, size, random)
         pixels = crops[:, :-1] / np.float32(255)
         return torch.from_numpy(pixels), torch.from_numpy(crops[:, -1].astype(np.int64))
 
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the mean cross entropy over the pixels that have a class."""
+        """Return the mean cross entropy over the pixels that have a class.
+
+        Of more than two classes, the rarer ones weigh more: see `class_weights`.
+        """
         if self.task.classes == 2:
             logits = output[:, 0]
             return functional.binary_cross_entropy_with_logits(
                 logits, target.to(logits)
             )
-        return functional.cross_entropy(output, target, ignore_index=VOID)
+        return functional.cross_entropy(
+            output, target, weight=self.weights.to(output), ignore_index=VOID
+        )
 
     def validate(self, network: Network, device: torch.device) -> Validation:
         """Score held-out pictures.

@@ -35,11 +35,14 @@ def test_row(files, folder, trained):
         spiking=files / "snn.safetensors",
     )
     row = report(files / "n.net", settings, command="how", workers=1)
-    assert {key: row[key] for key in ("task", "sigma", "T", "N", "q", "width")} == {
+    assert {
+        key: row[key] for key in ("task", "sigma", "T", "N", "bits", "q", "width")
+    } == {
         "task": "denoise",
         "sigma": 20,
         "T": 5,
         "N": 4,
+        "bits": 4.0,
         "q": 0.125,
         "width": 3,
     }

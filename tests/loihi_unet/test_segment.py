@@ -35,9 +35,8 @@ def picture(seed=0, classes=2, channels=1, size=(20, 17)):
     return Picture(name=f"{seed}", pixels=pixels, label=pixels[0] % classes)
 
 
-@pytest.mark.parametrize("dataset", ["drive", "camseq01"])
-def test_label_stays_with_its_pixels(dataset):
-    settings = config(dataset)
+def test_label_stays_with_its_pixels():
+    settings = config("drive")
     item = picture(classes=settings.task.classes, channels=settings.task.channels)
     task = SegmentTask(settings, [item], [])
     x, target = task.batch(3)
@@ -50,13 +49,14 @@ def test_label_stays_with_its_pixels(dataset):
 
 
 def test_street_scenes_are_not_turned():
-    ramp = np.tile(np.arange(20, dtype=np.uint8)[:, None], (3, 1, 20))
+    ramp = np.tile(10 * np.arange(20, dtype=np.uint8)[:, None], (3, 1, 20))
     item = Picture(name="ramp", pixels=ramp, label=ramp[0] % 11)
     x, _ = SegmentTask(config("camseq01"), [item], []).batch(0)
-    assert (x.diff(dim=2) > 0).all()
+    assert (x.diff(dim=2) >= 0).all()
+    assert (x[:, :, 7] > x[:, :, 0]).all()
     gray = Picture(name="ramp", pixels=ramp[:1], label=ramp[0] % 2)
     x, _ = SegmentTask(config("drive"), [gray], []).batch(0)
-    assert (x.diff(dim=2) <= 0).any()
+    assert (x.diff(dim=2) < 0).any()
 
 
 def test_losses_are_the_textbook_ones():
