@@ -11,7 +11,8 @@ Every number here was counted by `make torture`; this page is rendered from
 [reliability.json](reliability.json). A failure is listed with its first examples.
 
 - Case n of a test is the same in every run. A test that is stopped goes on from its
-  last counts, as long as the commit is the same.
+  last counts, as long as the commit is the same. Commits that this repository does not
+  know are of before its first one.
 - A hang is 10 s of processor time: the machine may have other work. A worker that
   says nothing for two minutes of wall clock counts as one too.
 - Seconds are wall clock of a busy machine; they say what a repetition costs and
