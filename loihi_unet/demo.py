@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The main job: one picture through every machine, and the verdict.
 
-With `loihi_unet.cli`, `flow`, `finetune`, `whole` and `report` the only part of this
-package that may import `export` and `sim`.
+With `loihi_unet.cli`, `flow`, `finetune`, `whole`, `report` and `reproduce` the only
+part of this package that may import `export` and `sim`.
 """
 
 from __future__ import annotations

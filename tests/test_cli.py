@@ -55,6 +55,7 @@ def image(tmp_path):
         ("doctor",),
         ("finetune",),
         ("evaluate",),
+        ("reproduce",),
         ("data",),
         ("data", "check"),
         (),
@@ -226,6 +227,10 @@ def bad_inputs(tmp_path, net, image):
         ),
         "unknown setting": (["train", "--set", "x.y=1"], "x"),
         "setting without value": (["train", "--set", "x"], "key=value needed"),
+        "no data root": (
+            ["reproduce", "table4", "--data-root", tmp_path / "no"],
+            "BSDS500-train: no such file or folder",
+        ),
     }
 
 
@@ -250,6 +255,7 @@ def bad_inputs(tmp_path, net, image):
         "unknown key",
         "unknown setting",
         "setting without value",
+        "no data root",
     ],
 )
 def test_bad_input(run, tmp_path, net, image, case):
@@ -266,7 +272,13 @@ def test_bad_input(run, tmp_path, net, image, case):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["inspect", "--nope"], ["nope"], ["export", "x", "--size", "big"], ["simulate"]],
+    [
+        ["inspect", "--nope"],
+        ["nope"],
+        ["export", "x", "--size", "big"],
+        ["simulate"],
+        ["reproduce", "table9"],
+    ],
 )
 def test_usage_errors(run, arguments):
     code, _, err = run(*arguments)

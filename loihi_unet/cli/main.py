@@ -16,6 +16,7 @@ from loihi_unet.cli import (
     evaluate,
     fit,
     network,
+    reproduce,
     simulate,
     train,
     verify,
@@ -41,6 +42,7 @@ app.command("simulate")(simulate.simulate)
 app.command("verify")(verify.verify)
 app.command("fit")(fit.fit)
 app.command("report")(verify.report)
+app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Measure what a table lacks, and write it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from loihi_unet.atomic import atomic, write_text
+from loihi_unet.reproduce import drawing, figure3, table4, table5
+from loihi_unet.reproduce.cell import Cell
+from loihi_unet.reproduce.networks import Networks
+from loihi_unet.reproduce.scales import Scale
+from loihi_unet.reproduce.store import Store
+
+
+class Target(NamedTuple):
+    """A table or figure.
+
+    Attributes
+    ----------
+    subjects : tuple[str, ...]
+        Networks it needs, by their names in a `Scale`.
+    cells : callable
+        Rows, from a scale and the networks by name.
+    page : callable
+        Markdown lines, from a record.
+    draw : callable or None
+        PNG bytes, from a record.
+    """
+
+    subjects: tuple[str, ...]
+    cells: Callable[[Scale, dict[str, Networks]], list[Cell]]
+    page: Callable[[dict[str, Any]], list[str]]
+    draw: Callable[[dict[str, Any]], bytes] | None = None
+
+
+TARGETS = {
+    "figure3": Target(figure3.SUBJECTS, figure3.cells, figure3.page, drawing.draw),
+    "table4": Target(table4.SUBJECTS, table4.cells, table4.page),
+    "table5": Target(table5.SUBJECTS, table5.cells, table5.page),
+}
+
+
+def reproduce(
+    target: str,
+    scale: Scale,
+    data_root: Path,
+    out: Path,
+    *,
+    command: str,
+    progress: Callable[[float, int], None] | None = None,
+) -> dict[str, Any]:
+    """Measure a table or figure and write ``<target>.json``, ``.md`` and ``.png``.
+
+    What was measured before, with the same settings, networks and pictures, lies in
+    ``<out>/cache`` and is taken from there, so a run that was stopped goes on. At
+    another scale than ``"laptop"`` the files are called ``<target>-<scale>``.
+
+    Parameters
+    ----------
+    target : str
+        One of `TARGETS`.
+    scale : Scale
+        Networks, pictures and lengths.
+    data_root : Path
+        Folder that holds the data sets' folders.
+    out : Path
+        Where results go.
+    command : str
+        Goes into the record.
+    progress : callable, optional
+        Called with (rows done, rows).
+
+    Returns
+    -------
+    dict[str, Any]
+        ``target, scale, command, machines, seconds, rows``.
+
+    Raises
+    ------
+    UserError
+        If pictures or networks are missing or cannot be used.
+    """
+    chosen = TARGETS[target]
+    store = Store(out / "cache")
+    networks = {
+        name: Networks(scale.subjects[name], store, data_root)
+        for name in chosen.subjects
+    }
+    cells = chosen.cells(scale, networks)
+    rows = []
+    for done, cell in enumerate(cells):
+        if progress is not None:
+            progress(done, len(cells))
+        rows.append({**cell.row, **store.get(cell.settings, cell.measure)})
+    if progress is not None:
+        progress(len(cells), len(cells))
+    record = {
+        "target": target,
+        "scale": scale.name,
+        "command": command,
+        "machines": sorted({row.pop("machine") for row in rows}),
+        "seconds": round(sum(row["seconds"] for row in rows), 1),
+        "rows": rows,
+    }
+    stem = target if scale.name == "laptop" else f"{target}-{scale.name}"
+    write_text(
+        out / f"{stem}.json", json.dumps(record, indent=1, sort_keys=True) + "\n"
+    )
+    write_page(record, out / f"{stem}.md")
+    return record
+
+
+def write_page(record: dict[str, Any], path: Path) -> None:
+    """Write a record's page, and the picture that belongs to it.
+
+    Parameters
+    ----------
+    record : dict[str, Any]
+        As `reproduce` returns.
+    path : Path
+        The ``.md``; the picture lies beside it.
+    """
+    target = TARGETS[record["target"]]
+    if target.draw is not None:
+        with atomic(path.with_suffix(".png")) as temporary:
+            temporary.write_bytes(target.draw(record))
+    write_text(path, "\n".join(target.page(record)).rstrip() + "\n")

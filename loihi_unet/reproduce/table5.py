@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Table 5: energy by the paper's eq. 13."""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from export.fit import fit
+from loihi_unet.graph import SpikingUNet
+from loihi_unet.reproduce.cell import Cell, cell
+from loihi_unet.reproduce.networks import Conversion, Networks
+from loihi_unet.reproduce.page import NAMES, NOT_REACHED, opening, shown, table
+from loihi_unet.reproduce.scales import SQUARE, SQUARES, Scale
+from loihi_unet.reproduce.score import (
+    SHOWN,
+    integers,
+    score,
+    shown_pixels,
+)
+from sim.backend import create
+from sim.statistics import activity
+
+SUBJECTS = ("denoise-gray", "denoise-colour", "segment-drive")
+#: Millijoules of a joule.
+MILLI = 1e3
+
+
+def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
+    """Return two cells per network: converted, and fine-tuned."""
+    found = []
+    for name in SUBJECTS:
+        subject = networks[name].subject
+        for tuned in (False, True):
+            conversion = Conversion(num_steps=subject.num_steps)
+            row = {
+                "subject": name,
+                "finetuned": tuned,
+                "T": conversion.num_steps,
+                "N": conversion.num_thresholds,
+                "q": conversion.base_threshold,
+            }
+            measure = functools.partial(
+                _measure, networks[name], conversion, scale if tuned else None
+            )
+            how = {
+                "sigma": subject.sigma,
+                "side": SQUARE,
+                "pictures": SQUARES,
+                "finetune": scale.finetune.model_dump() if tuned else None,
+            }
+            found.append(cell("table5", networks[name], row, measure, **how))
+    return found
+
+
+def _measure(
+    networks: Networks, conversion: Conversion, scale: Scale | None
+) -> dict[str, Any]:
+    model, config = networks.unet()
+    snn: SpikingUNet
+    if scale is None:
+        snn = networks.converted(conversion)
+    else:
+        snn = networks.tuned(conversion, scale.finetune)
+    whole = integers(snn)
+    sigma = networks.subject.sigma
+    pictures = networks.squares(SQUARES, SQUARE, whole.multiple)
+    energies = []
+    for index, picture in enumerate(pictures):
+        pixels = shown_pixels(picture, index, sigma)
+        network = whole.network.resized(*pixels.shape[1:])
+        recording = create("torch").run(network, pixels[None])
+        counts = activity(network, recording)
+        report = fit(network, chip="loihi2", activity=counts)
+        assert report.energy is not None  # there is an activity
+        energies.append(
+            (
+                report.energy.paper_ann,
+                report.energy.paper_snn,
+                report.energy.paper_snn_synops,
+            )
+        )
+    ann, snn_joules, fan_out = np.mean(energies, axis=0)
+    measure = SHOWN[config.task.kind]
+    return {
+        "pictures": len(pictures),
+        "size": list(pictures[0].pixels.shape[1:]),
+        "measure": measure,
+        "ann": score(model, pictures, config, sigma)[measure],
+        "chip": score(whole, pictures, config, sigma)[measure],
+        "ann_mj": float(ann * MILLI),
+        "snn_mj": float(snn_joules * MILLI),
+        "snn_fan_out_mj": float(fan_out * MILLI),
+    }
+
+
+def page(record: dict[str, Any]) -> list[str]:
+    """Return the page's lines."""
+    lines = opening(
+        record,
+        "Table 5: energy",
+        "Millijoules per picture by eq. 13 of the paper, as its authors' code computes "
+        "it: 4.6 pJ for each multiply-accumulate of the U-Net; 0.9 pJ for each "
+        "emitted spike of each threshold, plus 4.6 pJ for each multiply-accumulate of "
+        "the first layer. A spike costs an accumulation in each of its synapses, "
+        "which that formula leaves out: *with fan-out* takes 0.9 pJ for each of "
+        "them, and is the column to compare with the U-Net's. Neither is the energy "
+        "of a chip: see [fit.md](../fit.md).",
+    )
+    head = (
+        *("network", "size", "T", "N", "fine-tuned", "measure", "U-Net", "integers"),
+        *("U-Net, mJ", "eq. 13, mJ", "with fan-out, mJ", "U-Net / eq. 13"),
+        *("U-Net / with fan-out", "paper"),
+    )
+    body = [_row(row) for row in record["rows"]]
+    count = record["rows"][0]["pictures"]
+    lines += [f"Means over {count} test pictures, the middle square of each.", ""]
+    return [*lines, *table(head, body), ""]
+
+
+def _row(row: dict[str, Any]) -> tuple[Any, ...]:
+    measure = row["measure"]
+    ann, snn, fan_out = row["ann_mj"], row["snn_mj"], row["snn_fan_out_mj"]
+    return (
+        row["subject"],
+        "x".join(map(str, row["size"])),
+        row["T"],
+        row["N"],
+        "yes" if row["finetuned"] else "no",
+        NAMES[measure],
+        shown(row["ann"], measure),
+        shown(row["chip"], measure),
+        *(f"{value:.3g}" for value in (ann, snn, fan_out)),
+        f"{ann / snn:.1f}",
+        f"{ann / fan_out:.2f}",
+        NOT_REACHED,
+    )
