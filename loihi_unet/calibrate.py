@@ -9,6 +9,7 @@ from torch import nn
 
 from loihi_unet.checkpoint import Calibration, weights_sha256
 from loihi_unet.config import TrainConfig
+from loihi_unet.errors import ConversionError
 from loihi_unet.graph import INPUT, Normalisation
 from loihi_unet.pictures import Picture, fingerprint
 from loihi_unet.streams import Stream
@@ -167,7 +168,17 @@ def calibrate(
     -------
     Calibration
         The scales, and what they were measured with.
+
+    Raises
+    ------
+    ConversionError
+        If the network was trained with spiking neurons.
     """
+    if config.neuron.kind != "relu":
+        raise ConversionError(
+            f"trained with {config.neuron.kind} neurons: scales are those of a U-Net "
+            "of ReLUs"
+        )
     task = make_task(config, train=pictures, validation=[])
     count = max(1, CALIBRATION_CROPS // config.batch_size)
     batches = [task.batch(index, Stream.CALIBRATION)[0] for index in range(count)]

@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from loihi_unet.config import TrainConfig
+from loihi_unet.direct import build
 from loihi_unet.errors import CheckpointError, first_problem
 from loihi_unet.files import read_tensors, write_tensors
 from loihi_unet.graph import Normalisation
@@ -205,7 +206,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         # Without memory until the file is seen to hold all of its weights.
         with torch.device("meta"):
-            expected = UNet(record.config.model).state_dict()
+            expected = build(record.config).state_dict()
     except (RuntimeError, TypeError) as error:
         raise CheckpointError(f"{path}: settings of no U-Net: {error}") from error
     weights = {
@@ -214,7 +215,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if name.startswith("model.")
     }
     _check_shapes(path, expected, weights)
-    model = UNet(record.config.model)
+    model = build(record.config)
     model.load_state_dict(weights)
     moments = {
         name: value

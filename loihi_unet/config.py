@@ -129,6 +129,27 @@ TaskConfig = Annotated[
 ]
 
 
+#: ``"relu"``: an ordinary U-Net, to be converted.
+NeuronKind = Literal["relu", "if", "if-zero", "mt", "ml", "rs"]
+
+
+class NeuronConfig(_Settings):
+    """What stands after every convolution.
+
+    Attributes
+    ----------
+    kind : str
+        ``"relu"``, or a spiking neuron: integrate-and-fire with reset by subtraction
+        (``"if"``) or to zero (``"if-zero"``), multi-threshold (``"mt"``), Multi-Level
+        Firing (``"ml"``), Real Spike (``"rs"``); see `loihi_unet.surrogate`.
+    num_steps : int
+        T: time steps of a picture, where it spikes.
+    """
+
+    kind: NeuronKind = "relu"
+    num_steps: int = Field(default=8, ge=1, le=64)
+
+
 class TrainConfig(_Settings):
     """Everything that decides a training run's result, but the pictures.
 
@@ -161,6 +182,8 @@ class TrainConfig(_Settings):
         Pictures held out of training.
     validation_interval : int
         Iterations between validations; each also writes a checkpoint.
+    neuron : NeuronConfig
+        ReLU, or the spiking neuron that the network is trained with directly.
     """
 
     model: UNetConfig = UNetConfig()
@@ -176,6 +199,7 @@ class TrainConfig(_Settings):
     seed: int = Field(default=0, ge=0)
     validation_images: int = Field(default=4, ge=1)
     validation_interval: int = Field(default=1000, ge=1)
+    neuron: NeuronConfig = NeuronConfig()
 
     @model_validator(mode="after")
     def _check_patch(self) -> "TrainConfig":

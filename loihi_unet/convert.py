@@ -12,6 +12,7 @@ from torch import nn
 from loihi_unet.calibrate import calibrate
 from loihi_unet.checkpoint import (
     Calibration,
+    CheckpointRecord,
     find_checkpoint,
     read_checkpoint,
     weights_sha256,
@@ -20,6 +21,7 @@ from loihi_unet.datasets import load_data
 from loihi_unet.errors import ConversionError
 from loihi_unet.graph import INPUT, Connection, Layer, Normalisation, SpikingUNet
 from loihi_unet.snn_file import save_spiking_unet
+from loihi_unet.surrogate import POWERS
 from loihi_unet.topology import Node, topology
 from loihi_unet.unet import UNet
 
@@ -38,6 +40,9 @@ def convert(
     fewer: bool = False,
 ) -> SpikingUNet:
     """Convert a trained network and write the result.
+
+    A network that was trained with spiking neurons has its T and its thresholds from
+    there; `num_steps`, `num_thresholds` and all that scales is left out of account.
 
     Parameters
     ----------
@@ -76,6 +81,15 @@ def convert(
     """
     loaded = read_checkpoint(find_checkpoint(checkpoint))
     model, record = loaded.model, loaded.record
+    if record.config.neuron.kind != "relu":
+        if base_threshold is not None:
+            raise ConversionError(
+                f"base_threshold {base_threshold:g}: {checkpoint} was trained with "
+                "its thresholds"
+            )
+        snn = trained_directly(model, record)
+        save_spiking_unet(out, snn)
+        return snn
     if search and base_threshold is not None:
         raise ConversionError(
             f"base_threshold {base_threshold:g}: not together with a search for it"
@@ -128,6 +142,59 @@ def convert(
     )
     save_spiking_unet(out, snn)
     return snn
+
+
+#: Why the compartment, one potential without leak that is reset by subtraction, holds
+#: no other neuron.
+_NOT_HELD = {
+    "if-zero": "it resets to zero",
+    "rs": "it leaks and resets to zero",
+    "ml": "it has three potentials, which leak and reset to zero",
+}
+
+
+def trained_directly(model: UNet, record: CheckpointRecord) -> SpikingUNet:
+    """Return a network of IF or MT neurons as it was trained: every scale is 1.
+
+    Parameters
+    ----------
+    model : UNet
+        Trained with spiking neurons, on the CPU.
+    record : CheckpointRecord
+        Its settings.
+
+    Returns
+    -------
+    SpikingUNet
+        With the same weights, in the same unit.
+
+    Raises
+    ------
+    ConversionError
+        If its neuron is another one.
+    """
+    neuron = record.config.neuron
+    if neuron.kind not in POWERS:
+        raise ConversionError(
+            f"neuron {neuron.kind}: {_NOT_HELD[neuron.kind]}; the compartment has one "
+            "potential, no leak, and resets by subtraction"
+        )
+    q, number = POWERS[neuron.kind]
+    scales = {node.name: 1.0 for node in topology(model.config)[:-1]}
+    return spiking_unet(
+        model,
+        Calibration(
+            normalisation="connection",
+            percentile=100,
+            scales=scales,
+            data_sha256=record.data_sha256,
+            weights_sha256=weights_sha256(model),
+        ),
+        num_steps=neuron.num_steps,
+        num_thresholds=number,
+        base_threshold=q,
+        provenance={"train": record.config.model_dump(mode="json")},
+    )
 
 
 def spiking_unet(

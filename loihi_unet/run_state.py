@@ -16,6 +16,7 @@ from loihi_unet.checkpoint import (
     weights_sha256,
 )
 from loihi_unet.config import TrainConfig, config_toml
+from loihi_unet.direct import build
 from loihi_unet.errors import CheckpointError
 from loihi_unet.parallel import is_first
 from loihi_unet.unet import UNet
@@ -124,19 +125,24 @@ def begin(
     if init is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            model = UNet(config.model)
+            model = build(config)
     else:
-        model = load_checkpoint(init)[0]
-        if model.config != config.model:
+        source = load_checkpoint(init)[0]
+        if source.config != config.model:
             raise CheckpointError(
-                f"{init}: a network of {model.config}; the settings ask for "
+                f"{init}: a network of {source.config}; the settings ask for "
                 f"{config.model}"
             )
+        model = build(config)
+        # A neuron's own parameters, where `init` has another one, begin as always.
+        found = source.state_dict()
+        own = model.state_dict()
+        model.load_state_dict({name: found.get(name, own[name]) for name in own})
     if is_first():
         write_text(files.config, config_toml(config))
     state = new_state(model, device, data_sha256)
     if init is not None:
-        state.init_sha256 = weights_sha256(model)
+        state.init_sha256 = weights_sha256(source)
     return state
 
 

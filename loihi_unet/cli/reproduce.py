@@ -15,8 +15,8 @@ from loihi_unet.cli.console import JsonOption, out, print_json, progress
 
 def reproduce(
     target: Annotated[
-        Literal["figure3", "table4", "table5"],
-        typer.Argument(metavar="TARGET", help="figure3, table4 or table5."),
+        Literal["figure3", "table3", "table4", "table5"],
+        typer.Argument(metavar="TARGET", help="figure3, table3, table4 or table5."),
     ],
     scale: Annotated[
         Literal["laptop", "paper"],

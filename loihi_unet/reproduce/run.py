@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loihi_unet.atomic import atomic, write_text
-from loihi_unet.reproduce import drawing, figure3, table4, table5
+from loihi_unet.reproduce import drawing, figure3, table3, table4, table5
 from loihi_unet.reproduce.cell import Cell
 from loihi_unet.reproduce.networks import Networks
 from loihi_unet.reproduce.scales import Scale
@@ -37,6 +37,7 @@ class Target(NamedTuple):
 
 TARGETS = {
     "figure3": Target(figure3.SUBJECTS, figure3.cells, figure3.page, drawing.draw),
+    "table3": Target(table3.SUBJECTS, table3.cells, table3.page),
     "table4": Target(table4.SUBJECTS, table4.cells, table4.page),
     "table5": Target(table5.SUBJECTS, table5.cells, table5.page),
 }

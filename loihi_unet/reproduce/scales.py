@@ -52,12 +52,15 @@ class Scale:
         ``"laptop"`` or ``"paper"``.
     subjects : Mapping[str, Subject]
         By task.
+    ablation : tuple[str, ...]
+        Subjects of the ablation, which is the slowest target.
     finetune : FinetuneConfig
         Length of a fine-tuning run.
     """
 
     name: str
     subjects: Mapping[str, Subject]
+    ablation: tuple[str, ...]
     finetune: FinetuneConfig
 
 
@@ -93,6 +96,7 @@ SCALES = {
     "laptop": Scale(
         name="laptop",
         subjects=_LAPTOP,
+        ablation=("denoise-gray",),
         finetune=FinetuneConfig(iterations=60, batch_size=4, validation_interval=30),
     ),
     "paper": Scale(
@@ -110,6 +114,7 @@ SCALES = {
             )
             for name, subject in _LAPTOP.items()
         },
+        ablation=("denoise-gray", "segment-drive"),
         finetune=FinetuneConfig(
             iterations=2000, batch_size=16, validation_interval=200
         ),

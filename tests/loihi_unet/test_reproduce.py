@@ -12,18 +12,35 @@ from PIL import Image
 
 from export.fit.energy import PICO
 from loihi_unet import finetune
-from loihi_unet.config import SegmentConfig, TrainConfig, UNetConfig
+from loihi_unet.checkpoint import load_checkpoint
+from loihi_unet.config import (
+    SegmentConfig,
+    TrainConfig,
+    UNetConfig,
+    config_toml,
+    load_config,
+)
+from loihi_unet.convert import spiking_unet
 from loihi_unet.errors import ConversionError, DataError
 from loihi_unet.finetune import FinetuneConfig
+from loihi_unet.metrics import quality
 from loihi_unet.neuron import multi_threshold_if
-from loihi_unet.reproduce import TARGETS, figure3, networks, reproduce, table4, table5
+from loihi_unet.reproduce import (
+    TARGETS,
+    figure3,
+    networks,
+    reproduce,
+    table3,
+    table4,
+    table5,
+)
 from loihi_unet.reproduce.networks import Conversion, Networks
-from loihi_unet.reproduce.scales import Scale, Subject
+from loihi_unet.reproduce.scales import SCALES, Scale, Subject
 from loihi_unet.reproduce.score import integers, middle, shown_pixels
 from loihi_unet.reproduce.store import Store, folder_sha256
-from loihi_unet.simulate import synapse
+from loihi_unet.simulate import run, synapse
 from loihi_unet.train import train
-from sim.backend import create
+from sim.backend import OverflowLayerError, create
 
 FINETUNE = FinetuneConfig(
     iterations=2, batch_size=2, patch_size=16, validation_interval=1
@@ -58,7 +75,12 @@ def scale(tmp_path_factory, data_root, trained):
     )
     drive = Subject(model=str(run), train="DRIVE", test="DRIVE", sigma=None, **small)
     subjects = {"denoise-gray": gray, "denoise-colour": gray, "segment-drive": drive}
-    return Scale(name="laptop", subjects=subjects, finetune=FINETUNE)
+    return Scale(
+        name="laptop",
+        subjects=subjects,
+        ablation=("denoise-gray",),
+        finetune=FINETUNE,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +88,7 @@ def _small_squares(monkeypatch):
     for module in (figure3, table5):
         monkeypatch.setattr(module, "SQUARES", 1)
         monkeypatch.setattr(module, "SQUARE", 24)
+    monkeypatch.setattr(table3, "MANY_STEPS", 40)
 
 
 def call(target, scale, data_root, out):
@@ -142,8 +165,6 @@ def test_stopped_fine_tuning_goes_on_to_the_same_bits(
 def test_a_network_is_trained_first_where_the_scale_says_so(
     tiny, data_root, tmp_path, monkeypatch
 ):
-    from loihi_unet.config import config_toml
-
     (tmp_path / "tiny.toml").write_text(config_toml(tiny))
     subject = Subject(
         model=str(tmp_path / "tiny.toml"),
@@ -269,3 +290,52 @@ def test_figure3_in_numbers(scale, data_root, tmp_path):
     rate = np.floor(20 * activation / unit).clip(0, 20 * 15) / 20
     r = np.corrcoef(activation, rate)[0, 1]
     assert one["enc0.conv1"]["correlation"] == pytest.approx(r, abs=2e-3)
+
+
+def test_table3_in_numbers(scale, data_root, tmp_path):
+    rows = call("table3", scale, data_root, tmp_path)["rows"]
+    keys = ("T", "normalisation", "neuron", "finetuned")
+    assert len({tuple(row[key] for key in keys) for row in rows}) == 12
+    assert {row["T"] for row in rows if row["chip"] is None} == {40}
+    found = Networks(scale.subjects["denoise-gray"], Store(tmp_path / "b"), data_root)
+    # A row is what its name says: one threshold at 1, or 2, 1, 0.5 and 0.25.
+    for row in rows[:4]:
+        number, q = {"IF": (1, 1), "MT": (4, 0.25)}[row["neuron"]]
+        snn = spiking_unet(
+            found.unet()[0],
+            found._calibration(row["normalisation"]),
+            num_steps=20,
+            num_thresholds=number,
+            base_threshold=q,
+        )
+        picture = found.few()[0]
+        noisy = shown_pixels(picture, 0, 25.0) / 255
+        x = torch.from_numpy(noisy).float()[None]
+        output = 255 * run(snn, x).output[0].numpy()
+        expected = quality(picture.pixels, output).psnr
+        assert row["few_snn"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_table3_says_where_integers_overflow(scale, data_root, tmp_path, monkeypatch):
+    def overflow(snn):
+        raise OverflowLayerError("enc0.conv1", 7, "potential 8400000")
+
+    monkeypatch.setattr(table3, "integers", overflow)
+    record = call("table3", scale, data_root, tmp_path)
+    assert {row["chip"] for row in record["rows"]} == {None}
+    page = written_text(tmp_path / "table3.md")
+    assert page.count("layer 'enc0.conv1', step 7: potential 8400000") == 1
+    assert page.count("| overflow |") == len(record["rows"])
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_scales_name_what_there_is(scale):
+    assert set(scale.ablation) <= set(table3.SUBJECTS)
+    for subject in scale.subjects.values():
+        if subject.trains:
+            config = load_config(subject.model)
+            assert config.model.base_channels == 64
+        else:
+            _, config = load_checkpoint(subject.model)
+        assert (subject.sigma is None) == (config.task.kind == "segment")
+        assert scale.finetune.patch_size % 2**config.model.levels == 0
