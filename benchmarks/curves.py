@@ -24,8 +24,8 @@ from loihi_unet.snn_file import load_spiking_unet
 CURVES = Path(__file__).parents[1] / "docs" / "curves.json"
 STEPS = (1, 2, 4, 6, 8, 10, 20, 50)
 THRESHOLDS = (1, 2, 3, 4, 5, 6, 7, 8)
-#: T of the curve over N, N of the curve over T, N of a second one.
-AT_STEPS, AT_THRESHOLDS, MANY_THRESHOLDS = 10, 4, 8
+#: T of the curve over N, N of the curve over T, N and last T of a second one.
+AT_STEPS, AT_THRESHOLDS, MANY_THRESHOLDS, FEW_STEPS = 10, 4, 8, 4
 SETTINGS = FinetuneConfig(iterations=100, batch_size=4, validation_interval=100)
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     points = {(steps, AT_THRESHOLDS) for steps in STEPS}
     points |= {(AT_STEPS, thresholds) for thresholds in THRESHOLDS}
-    points |= {(steps, MANY_THRESHOLDS) for steps in STEPS if steps <= AT_STEPS}
+    points |= {(steps, MANY_THRESHOLDS) for steps in STEPS if steps <= FEW_STEPS}
     rows = json.loads(CURVES.read_text(encoding="utf-8")) if CURVES.exists() else []
     done = {(row["T"], row["N"]) for row in rows if row["model"] == arguments.model}
     for steps, thresholds in sorted(points - done):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pictures from files, in which order and to what pixels; and back to PNG."""
 
+import contextlib
 import hashlib
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,21 @@ def natural(path: Path) -> list[int | str]:
     return [int(part) if part.isdecimal() else part for part in parts]
 
 
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a file of one of `FORMATS`; whatever Pillow then cannot read is one line."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            yield image
+    except UnidentifiedImageError as error:
+        allowed = ", ".join(FORMATS)
+        text = f"{path}: not a readable picture; allowed are {allowed}"
+        raise DataError(text) from error
+    except _DAMAGE as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(f"{path}: not a readable picture: {reason}") from error
+
+
 def read_pixels(path: Path, channels: int) -> NDArray[np.uint8]:
     """Read one picture.
 
@@ -181,19 +198,11 @@ def read_pixels(path: Path, channels: int) -> NDArray[np.uint8]:
     DataError
         If Pillow cannot read it or it is not an 8-bit picture.
     """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            mode = image.mode
-            ImageOps.exif_transpose(image, in_place=True)
-            if mode in _EIGHT_BIT_MODES:
-                pixels = np.array(image.convert(_PILLOW_MODES[channels]))
-    except UnidentifiedImageError as error:
-        allowed = ", ".join(FORMATS)
-        text = f"{path}: not a readable picture; allowed are {allowed}"
-        raise DataError(text) from error
-    except _DAMAGE as error:
-        reason = str(error) or type(error).__name__
-        raise DataError(f"{path}: not a readable picture: {reason}") from error
+    with _opened(path) as image:
+        mode = image.mode
+        ImageOps.exif_transpose(image, in_place=True)
+        if mode in _EIGHT_BIT_MODES:
+            pixels = np.array(image.convert(_PILLOW_MODES[channels]))
     if mode not in _EIGHT_BIT_MODES:
         raise DataError(
             f"{path}: Pillow mode {mode}; allowed are 8-bit pictures: "
@@ -212,13 +221,9 @@ def picture_size(path: Path) -> tuple[int, int]:
     DataError
         If Pillow cannot read the file's header.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
-    except _DAMAGE as error:
-        reason = str(error) or type(error).__name__
-        raise DataError(f"{path}: not a readable picture: {reason}") from error
+    with _opened(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
     return (width, height) if turned else (height, width)
 
 

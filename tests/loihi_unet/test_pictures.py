@@ -93,6 +93,8 @@ def test_formats_that_are_not_needed_are_not_opened(tmp_path, form):
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(path, format=form)
     with pytest.raises(DataError, match="not a readable picture; allowed are BMP, GIF"):
         read_pixels(path, 1)
+    with pytest.raises(DataError, match="not a readable picture; allowed are BMP, GIF"):
+        picture_size(path)
     path.rename(tmp_path / f"picture.{form.lower()}")
     with pytest.raises(DataError, match="no picture in this folder"):
         load_pictures(tmp_path, 1)
