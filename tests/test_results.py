@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 def test_page_is_rendered_from_its_rows(tmp_path):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "docs").mkdir()
-    for name in ("benchmarks/render_results.py", "docs/results.json"):
+    names = ("benchmarks/render_results.py", "docs/results.json", "docs/curves.json")
+    for name in names:
         (tmp_path / name).write_text((ROOT / name).read_text())
     script = tmp_path / "benchmarks" / "render_results.py"
     subprocess.run([sys.executable, script], check=True)
