@@ -13,6 +13,9 @@ from loihi_unet.errors import ConversionError
 #: Name of the layer that holds the picture: pixels divided by 255.
 INPUT = "input"
 
+#: T beyond which a drive of 1 in every step would leave 24 bits.
+MOST_STEPS = 2**23 - 1
+
 ConnectionKind = Literal["conv", "conv_transpose", "average_pool", "identity"]
 Normalisation = Literal["connection", "layer"]
 
@@ -136,8 +139,10 @@ class SpikingUNet:
             )
         if not 1 <= self.num_thresholds <= 8:
             raise ConversionError(f"num_thresholds {self.num_thresholds}: allowed 1..8")
-        if self.num_steps < 1:
-            raise ConversionError(f"num_steps {self.num_steps}: allowed 1 or more")
+        if not 1 <= self.num_steps <= MOST_STEPS:
+            raise ConversionError(
+                f"num_steps {self.num_steps}: allowed 1..{MOST_STEPS}"
+            )
         if self.normalisation not in get_args(Normalisation):
             raise ConversionError(
                 f"normalisation {self.normalisation!r}: allowed "

@@ -27,7 +27,7 @@ def test_a_network_is_frozen_and_found_by_layer_name(snn):
         ({"base_threshold": float("inf")}, "base_threshold inf: allowed"),
         ({"num_thresholds": 9}, r"num_thresholds 9: allowed 1\.\.8"),
         ({"num_thresholds": 0}, r"num_thresholds 0: allowed 1\.\.8"),
-        ({"num_steps": 0}, "num_steps 0: allowed 1 or more"),
+        ({"num_steps": 0}, "num_steps 0: allowed 1..8388607"),
         ({"normalisation": "x"}, "normalisation 'x': allowed connection, layer"),
         ({"percentile": 0.0}, "percentile 0.0: allowed above 0, up to 100"),
         ({"percentile": 100.5}, r"percentile 100\.5: allowed above 0"),

@@ -38,7 +38,8 @@ def _altered(path, snn, change):
             lambda t, r: r["layers"][0]["connections"][0].update(kind="dense"),
             r"record: layers\.0\.connections\.0\.kind: Input should be 'conv', ",
         ),
-        (lambda t, r: r.update(num_steps=0), "num_steps 0: allowed 1 or more"),
+        (lambda t, r: r.update(num_steps=0), r"num_steps 0: allowed 1\.\.8388607"),
+        (lambda t, r: r.update(num_steps=10**400), r"num_steps 10+: allowed 1\.\."),
         (
             lambda t, r: r["layers"][0].update(num_thresholds=5),
             r"layer 'enc0\.conv1': num_thresholds 5: allowed 1\.\.4, the network's",
@@ -48,7 +49,7 @@ def _altered(path, snn, change):
             r"layer 'dec0\.conv1' <- 'up0': conv weight has shape None, allowed \(3",
         ),
     ],
-    ids=["kind", "missing", "literal", "range", "thresholds", "tensor"],
+    ids=["kind", "missing", "literal", "range", "steps", "thresholds", "tensor"],
 )
 def test_a_file_that_contradicts_itself(tmp_path, snn, change, message):
     path = tmp_path / "altered.safetensors"
