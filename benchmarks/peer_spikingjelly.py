@@ -7,7 +7,7 @@ import torch
 from spikingjelly.activation_based import functional, neuron
 from torch import Tensor, nn
 
-from loihi_unet.unet import UNet
+from loihi_unet.net import Net
 
 THRESHOLD = 1.0
 
@@ -20,11 +20,11 @@ class SpikingJellyUNet(nn.Module):
 
     Parameters
     ----------
-    model : UNet
+    model : Net
         Gives the weights; it is used, not copied.
     """
 
-    def __init__(self, model: UNet) -> None:
+    def __init__(self, model: Net) -> None:
         super().__init__()
         self.model = model
         levels = range(model.config.levels)

@@ -53,7 +53,6 @@ def random_unet(
     plan = topology(config)
     for node in plan:
         last = node is plan[-1]
-        channels = 1 if last else base_channels << _level(node.name, levels)
         sources = [*node.sources, source.name] if last and residual else node.sources
         stages[node.name] = 1 + max(stages[name] for name in sources)
         connections = tuple(
@@ -61,13 +60,13 @@ def random_unet(
                 source=name,
                 synapse=_identity()
                 if last and name == source.name
-                else _synapse(node, nodes[name].shape[0], channels, rng),
+                else _synapse(node, nodes[name].shape[0], rng),
                 delay=stages[node.name] - stages[name] - 1,
             )
             for name in sources
         )
         first = connections[0]
-        bias = Bias(mant=rng.integers(-100, 100, channels))
+        bias = Bias(mant=rng.integers(-100, 100, node.channels))
         nodes[node.name] = Layer(
             name=node.name,
             shape=first.synapse.output_shape(nodes[first.source].shape),
@@ -103,13 +102,11 @@ def _identity() -> Conv:
     return Conv(weight=np.array([[[[2]]]]))
 
 
-def _synapse(
-    node: Node, channels_in: int, channels: int, rng: np.random.Generator
-) -> Synapse:
-    if node.kind == "average_pool":
+def _synapse(node: Node, channels_in: int, rng: np.random.Generator) -> Synapse:
+    if node.branches[0].kind == "average_pool":
         return AveragePool(channels=channels_in)
-    kernel = 1 if node.name == "out" else 3
-    if node.kind == "conv_transpose":
+    channels, kernel = node.channels, node.branches[0].kernel
+    if node.branches[0].kind == "conv_transpose":
         shape = (channels_in, channels, kernel, kernel)
         return ConvTranspose(weight=_mantissas(rng, shape))
     shape = (channels, channels_in, kernel, kernel)

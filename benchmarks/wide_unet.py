@@ -14,18 +14,18 @@ from __future__ import annotations
 import torch
 
 from loihi_unet.checkpoint import Calibration, weights_sha256
-from loihi_unet.unet import UNet
+from loihi_unet.net import Net
 
 
 @torch.no_grad()
 def widened(
-    model: UNet, calibration: Calibration, factor: int, *, seed: int = 0
-) -> tuple[UNet, Calibration]:
+    model: Net, calibration: Calibration, factor: int, *, seed: int = 0
+) -> tuple[Net, Calibration]:
     """Make a U-Net with ``factor`` times the channels and the same output.
 
     Parameters
     ----------
-    model : UNet
+    model : Net
         A trained network.
     calibration : Calibration
         Its scales.
@@ -36,12 +36,12 @@ def widened(
 
     Returns
     -------
-    UNet, Calibration
+    Net, Calibration
         The wide network and its scales, which are the same.
     """
     config = model.config
     base = config.base_channels * factor
-    wide = UNet(config.model_copy(update={"base_channels": base}))
+    wide = Net(config.model_copy(update={"base_channels": base}))
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in wide.named_parameters():
         value = model.get_parameter(name)

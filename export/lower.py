@@ -44,7 +44,7 @@ def lower(
     snn : SpikingUNet
         Normalised float network.
     height, width : int
-        Image size; multiples of ``2**levels``.
+        Image size; a U-Net needs multiples of ``2**levels``.
     mapping : {"graded", "parallel-if", "binary-if"}
         How neurons lie on compartments, `export.compartment.MTIF`. Where its
         thresholds or exponents would not fit, a layer gets a smaller theta, unless
@@ -62,7 +62,7 @@ def lower(
     RangeError
         If a layer cannot be expressed in the chip's ranges.
     """
-    multiple = 2**snn.config.levels
+    multiple = snn.config.multiple
     if height < 1 or width < 1 or height % multiple or width % multiple:
         raise NetworkError(
             f"image size {height}x{width}: sides must be positive multiples "

@@ -5,17 +5,15 @@ import logging
 import math
 
 import torch
-from torch import nn
 
 from loihi_unet.checkpoint import Calibration, weights_sha256
 from loihi_unet.config import TrainConfig
 from loihi_unet.errors import ConversionError
 from loihi_unet.graph import INPUT, Normalisation
+from loihi_unet.net import Net
 from loihi_unet.pictures import Picture, fingerprint
 from loihi_unet.streams import Stream
 from loihi_unet.tasks import make_task
-from loihi_unet.topology import topology
-from loihi_unet.unet import UNet
 
 log = logging.getLogger(__name__)
 
@@ -54,25 +52,29 @@ class Percentile:
         return below + (above - below) * (self.rank - math.floor(self.rank))
 
 
-def _groups(model: UNet, normalisation: Normalisation) -> dict[str, str]:
+def _groups(model: Net, normalisation: Normalisation) -> dict[str, str]:
     """Map each layer with a ReLU to the group of layers that share its scale."""
-    groups = {
-        name: name
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and name != "out"
-    }
+    groups = {node.name: node.name for node in model.nodes[:-1] if not node.pools}
     if normalisation == "layer":
         # Eq. (7): one scale for a concatenated tensor, so for both its branches.
-        for node in topology(model.config):
-            if len(node.sources) == 2:
-                skip, up = node.sources
-                groups[up] = skip
+        for skip, up in _concatenations(model):
+            groups[up] = skip
     return groups
+
+
+def _concatenations(model: Net) -> list[tuple[str, str]]:
+    """Return skip and up of each concatenation."""
+    branches = [branch for node in model.nodes for branch in node.branches]
+    return [
+        (branch.sources[0], branch.sources[1])
+        for branch in branches
+        if len(branch.sources) == 2
+    ]
 
 
 @torch.no_grad()
 def measure_scales(
-    model: UNet,
+    model: Net,
     batches: list[torch.Tensor],
     *,
     normalisation: Normalisation = "connection",
@@ -82,7 +84,7 @@ def measure_scales(
 
     Parameters
     ----------
-    model : UNet
+    model : Net
         The trained network.
     batches : list[Tensor], each of shape (B, in_channels, H, W)
         Inputs; their number of pixels must not differ between batches.
@@ -108,26 +110,17 @@ def measure_scales(
         if group not in collectors:
             total = output.numel() * members[group] * len(batches)
             collectors[group] = Percentile(percentile, total)
-        collectors[group].add(output.relu())
+        collectors[group].add(output)
 
-    hooks = [
-        model.get_submodule(name).register_forward_hook(
-            lambda _module, _input, output, group=group: record(group, output)
-        )
-        for name, group in groups.items()
-    ]
-    try:
-        for batch in batches:
-            model(batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    nodes = topology(model.config)
-    skips = {n.sources[1]: n.sources[0] for n in nodes if len(n.sources) == 2}
+    for batch in batches:
+        for name, output in model.layers(batch):
+            if name in groups:
+                record(groups[name], output)
+    skips = {up: skip for skip, up in _concatenations(model)}
     scales = {INPUT: 1.0}
-    for node in nodes[:-1]:
+    for node in model.nodes[:-1]:
         scale = scales[skips.get(node.name, node.sources[0])]
-        if node.kind != "average_pool":
+        if not node.pools:
             measured = collectors[groups[node.name]].value()
             if measured > 0:
                 scale = measured
@@ -144,7 +137,7 @@ def measure_scales(
 
 
 def calibrate(
-    model: UNet,
+    model: Net,
     config: TrainConfig,
     pictures: list[Picture],
     *,
@@ -155,7 +148,7 @@ def calibrate(
 
     Parameters
     ----------
-    model : UNet
+    model : Net
         The trained network, on the CPU.
     config : TrainConfig
         Gives crop size, noise and seed.

@@ -16,11 +16,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from loihi_unet.config import TrainConfig
-from loihi_unet.direct import build
 from loihi_unet.errors import CheckpointError, first_problem
 from loihi_unet.files import read_tensors, write_tensors
 from loihi_unet.graph import Normalisation
-from loihi_unet.unet import UNet
+from loihi_unet.net import Net, build
 
 #: Adam's state tensors of a parameter, besides its step count.
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -94,15 +93,15 @@ class CheckpointRecord(BaseModel):
 class Checkpoint:
     """A network, its record, and the optimiser's tensors where there are any."""
 
-    model: UNet
+    model: Net
     record: CheckpointRecord
     moments: dict[str, torch.Tensor]
 
 
-def weights_sha256(model: UNet) -> str:
+def weights_sha256(model: Net) -> str:
     """Return the SHA-256 (hex) of the parameters' names and float32 values."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(model.tensors().items()):
         digest.update(f"{name}\0{tuple(tensor.shape)}\0".encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -165,7 +164,7 @@ def save_checkpoint(
     path : Path
         File to write.
     weights : Mapping[str, Tensor]
-        The network's ``state_dict()``.
+        The network's `loihi_unet.net.Net.tensors`.
     record : CheckpointRecord
         Its settings and scores.
     moments : Mapping[str, Tensor], optional
@@ -206,7 +205,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         # Without memory until the file is seen to hold all of its weights.
         with torch.device("meta"):
-            expected = build(record.config).state_dict()
+            expected = build(record.config).tensors()
     except (RuntimeError, TypeError) as error:
         raise CheckpointError(f"{path}: settings of no U-Net: {error}") from error
     weights = {
@@ -217,6 +216,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     _check_shapes(path, expected, weights)
     model = build(record.config)
     model.load_state_dict(weights)
+    model.eval()
     moments = {
         name: value
         for name, value in tensors.items()
@@ -238,7 +238,7 @@ def _check_shapes(
             )
 
 
-def load_checkpoint(source: str | Path) -> tuple[UNet, TrainConfig]:
+def load_checkpoint(source: str | Path) -> tuple[Net, TrainConfig]:
     """Read a trained network.
 
     Parameters
@@ -248,7 +248,7 @@ def load_checkpoint(source: str | Path) -> tuple[UNet, TrainConfig]:
 
     Returns
     -------
-    model : UNet
+    model : Net
         On the CPU, float32.
     config : TrainConfig
         The settings it was trained with.

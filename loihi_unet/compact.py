@@ -59,7 +59,7 @@ def compact(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     ConversionError
         If a layer has no `Quantisation`: it is not fine-tuned.
     """
-    side = 2**snn.config.levels
+    side = snn.config.multiple
     network = lower(snn, side, side)
     _, record = pack(snn)
     tensors: dict[str, torch.Tensor] = {}

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from loihi_unet.errors import ConfigError
+from loihi_unet.model_config import MODELS, ModelConfig, Settings
+from loihi_unet.model_config import DnCNNConfig as DnCNNConfig
+from loihi_unet.model_config import FCNConfig as FCNConfig
+from loihi_unet.model_config import UNetConfig as UNetConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,42 +22,7 @@ else:
     import tomli as tomllib
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class UNetConfig(_Settings):
-    """The shape of a U-Net.
-
-    Attributes
-    ----------
-    in_channels, out_channels : int
-        1 for gray, 3 for RGB.
-    base_channels : int
-        Channels of the first level; level ``l`` has ``base_channels * 2**l``.
-    levels : int
-        Number of poolings; a picture's sides must be multiples of ``2**levels``.
-    residual : bool
-        Add the input to the output, so the network learns the difference only.
-    """
-
-    in_channels: int = Field(default=1, ge=1)
-    out_channels: int = Field(default=1, ge=1)
-    base_channels: int = Field(default=16, ge=1)
-    levels: int = Field(default=4, ge=1, le=6)
-    residual: bool = True
-
-    @model_validator(mode="after")
-    def _check_residual(self) -> "UNetConfig":
-        if self.residual and self.in_channels != self.out_channels:
-            raise ValueError(
-                f"residual needs as many output channels as input channels, found "
-                f"{self.in_channels} in and {self.out_channels} out"
-            )
-        return self
-
-
-class DenoiseConfig(_Settings):
+class DenoiseConfig(Settings):
     """Removing white Gaussian noise.
 
     Attributes
@@ -86,7 +47,7 @@ class DenoiseConfig(_Settings):
         return self
 
 
-class SegmentConfig(_Settings):
+class SegmentConfig(Settings):
     """Naming the class of every pixel.
 
     Attributes
@@ -130,18 +91,19 @@ TaskConfig = Annotated[
 
 
 #: ``"relu"``: an ordinary U-Net, to be converted.
-NeuronKind = Literal["relu", "if", "if-zero", "mt", "ml", "rs"]
+NeuronKind = Literal["relu", "if", "if-zero", "lif", "mt", "ml", "rs"]
 
 
-class NeuronConfig(_Settings):
+class NeuronConfig(Settings):
     """What stands after every convolution.
 
     Attributes
     ----------
     kind : str
         ``"relu"``, or a spiking neuron: integrate-and-fire with reset by subtraction
-        (``"if"``) or to zero (``"if-zero"``), multi-threshold (``"mt"``), Multi-Level
-        Firing (``"ml"``), Real Spike (``"rs"``); see `loihi_unet.surrogate`.
+        (``"if"``) or to zero (``"if-zero"``), leaky (``"lif"``), multi-threshold
+        (``"mt"``), Multi-Level Firing (``"ml"``), Real Spike (``"rs"``); see
+        `loihi_unet.surrogate`.
     num_steps : int
         T: time steps of a picture, where it spikes.
     """
@@ -150,17 +112,17 @@ class NeuronConfig(_Settings):
     num_steps: int = Field(default=8, ge=1, le=64)
 
 
-class TrainConfig(_Settings):
+class TrainConfig(Settings):
     """Everything that decides a training run's result, but the pictures.
 
     Attributes
     ----------
-    model : UNetConfig
+    model : UNetConfig, DnCNNConfig or FCNConfig
         The network.
     task : DenoiseConfig or SegmentConfig
         What it learns.
     patch_size : int
-        Side of the square training crops in pixels, a multiple of ``2**levels``.
+        Side of the square training crops in pixels, a multiple of the network's.
     batch_size : int
         Crops per iteration.
     iterations : int
@@ -186,7 +148,7 @@ class TrainConfig(_Settings):
         ReLU, or the spiking neuron that the network is trained with directly.
     """
 
-    model: UNetConfig = UNetConfig()
+    model: ModelConfig = UNetConfig()
     task: TaskConfig = DenoiseConfig()
     patch_size: int = Field(default=64, ge=1)
     batch_size: int = Field(default=16, ge=1)
@@ -203,11 +165,11 @@ class TrainConfig(_Settings):
 
     @model_validator(mode="after")
     def _check_patch(self) -> "TrainConfig":
-        multiple = 2**self.model.levels
+        multiple = self.model.multiple
         if self.patch_size % multiple:
             raise ValueError(
-                f"patch_size {self.patch_size} is not a multiple of {multiple} "
-                f"(2**levels)"
+                f"patch_size {self.patch_size} is not a multiple of {multiple}, as "
+                f"{self.model.kind} needs"
             )
         return self
 
@@ -330,16 +292,21 @@ def parse_config(table: Mapping[str, Any], *, where: str) -> TrainConfig:
         raise ConfigError(f"{where}: {problems}") from None
 
 
+#: Members of unions, and the keys that hold a union.
+_MEMBERS: dict[str, Any] = {**_TASKS, **MODELS}
+_UNIONS = ("task", "model")
+
+
 def _describe(item: dict[str, Any]) -> str:
     # A union's place names the member, as in task.denoise.sigma_min.
-    parts = [part for part in item["loc"] if part not in _TASKS]
+    parts = [part for part in item["loc"] if part not in _MEMBERS]
     key = ".".join(str(part) for part in parts)
     if item["type"] == "extra_forbidden":
         settings: Any = TrainConfig
         for part in item["loc"][:-1]:
-            if part in _TASKS:
-                settings = _TASKS[part]
-            elif part != "task":
+            if part in _MEMBERS:
+                settings = _MEMBERS[part]
+            elif part not in _UNIONS:
                 settings = settings.model_fields[part].annotation
         return f"{key}: unknown key; allowed: {', '.join(settings.model_fields)}"
     message = item["msg"].removeprefix("Value error, ")

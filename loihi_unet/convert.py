@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from loihi_unet.calibrate import calibrate
 from loihi_unet.checkpoint import (
@@ -20,10 +19,10 @@ from loihi_unet.checkpoint import (
 from loihi_unet.datasets import load_data
 from loihi_unet.errors import ConversionError
 from loihi_unet.graph import INPUT, Connection, Layer, Normalisation, SpikingUNet
+from loihi_unet.net import Net
 from loihi_unet.snn_file import save_spiking_unet
 from loihi_unet.surrogate import POWERS
-from loihi_unet.topology import Node, topology
-from loihi_unet.unet import UNet
+from loihi_unet.topology import Branch, Node
 
 
 def convert(
@@ -148,17 +147,18 @@ def convert(
 #: no other neuron.
 _NOT_HELD = {
     "if-zero": "it resets to zero",
+    "lif": "it leaks",
     "rs": "it leaks and resets to zero",
     "ml": "it has three potentials, which leak and reset to zero",
 }
 
 
-def trained_directly(model: UNet, record: CheckpointRecord) -> SpikingUNet:
+def trained_directly(model: Net, record: CheckpointRecord) -> SpikingUNet:
     """Return a network of IF or MT neurons as it was trained: every scale is 1.
 
     Parameters
     ----------
-    model : UNet
+    model : Net
         Trained with spiking neurons, on the CPU.
     record : CheckpointRecord
         Its settings.
@@ -180,7 +180,7 @@ def trained_directly(model: UNet, record: CheckpointRecord) -> SpikingUNet:
             "potential, no leak, and resets by subtraction"
         )
     q, number = POWERS[neuron.kind]
-    scales = {node.name: 1.0 for node in topology(model.config)[:-1]}
+    scales = {node.name: 1.0 for node in model.nodes[:-1]}
     return spiking_unet(
         model,
         Calibration(
@@ -198,7 +198,7 @@ def trained_directly(model: UNet, record: CheckpointRecord) -> SpikingUNet:
 
 
 def spiking_unet(
-    model: UNet,
+    model: Net,
     calibration: Calibration,
     *,
     num_steps: int = 10,
@@ -215,7 +215,7 @@ def spiking_unet(
 
     Parameters
     ----------
-    model : UNet
+    model : Net
         The trained network, on the CPU.
     calibration : Calibration
         Its scales.
@@ -245,7 +245,7 @@ def spiking_unet(
             _layer(model, node, scales, residual=residual and node.name == "out"),
             num_thresholds=(thresholds or {}).get(node.name),
         )
-        for node in topology(model.config)
+        for node in model.nodes
     )
     return SpikingUNet(
         config=model.config,
@@ -264,24 +264,28 @@ def spiking_unet(
 
 
 def _layer(
-    model: UNet, node: Node, scales: dict[str, float], *, residual: bool
+    model: Net, node: Node, scales: dict[str, float], *, residual: bool
 ) -> Layer:
     scale = scales[node.name]
-    if node.kind == "average_pool":
+    if node.pools:
         # Its source has the same scale, so the mean stays a mean.
-        connections = [Connection(source=node.sources[0], kind=node.kind)]
-        channels, bias = _convolution(model, node.sources[0]).out_channels, None
+        connections = [Connection(source=node.sources[0], kind="average_pool")]
+        bias: torch.Tensor | None = None
     else:
-        module = _convolution(model, node.name)
-        connections = _branches(node, module.weight.detach(), scales)
-        channels = module.out_channels
-        assert module.bias is not None
-        bias = module.bias.detach() / scale
+        weights, bias = model.folded(node)
+        connections = [
+            connection
+            for branch in node.branches
+            for connection in _connections(
+                weights[branch.module], branch, scale, scales
+            )
+        ]
+        bias = bias / scale
     if residual:
         connections.append(Connection(source=INPUT, kind="identity"))
     return Layer(
         name=node.name,
-        channels=channels,
+        channels=node.channels,
         connections=tuple(connections),
         bias=bias,
         scale=scale,
@@ -289,23 +293,48 @@ def _layer(
     )
 
 
-def _convolution(model: UNet, name: str) -> nn.Conv2d | nn.ConvTranspose2d:
-    module = model.get_submodule(name)
-    assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
-    return module
-
-
-def _branches(
-    node: Node, weight: torch.Tensor, scales: dict[str, float]
+def _connections(
+    weight: torch.Tensor, branch: Branch, scale: float, scales: dict[str, float]
 ) -> list[Connection]:
-    # Only a convolution (input channels on axis 1) has two sources; in this U-Net they
+    # Only a convolution (input channels on axis 1) has two sources; in a U-Net they
     # have equal channels.
-    slices = weight.chunk(len(node.sources), dim=1)
+    slices = weight.chunk(len(branch.sources), dim=1)
     return [
         Connection(
             source=source,
-            kind=node.kind,
-            weight=(part * (scales[source] / scales[node.name])).contiguous(),
+            kind=branch.kind,
+            weight=(part * (scales[source] / scale)).contiguous(),
         )
-        for source, part in zip(node.sources, slices, strict=True)
+        for source, part in zip(branch.sources, slices, strict=True)
     ]
+
+
+def normalised(model: Net, snn: SpikingUNet) -> dict[str, torch.Tensor]:
+    """Return a converted network's weights by the names of the trained network's.
+
+    With ReLUs they give the same output; spiking neurons begin to learn with them,
+    since no layer leaves their range.
+
+    Parameters
+    ----------
+    model : Net
+        Of the shape that `snn` was made from, without batch normalisation.
+    snn : SpikingUNet
+        From `spiking_unet`.
+
+    Returns
+    -------
+    dict[str, Tensor]
+        Entries of ``model.state_dict()``: all weights and biases.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for node in model.nodes:
+        layer = snn.layer(node.name)
+        weights = {c.source: c.weight for c in layer.connections}
+        for branch in node.branches:
+            parts = [weights[source] for source in branch.sources]
+            if not node.pools:
+                found[f"{branch.module}.weight"] = torch.cat(parts, dim=1)
+        if layer.bias is not None:
+            found[f"{node.branches[0].module}.bias"] = layer.bias
+    return found

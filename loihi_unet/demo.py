@@ -29,12 +29,12 @@ from loihi_unet.demo_subject import Photograph, Pixels, Retina, Subject
 from loihi_unet.evaluate import Network as NetworkFunction
 from loihi_unet.evaluate import restore
 from loihi_unet.graph import Normalisation, SpikingUNet
+from loihi_unet.net import Net
 from loihi_unet.pictures import write_picture
 from loihi_unet.rates import activations, rate_records
 from loihi_unet.report import render_report
 from loihi_unet.simulate import run as run_float
 from loihi_unet.snn_file import load_spiking_unet
-from loihi_unet.unet import UNet
 from loihi_unet.versions import versions
 from sim.backend import BackendError, Simulator, create
 from sim.diagnose import diagnose
@@ -143,7 +143,7 @@ def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
 
 
 def _conversions(
-    subject: Subject, model: UNet, tuned: SpikingUNet
+    subject: Subject, model: Net, tuned: SpikingUNet
 ) -> dict[str, SpikingUNet]:
     """The model's Spiking-UNet before fine-tuning, by normalisation.
 
@@ -194,7 +194,7 @@ def _float_outputs(
 
 
 def _rates(
-    model: UNet, network: Network, subject: Subject, normalisation: str
+    model: Net, network: Network, subject: Subject, normalisation: str
 ) -> dict[str, Any]:
     """Activations against spike rates on the first crop, before fine-tuning."""
     y, x = subject.corners[0]

@@ -57,7 +57,7 @@ def restore(
     noisy : ndarray, shape (C, H, W), float32
         Gray levels.
     multiple : int
-        The picture is reflected up to a multiple of it: ``2**levels``.
+        The picture is reflected up to a multiple of it: the network's.
     device : torch.device, optional
         Where the network is; the CPU if None.
 
@@ -114,7 +114,7 @@ def evaluate(
     seed : int
         Decides the noise.
     multiple : int
-        ``2**levels`` of the network.
+        That of the network.
     device : torch.device, optional
         Where the network is; the CPU if None.
 

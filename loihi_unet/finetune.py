@@ -22,6 +22,7 @@ from loihi_unet.errors import CheckpointError, ConversionError
 from loihi_unet.finetune_state import FinetuneState, clamp, copy
 from loihi_unet.flow import IntegerUNet
 from loihi_unet.graph import SpikingUNet
+from loihi_unet.parallel import best_device
 from loihi_unet.pictures import fingerprint, hold_out
 from loihi_unet.snn_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.streams import Stream
@@ -41,7 +42,7 @@ class FinetuneConfig(BaseModel):
     iterations : int
         Optimiser steps.
     batch_size, patch_size : int
-        Crops per step and their side in pixels, a multiple of ``2**levels``.
+        Crops per step and their side in pixels, a multiple of the network's.
     learning_rate : float
         Adam's step size for normalised weights, falling to 0 along half a cosine.
     seed : int
@@ -283,7 +284,8 @@ def step(state: FinetuneState, task: Task, settings: FinetuneConfig) -> float:
     for group in state.optimiser.param_groups:
         group["lr"] = settings.learning_rate * (1 + wave) / 2
     x, target = task.batch(state.iteration + 1, Stream.FINETUNING)
-    loss = task.loss(IntegerUNet(state.snn)(x), target)
+    device = best_device()
+    loss = task.loss(IntegerUNet(state.snn)(x.to(device)), target.to(device))
     state.optimiser.zero_grad()
     torch.autograd.backward(loss)
     state.optimiser.step()
@@ -309,7 +311,7 @@ def _validate(
     writer: SummaryWriter,
 ) -> None:
     """Score the network, and write it if it is the best so far."""
-    result = task.validate(IntegerUNet(state.snn), torch.device("cpu"))
+    result = task.validate(IntegerUNet(state.snn), best_device())
     state.scores[state.iteration] = result.score
     for name, value in result.measures.items():
         writer.add_scalar(f"validation/{name}", value, state.iteration)

@@ -44,7 +44,7 @@ class IntegerUNet:
 
     def __init__(self, snn: SpikingUNet) -> None:
         self.snn = snn
-        side = 2**snn.config.levels
+        side = snn.config.multiple
         self.network = lower(snn, side, side)
 
     @exact_arithmetic()
@@ -54,7 +54,8 @@ class IntegerUNet:
         Parameters
         ----------
         x : Tensor, shape (B, in_channels, H, W), float32
-            Integer gray levels divided by 255; sides are multiples of ``2**levels``.
+            On any device, where the network then runs. Integer gray levels divided by
+            255; sides fit the network.
 
         Returns
         -------
@@ -88,7 +89,8 @@ class IntegerUNet:
     ) -> Tensor:
         """Input of every step, shape (T or 1, B, C, H, W), integers in float32."""
         bias = torch.from_numpy(lowered.compartment.bias.effective())
-        parts = [bias.float()[:, None, None]]
+        device = next(iter(sent.values())).device
+        parts = [bias.float().to(device)[:, None, None]]
         for c, integer in zip(layer.connections, lowered.connections, strict=True):
             magnitude = self.network.nodes[c.source].magnitude
             # Of levels, half the mantissas; the doubling and the shift are exact.
@@ -117,7 +119,7 @@ class IntegerUNet:
         if layer.bias is not None:
             unit = gain / threshold_unit(layer, q)
             rounded = torch.from_numpy(lowered.compartment.bias.effective()) / unit
-            parts.append(_substitute(rounded, layer.bias)[:, None, None])
+            parts.append(_substitute(rounded, layer.bias).to(payload)[:, None, None])
         drive = reduce(torch.add, parts)
         if not layer.spiking:
             # payload is the accumulator after T steps.

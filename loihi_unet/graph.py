@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from loihi_unet.config import UNetConfig
 from loihi_unet.errors import ConversionError
+from loihi_unet.model_config import ModelConfig
 
 #: Name of the layer that holds the picture: pixels divided by 255.
 INPUT = "input"
@@ -71,7 +71,7 @@ class Layer:
     Attributes
     ----------
     name : str
-        Name of the U-Net's module.
+        Name of the trained network's layer.
     channels : int
         Feature maps.
     connections : tuple[Connection, ...]
@@ -100,12 +100,12 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpikingUNet:
-    """A U-Net of multi-threshold integrate-and-fire neurons (arXiv 2307.10974).
+    """A network of multi-threshold integrate-and-fire neurons (arXiv 2307.10974).
 
     Attributes
     ----------
-    config : UNetConfig
-        The U-Net it was made from.
+    config : ModelConfig
+        The network it was made from.
     layers : tuple[Layer, ...]
         In topological order; the last is ``"out"``.
     base_threshold : float
@@ -123,7 +123,7 @@ class SpikingUNet:
         What it was made from, and how; JSON values.
     """
 
-    config: UNetConfig
+    config: ModelConfig
     layers: tuple[Layer, ...]
     base_threshold: float
     num_thresholds: int

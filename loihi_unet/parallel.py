@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Training on several processes that ``torchrun`` starts."""
+"""Where training runs, on how many processes of ``torchrun``."""
 
 import contextlib
 import os
@@ -10,6 +10,11 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from loihi_unet.errors import ConfigError
+
+
+def best_device() -> torch.device:
+    """Return CUDA where there is one, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextlib.contextmanager

@@ -13,21 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from loihi_unet.unet import UNet
+from loihi_unet.net import Net
 
 POINTS = 250
 DIGITS = 4
 
 
 @torch.no_grad()
-def activations(model: UNet, x: torch.Tensor) -> dict[str, NDArray[np.float32]]:
-    """Output of every ReLU, by the name of the convolution before it.
+def activations(model: Net, x: torch.Tensor) -> dict[str, NDArray[np.float32]]:
+    """Output of every ReLU, by the name of its layer.
 
     Parameters
     ----------
-    model : UNet
+    model : Net
         The trained network.
     x : Tensor, shape (1, in_channels, H, W), float32
         One picture, pixels divided by 255.
@@ -37,24 +36,12 @@ def activations(model: UNet, x: torch.Tensor) -> dict[str, NDArray[np.float32]]:
     dict[str, ndarray of shape (C, H, W)]
         In the order of computation; the last convolution has no ReLU.
     """
-    found: dict[str, NDArray[np.float32]] = {}
-
-    def keep(name: str, output: torch.Tensor) -> None:
-        found[name] = output[0].relu().float().cpu().numpy()
-
-    hooks = [
-        module.register_forward_hook(
-            lambda _module, _input, output, name=name: keep(name, output)
-        )
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and name != "out"
-    ]
-    try:
-        model(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
+    kept = {node.name for node in model.nodes[:-1] if not node.pools}
+    return {
+        name: output[0].float().cpu().numpy()
+        for name, output in model.layers(x)
+        if name in kept
+    }
 
 
 def rate_records(

@@ -8,18 +8,12 @@ from pathlib import Path
 import torch
 
 from loihi_unet.atomic import write_text
-from loihi_unet.checkpoint import (
-    MOMENTS,
-    Checkpoint,
-    load_checkpoint,
-    read_checkpoint,
-    weights_sha256,
-)
+from loihi_unet.checkpoint import MOMENTS, Checkpoint, read_checkpoint
 from loihi_unet.config import TrainConfig, config_toml
-from loihi_unet.direct import build
 from loihi_unet.errors import CheckpointError
+from loihi_unet.initial import Initial
+from loihi_unet.net import Net, build
 from loihi_unet.parallel import is_first
-from loihi_unet.unet import UNet
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class TrainState:
 
     Attributes
     ----------
-    model : UNet
+    model : Net
         The network, on the run's device.
     optimiser : torch.optim.Adam
         Over its parameters.
@@ -77,7 +71,7 @@ class TrainState:
         `weights_sha256` of the trained network it began with; None: random weights.
     """
 
-    model: UNet
+    model: Net
     optimiser: torch.optim.Adam
     device: torch.device
     data_sha256: str
@@ -91,7 +85,7 @@ def begin(
     files: RunFiles,
     device: torch.device,
     data_sha256: str,
-    init: str | Path | None = None,
+    init: Initial | None = None,
 ) -> TrainState:
     """Start a run: initial weights, and ``config.toml`` on disk.
 
@@ -105,8 +99,8 @@ def begin(
         Where to train.
     data_sha256 : str
         Fingerprint of its pictures.
-    init : str or Path, optional
-        Checkpoint whose weights to begin with; seeded random ones if None.
+    init : Initial, optional
+        Weights to begin with; seeded random ones if None.
 
     Returns
     -------
@@ -116,7 +110,7 @@ def begin(
     Raises
     ------
     CheckpointError
-        If the folder already holds a run, or `init` is a network of another shape.
+        If the folder already holds a run.
     """
     if files.last.exists():
         raise CheckpointError(
@@ -127,31 +121,24 @@ def begin(
             torch.manual_seed(config.seed)
             model = build(config)
     else:
-        source = load_checkpoint(init)[0]
-        if source.config != config.model:
-            raise CheckpointError(
-                f"{init}: a network of {source.config}; the settings ask for "
-                f"{config.model}"
-            )
         model = build(config)
         # A neuron's own parameters, where `init` has another one, begin as always.
-        found = source.state_dict()
         own = model.state_dict()
-        model.load_state_dict({name: found.get(name, own[name]) for name in own})
+        model.load_state_dict({name: init.weights.get(name, own[name]) for name in own})
     if is_first():
         write_text(files.config, config_toml(config))
     state = new_state(model, device, data_sha256)
     if init is not None:
-        state.init_sha256 = weights_sha256(source)
+        state.init_sha256 = init.sha256
     return state
 
 
-def new_state(model: UNet, device: torch.device, data_sha256: str) -> TrainState:
+def new_state(model: Net, device: torch.device, data_sha256: str) -> TrainState:
     """Put a network on its device, with a fresh optimiser.
 
     Parameters
     ----------
-    model : UNet
+    model : Net
         The network.
     device : torch.device
         Where to train.
@@ -217,14 +204,14 @@ def resume(
     return state
 
 
-def adam_moments(optimiser: torch.optim.Adam, model: UNet) -> dict[str, torch.Tensor]:
+def adam_moments(optimiser: torch.optim.Adam, model: Net) -> dict[str, torch.Tensor]:
     """Return Adam's two moments by the names they have in a checkpoint.
 
     Parameters
     ----------
     optimiser : torch.optim.Adam
         After at least one step.
-    model : UNet
+    model : Net
         The network it trains.
 
     Returns
@@ -240,7 +227,7 @@ def adam_moments(optimiser: torch.optim.Adam, model: UNet) -> dict[str, torch.Te
 
 
 def restore_optimiser(
-    optimiser: torch.optim.Adam, model: UNet, checkpoint: Checkpoint
+    optimiser: torch.optim.Adam, model: Net, checkpoint: Checkpoint
 ) -> None:
     """Give Adam the state it had when a checkpoint was written.
 
@@ -248,7 +235,7 @@ def restore_optimiser(
     ----------
     optimiser : torch.optim.Adam
         Freshly made over the model's parameters.
-    model : UNet
+    model : Net
         The network being trained.
     checkpoint : Checkpoint
         Written with an optimiser.

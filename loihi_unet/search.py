@@ -9,12 +9,11 @@ import torch
 from loihi_unet.checkpoint import Calibration
 from loihi_unet.config import TrainConfig
 from loihi_unet.convert import spiking_unet
+from loihi_unet.net import Net
 from loihi_unet.pictures import Picture
 from loihi_unet.simulate import run
 from loihi_unet.streams import Stream
 from loihi_unet.tasks import make_task
-from loihi_unet.topology import topology
-from loihi_unet.unet import UNet
 
 #: Largest value of a step, ``q * 2**N``, in units of a layer's scale.
 RANGES = (4.0, 2.0, 1.0, 0.5, 0.25)
@@ -33,7 +32,7 @@ class Trials:
 
     Parameters
     ----------
-    model : UNet
+    model : Net
         The trained network, on the CPU.
     config : TrainConfig
         Gives crop size, noise and seed.
@@ -47,7 +46,7 @@ class Trials:
 
     def __init__(
         self,
-        model: UNet,
+        model: Net,
         config: TrainConfig,
         calibration: Calibration,
         pictures: list[Picture],
@@ -104,7 +103,7 @@ class Thresholds:
 
 
 def search_thresholds(
-    model: UNet,
+    model: Net,
     config: TrainConfig,
     calibration: Calibration,
     pictures: list[Picture],
@@ -207,12 +206,12 @@ def _scaled(
     return {**scales, **{name: scales[name] * factor for name in group}}
 
 
-def _groups(model: UNet) -> list[list[str]]:
+def _groups(model: Net) -> list[list[str]]:
     """Layers by common scale: a pool has its source's."""
-    nodes = topology(model.config)[:-1]
+    nodes = model.nodes[:-1]
     groups: list[list[str]] = []
     for node in nodes:
-        if node.kind == "average_pool":
+        if node.pools:
             groups[-1].append(node.name)
         else:
             groups.append([node.name])
@@ -220,6 +219,6 @@ def _groups(model: UNet) -> list[list[str]]:
     assert all(
         later.sources[0] == earlier.name
         for earlier, later in pairwise(nodes)
-        if later.kind == "average_pool"
+        if later.pools
     )
     return groups

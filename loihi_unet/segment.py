@@ -111,7 +111,7 @@ class SegmentTask:
         Validation
             The score is F1 (field of view, where there is one), or mean IoU.
         """
-        multiple = 2**self.config.model.levels
+        multiple = self.config.model.multiple
         scores = segment_scores(
             network, self.validation, self.task, multiple=multiple, device=device
         )
@@ -175,7 +175,7 @@ def segment_scores(
     task : SegmentConfig
         Names the data set.
     multiple : int
-        ``2**levels`` of the network.
+        That of the network.
     device : torch.device, optional
         Where the network is; the CPU if None.
 

@@ -43,8 +43,8 @@ def run(snn: SpikingUNet, x: torch.Tensor) -> SpikingRun:
     snn : SpikingUNet
         The network.
     x : Tensor, shape (B, in_channels, H, W), float32 or float64
-        Pixels divided by 255; H and W are multiples of ``2**levels``. Its dtype is
-        the one computed in.
+        Pixels divided by 255; H and W fit the network. Its dtype is the one computed
+        in.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def run(snn: SpikingUNet, x: torch.Tensor) -> SpikingRun:
 
 
 def _check_input(snn: SpikingUNet, x: torch.Tensor) -> None:
-    channels, multiple = snn.config.in_channels, 2**snn.config.levels
+    channels, multiple = snn.config.in_channels, snn.config.multiple
     fits = x.ndim == 4 and x.shape[1] == channels
     if not fits or x.shape[2] % multiple or x.shape[3] % multiple:
         raise DataError(

@@ -15,7 +15,6 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from loihi_unet.config import UNetConfig
 from loihi_unet.errors import CheckpointError, ConversionError, first_problem
 from loihi_unet.files import read_tensors, write_tensors
 from loihi_unet.graph import (
@@ -26,6 +25,7 @@ from loihi_unet.graph import (
     Quantisation,
     SpikingUNet,
 )
+from loihi_unet.model_config import ModelConfig
 
 
 class _Record(BaseModel):
@@ -55,7 +55,7 @@ class _LayerRecord(_Record):
 
 class _NetworkRecord(_Record):
     kind: Literal["spiking-unet"] = "spiking-unet"
-    config: UNetConfig
+    config: ModelConfig
     layers: tuple[_LayerRecord, ...]
     base_threshold: float
     num_thresholds: int

@@ -19,8 +19,11 @@ from loihi_unet.config import NeuronKind
 POWERS = {"if": (1.0, 1), "mt": (0.25, 4)}
 #: Multi-Level Firing, doi:10.24963/ijcai.2022/343: thresholds of its three potentials.
 LEVELS = (0.6, 1.6, 2.6)
-#: What is left of a potential after a step, in the leaky neurons.
-DECAY = 0.25
+#: What is left of a potential after a step, in the leaky neurons; Spiking-FCN's
+#: (arXiv 2110.07742) hardly leaks, and resets by subtraction.
+DECAY, LIF_DECAY = 0.25, 0.99
+#: Most that a neuron sends in a step; 1 where nothing is said.
+FULL_SCALE: dict[str, float] = {"mt": 3.75, "ml": float(len(LEVELS))}
 
 
 class _Staircase(torch.autograd.Function):
@@ -65,6 +68,7 @@ def fire(kind: NeuronKind, current: Tensor) -> Tensor:
 
         if       v = v + x;  s = [v >= 1];  v = v - s
         if-zero  v = v + x;  s = [v >= 1];  v = v (1 - s)
+        lif      v = 0.99 v + x;  s = [v >= 1];  v = v - s
         mt       v = v + x;  s = clamp(floor(4 v), 0, 15) / 4;  v = v - s
         rs       v = v (1 - s) / 4 + x;  s = [v >= 0.6]
         ml       v_k = v_k (1 - s_k) / 4 + x;  s_k = [v_k >= 0.6, 1.6, 2.6];  s = sum
@@ -73,7 +77,7 @@ def fire(kind: NeuronKind, current: Tensor) -> Tensor:
     ----------
     kind : str
         All but ``"relu"``. Real Spike (``"rs"``, arXiv 2210.06686) multiplies its
-        spikes by a learned coefficient, which is `loihi_unet.direct.DirectUNet`'s.
+        spikes by a learned coefficient, which is `loihi_unet.net.Net`'s.
     current : Tensor, shape (T, ...), float
         Input x of each step.
 
@@ -88,7 +92,8 @@ def fire(kind: NeuronKind, current: Tensor) -> Tensor:
     for x in current:
         spikes, state = step(kind, x, state)
         sent.append(spikes)
-    return torch.stack(sent)
+    # Not stacked: that would not keep the channels last, and convolutions want them.
+    return torch.cat(sent).unflatten(0, (len(sent), -1))
 
 
 State = tuple[Tensor, ...]
@@ -98,6 +103,12 @@ def _subtract(kind: str, x: Tensor, state: State) -> tuple[Tensor, State]:
     q, number = POWERS[kind]
     v = state[0] + x if state else x
     spikes = _staircase(v, q, 2**number - 1)
+    return spikes, (v - spikes,)
+
+
+def _lif(kind: str, x: Tensor, state: State) -> tuple[Tensor, State]:
+    v = LIF_DECAY * state[0] + x if state else x
+    spikes = _staircase(v, 1.0, 1)
     return spikes, (v - spikes,)
 
 
@@ -121,6 +132,7 @@ _STEPS: dict[str, Callable[[str, Tensor, State], tuple[Tensor, State]]] = {
     "if": _subtract,
     "mt": _subtract,
     "if-zero": _zero,
+    "lif": _lif,
     "ml": _leaky,
     "rs": _leaky,
 }

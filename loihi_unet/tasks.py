@@ -114,7 +114,7 @@ class DenoiseTask:
         """
         config, task = self.config, self.task
         sigma = (task.sigma_min + task.sigma_max) / 2
-        multiple = 2**config.model.levels
+        multiple = config.model.multiple
         seed = config.seed
         scores = evaluate(
             network,

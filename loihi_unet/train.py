@@ -20,7 +20,8 @@ from loihi_unet.checkpoint import CheckpointRecord, save_checkpoint
 from loihi_unet.config import TrainConfig
 from loihi_unet.datasets import load_data
 from loihi_unet.errors import ConfigError
-from loihi_unet.parallel import is_first, process_group, shard, wrap
+from loihi_unet.initial import initial
+from loihi_unet.parallel import best_device, is_first, process_group, shard, wrap
 from loihi_unet.pictures import fingerprint, hold_out
 from loihi_unet.run_state import RunFiles, TrainState, adam_moments
 from loihi_unet.tasks import Task, make_task
@@ -103,8 +104,8 @@ def train(
         Go on from ``last.safetensors``. On the CPU, with the same number of threads,
         the result has the same bits as that of a run that never stopped.
     init : str or Path, optional
-        Begin with the weights of this checkpoint instead of random ones; as in
-        `loihi_unet.checkpoint.find_checkpoint`.
+        Begin with the weights of this checkpoint instead of random ones, see
+        `loihi_unet.initial.initial`.
     device : str, optional
         A torch device; if None, CUDA where there is one, otherwise the CPU.
 
@@ -124,7 +125,7 @@ def train(
         If the loss is no longer finite.
     """
     started = time.monotonic()
-    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    name = device or best_device().type
     pictures = load_data(config.task, data, config.model.in_channels)
     task = make_task(config, *hold_out(pictures, config.validation_images))
     files = RunFiles(out)
@@ -132,7 +133,8 @@ def train(
         if resume:
             state = run_state.resume(config, files, own, fingerprint(pictures))
         else:
-            state = run_state.begin(config, files, own, fingerprint(pictures), init)
+            start = None if init is None else initial(config, init, pictures)
+            state = run_state.begin(config, files, own, fingerprint(pictures), start)
         log.info("training on %s from iteration %d", own, state.iteration)
         fit(state, task, config, files)
     return TrainResult(
@@ -178,6 +180,7 @@ def fit(state: TrainState, task: Task, config: TrainConfig, files: RunFiles) -> 
             if validate or _due(state.iteration, LOG_INTERVAL, config):
                 _log_loss(writer, state, config, loss.item())
             if validate and writer is not None:
+                state.model.eval()
                 result = task.validate(state.model, state.device)
                 _log_validation(writer, state, result)
                 _save(state, config, files, result)
@@ -220,6 +223,7 @@ def step(
     source = source.to(state.device, memory_format=torch.channels_last)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(config, state.iteration)
+    network.train()
     low = config.precision == "bfloat16"
     with torch.autocast(state.device.type, dtype=torch.bfloat16, enabled=low):
         output = network(source)
@@ -279,6 +283,6 @@ def _save(
     )
     # The best first: killed in between, the run redoes this step to the same bits.
     if improved:
-        save_checkpoint(files.best, state.model.state_dict(), record)
+        save_checkpoint(files.best, state.model.tensors(), record)
     moments = adam_moments(state.optimiser, state.model)
-    save_checkpoint(files.last, state.model.state_dict(), record, moments)
+    save_checkpoint(files.last, state.model.tensors(), record, moments)

@@ -112,7 +112,7 @@ def test_completion_in_bash(tmp_path):
         "--backend",
         "lava lava-stock",
         "parallel-if",
-        "segment-drive segment-drive-paper",
+        "segment-drive segment-drive-fcn segment-drive-fcn-paper segment-drive-paper",
         "check",
     ]
     assert done.stderr == ""

@@ -11,9 +11,11 @@ ROOT = Path(__file__).parents[1]
 
 def test_page_is_rendered_from_its_rows(tmp_path):
     (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "docs").mkdir()
-    names = ("benchmarks/render_results.py", "docs/results.json", "docs/curves.json")
-    for name in names:
+    (tmp_path / "docs" / "reproduce").mkdir(parents=True)
+    scripts = ("benchmarks/render_results.py", "benchmarks/rankings.py")
+    tables = ("table1", "table2", "table3", "spiden")
+    records = (f"docs/reproduce/{name}.json" for name in tables)
+    for name in (*scripts, "docs/results.json", "docs/curves.json", *records):
         (tmp_path / name).write_text((ROOT / name).read_text())
     script = tmp_path / "benchmarks" / "render_results.py"
     subprocess.run([sys.executable, script], check=True)

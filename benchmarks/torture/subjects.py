@@ -54,10 +54,10 @@ def _tiny_unet() -> Any:
     import torch
 
     from loihi_unet.config import UNetConfig
-    from loihi_unet.unet import UNet
+    from loihi_unet.net import Net
 
     torch.manual_seed(0)
-    return UNet(UNetConfig(base_channels=2, levels=1))
+    return Net(UNetConfig(base_channels=2, levels=1))
 
 
 def _spiking() -> Any:
@@ -73,6 +73,29 @@ def _spiking() -> Any:
         return convert(str(checkpoint), Path(folder) / "snn", pictures)
 
 
+def _sums() -> Any:
+    """A network whose layers are sums of connections of several kinds."""
+    import torch
+
+    from loihi_unet.checkpoint import CheckpointRecord
+    from loihi_unet.config import FCNConfig, NeuronConfig, TrainConfig
+    from loihi_unet.convert import trained_directly
+    from loihi_unet.net import Net
+
+    torch.manual_seed(0)
+    neuron = NeuronConfig(kind="if", num_steps=2)
+    model = Net(FCNConfig(base_channels=1, residual=False), neuron)
+    record = CheckpointRecord(
+        config=TrainConfig(model=model.config, neuron=neuron, patch_size=8),
+        iteration=1,
+        measures={},
+        best_score=0.0,
+        data_sha256="",
+        torch_version="0",
+    )
+    return trained_directly(model, record)
+
+
 def _checkpoint(*, resumable: bool = False) -> bytes:
     from loihi_unet.checkpoint import CheckpointRecord, save_checkpoint
     from loihi_unet.config import TrainConfig
@@ -86,7 +109,7 @@ def _checkpoint(*, resumable: bool = False) -> bytes:
         data_sha256="0" * 64,
         torch_version="0",
     )
-    weights = model.state_dict()
+    weights = model.tensors()
     moments = {
         f"{moment}.{name}": value.clone()  # safetensors refuses shared memory
         for name, value in weights.items()
@@ -112,6 +135,7 @@ def _nets() -> list[bytes]:
 
     networks = [small_network(), small_network(seed=1, channels=1, num_thresholds=1)]
     networks.append(lower(_spiking(), 16, 16))
+    networks.append(lower(_sums(), 8, 8))
     return [_written(lambda path, n=n: write_network(n, path)) for n in networks]
 
 

@@ -166,13 +166,21 @@ def _read_layer(
     index: int,
     nodes: Sequence[Input | Layer],
 ) -> Layer:
-    synapse = _read_synapse(group)
-    if joint is None:
-        connections: tuple[Connection, ...] = (
-            Connection(source=names[index - 1], synapse=synapse),
+    connections: tuple[Connection, ...]
+    channels = {node.name: node.shape[0] for node in nodes}
+    if group.text("type") == "sum":
+        if joint is not None:
+            raise group.error("type", "sum after concat found, it names its sources")
+        connections = _read_sum(group, names, channels)
+    elif joint is None:
+        connections = (
+            Connection(
+                source=names[index - 1],
+                synapse=_read_synapse(group, _shape(group)[0]),
+            ),
         )
     else:
-        channels = {node.name: node.shape[0] for node in nodes}
+        synapse = _read_synapse(group, _shape(group)[0])
         connections = _read_connections(joint, synapse, names, channels)
     bias = Bias(mant=group.integers("bias", ndim=1), exp=group.integer("biasExp"))
     return Layer(
@@ -184,7 +192,7 @@ def _read_layer(
     )
 
 
-def _read_synapse(group: Group) -> Synapse:
+def _read_synapse(group: Group, channels: int) -> Synapse:
     match group.text("type"):
         case "conv":
             return Conv(
@@ -203,29 +211,54 @@ def _read_synapse(group: Group) -> Synapse:
             )
         case "pool":
             return AveragePool(
-                channels=_shape(group)[0],
+                channels=channels,
                 kernel_size=_pair(group, "kernelSize"),
                 weight_mant=group.integer("weight"),
             )
         case other:
             raise group.unsupported(
                 "type",
-                f"layer '{other}' found, conv, convT, pool or concat allowed",
+                f"layer '{other}' found, conv, convT, pool, concat or sum allowed",
             )
 
 
-def _read_connections(
-    joint: Group, synapse: Synapse, names: dict[int, str], channels: dict[str, int]
-) -> tuple[Connection, ...]:
+def _read_sources(
+    joint: Group, names: dict[int, str]
+) -> tuple[list[str], tuple[int, ...], tuple[int, ...]]:
+    """Return name, delay and weight exponent of each source."""
     ids = joint.integers("layers", ndim=1).tolist()
-    delays = joint.tuple("delay", len(ids))
-    exponents = joint.tuple("weightExp", len(ids))
     unknown = [i for i in ids if i not in names]
     if unknown or not ids:
         raise joint.error(
             "layers", f"{unknown or 'nothing'} found, earlier layers needed"
         )
-    sources = [names[i] for i in ids]
+    delays = joint.tuple("delay", len(ids))
+    exponents = joint.tuple("weightExp", len(ids))
+    return [names[i] for i in ids], delays, exponents
+
+
+def _read_sum(
+    group: Group, names: dict[int, str], channels: dict[str, int]
+) -> tuple[Connection, ...]:
+    sources, delays, exponents = _read_sources(group, names)
+    parts = group.group("synapse")
+    return tuple(
+        Connection(
+            source=source,
+            synapse=_read_synapse(parts.group(str(number)), channels[source]),
+            delay=delay,
+            weight_exp=exponent,
+        )
+        for number, (source, delay, exponent) in enumerate(
+            zip(sources, delays, exponents, strict=True)
+        )
+    )
+
+
+def _read_connections(
+    joint: Group, synapse: Synapse, names: dict[int, str], channels: dict[str, int]
+) -> tuple[Connection, ...]:
+    sources, delays, exponents = _read_sources(joint, names)
     parts: list[Synapse]
     if len(sources) == 1:
         parts = [synapse]

@@ -12,7 +12,6 @@ import numpy as np
 from typing_extensions import assert_never
 
 from export.compartment import MTIF, Accumulator, Compartment
-from export.errors import UnsupportedLayerError
 from export.hdf5 import create_file, write_text
 from export.network import Input, Layer, Network
 from export.netx.schema import OURS, SCHEMA
@@ -40,7 +39,7 @@ def write_network(network: Network, path: Path) -> None:
     Raises
     ------
     UnsupportedLayerError
-        If connections into one layer cannot be one netx ``concat``.
+        If stock netx has no word for a stock layer.
     ValueError
         If the file cannot be written.
     """
@@ -61,11 +60,18 @@ def write_network(network: Network, path: Path) -> None:
         _write_head(layers.create_group("0"), "input", network.input)
         ids = {network.input.name: 0}
         for layer in network.layers:
-            if not _follows(layer, ids):
+            joined = _joined(layer, network)
+            if joined is not None and not _follows(layer, ids):
                 concat = layers.create_group(str(len(layers)))
                 _write_concat(concat, layer, network, ids)
-            ids[layer.name] = len(layers)
-            _write_layer(layers.create_group(str(len(layers))), layer)
+            group = layers.create_group(str(len(layers)))
+            if joined is None:
+                _write_sum(group, layer, ids)
+            else:
+                _write_head(group, _TYPE_NAMES[type(joined)], layer)
+                _write_synapse(group, joined, layer)
+            _write_compartment(group, layer)
+            ids[layer.name] = len(layers) - 1
 
 
 def _follows(layer: Layer, ids: dict[str, int]) -> bool:
@@ -80,24 +86,37 @@ def _range(source: Input) -> list[int]:
 
 
 def _write_head(group: Any, kind: str, node: Input | Layer) -> None:
-    # Stock files hold the type as an array of one fixed-length string.
-    group.create_dataset("type", data=np.array([kind.encode()], dtype="S10"))
+    _write_type(group, kind)
     group.create_dataset("shape", data=np.array(node.shape))
     write_text(group, "name", node.name)
     group.create_dataset("scale", data=node.scale)
+
+
+def _write_type(group: Any, kind: str) -> None:
+    # Stock files hold the type as an array of one fixed-length string.
+    group.create_dataset("type", data=np.array([kind.encode()], dtype="S10"))
 
 
 def _write_concat(
     group: Any, layer: Layer, network: Network, ids: dict[str, int]
 ) -> None:
     sources = [network.nodes[c.source].shape for c in layer.connections]
-    if len({shape[1:] for shape in sources}) > 1:
-        raise UnsupportedLayerError(
-            f"layer '{layer.name}': sources of shapes {sources} cannot be one concat"
-        )
     shape = (sum(s[0] for s in sources), *sources[0][1:])
-    group.create_dataset("type", data=np.array([b"concat"], dtype="S10"))
+    _write_type(group, "concat")
     group.create_dataset("shape", data=np.array(shape))
+    _write_sources(group, layer, ids)
+
+
+def _write_sum(group: Any, layer: Layer, ids: dict[str, int]) -> None:
+    _write_head(group, "sum", layer)
+    _write_sources(group, layer, ids)
+    for number, connection in enumerate(layer.connections):
+        part = group.create_group(f"synapse/{number}")
+        _write_type(part, _TYPE_NAMES[type(connection.synapse)])
+        _write_synapse(part, connection.synapse, layer)
+
+
+def _write_sources(group: Any, layer: Layer, ids: dict[str, int]) -> None:
     for key, values in (
         ("layers", [ids[c.source] for c in layer.connections]),
         ("delay", [c.delay for c in layer.connections]),
@@ -106,9 +125,7 @@ def _write_concat(
         group.create_dataset(key, data=np.array(values))
 
 
-def _write_layer(group: Any, layer: Layer) -> None:
-    synapse = _joined(layer)
-    _write_head(group, _TYPE_NAMES[type(synapse)], layer)
+def _write_synapse(group: Any, synapse: Synapse, layer: Layer) -> None:
     match synapse:
         case Conv():
             channels = (synapse.weight.shape[1] * synapse.groups, layer.shape[0])
@@ -127,6 +144,9 @@ def _write_layer(group: Any, layer: Layer) -> None:
             group.create_dataset("weight", data=synapse.weight_mant)
         case _:
             assert_never(synapse)
+
+
+def _write_compartment(group: Any, layer: Layer) -> None:
     bias = layer.compartment.bias
     group.create_dataset("bias", data=bias.mant.astype(np.int16))
     group.create_dataset("biasExp", data=bias.exp)
@@ -167,8 +187,8 @@ def _write_neuron(group: Any, compartment: Compartment) -> None:
             assert_never(compartment)
 
 
-def _joined(layer: Layer) -> Synapse:
-    """One synapse over the concatenated sources of a layer."""
+def _joined(layer: Layer, network: Network) -> Synapse | None:
+    """One synapse over the concatenated sources of a layer; None if there is none."""
     synapses = [c.synapse for c in layer.connections]
     if len(synapses) == 1:
         return synapses[0]
@@ -176,11 +196,10 @@ def _joined(layer: Layer) -> Synapse:
     geometry = {
         (s.weight.shape[2:], s.stride, s.padding, s.dilation, s.groups) for s in convs
     }
-    if len(convs) < len(synapses) or len(geometry) > 1 or convs[0].groups > 1:
-        raise UnsupportedLayerError(
-            f"layer '{layer.name}': several connections found that are not ungrouped "
-            "convolutions of one geometry; netx joins layers by concat only"
-        )
+    sizes = {network.nodes[c.source].shape[1:] for c in layer.connections}
+    alike = len(convs) == len(synapses) and len(geometry) == len(sizes) == 1
+    if not alike or convs[0].groups > 1:
+        return None
     weight = np.concatenate([s.weight for s in convs], axis=1)
     first = convs[0]
     return Conv(

@@ -41,7 +41,8 @@ def export(
         "runs/network.net"
     ),
     size: Annotated[
-        str, typer.Option(help="Image size HEIGHTxWIDTH; multiples of 2**levels.")
+        str,
+        typer.Option(help="Image size HEIGHTxWIDTH; multiples of 2**levels."),
     ] = "128x128",
     mapping: Annotated[
         MappingName, typer.Option(help="Neurons on compartments.")

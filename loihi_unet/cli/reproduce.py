@@ -15,12 +15,12 @@ from loihi_unet.cli.console import JsonOption, out, print_json, progress
 
 def reproduce(
     target: Annotated[
-        Literal["figure3", "table3", "table4", "table5"],
-        typer.Argument(metavar="TARGET", help="figure3, table3, table4 or table5."),
+        Literal["table1", "table2", "table3", "table4", "table5", "figure3", "spiden"],
+        typer.Argument(metavar="TARGET", help="table1 .. table5, figure3 or spiden."),
     ],
     scale: Annotated[
         Literal["laptop", "paper"],
-        typer.Option(help="Shipped models on few pictures, or 64 channels on a GPU."),
+        typer.Option(help="Small models on few pictures, or 64 channels on a GPU."),
     ] = "laptop",
     data_root: Annotated[
         Path, typer.Option(help="Folder that holds BSDS500-train, Set12, DRIVE ...")
@@ -30,7 +30,7 @@ def reproduce(
     ] = Path("runs/reproduce"),
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a table or figure of arXiv 2307.10974 with this project's networks.
+    """Measure a table or figure of arXiv 2307.10974, or SPIDEN's, with own networks.
 
     What was measured before is not measured again; a run that was stopped goes on.
 

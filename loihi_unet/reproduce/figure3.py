@@ -54,7 +54,7 @@ def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
 def _measure(networks: Networks, conversion: Conversion) -> dict[str, Any]:
     model, config = networks.unet()
     snn = networks.converted(conversion)
-    pictures = networks.squares(SQUARES, SQUARE, 2**config.model.levels)
+    pictures = networks.squares(SQUARES, SQUARE, config.model.multiple)
     whole = integers(snn)
     sigma = networks.subject.sigma
     activation: dict[str, list[NDArray[Any]]] = {}

@@ -17,6 +17,7 @@ from loihi_unet.convert import spiking_unet
 from loihi_unet.datasets import load_data
 from loihi_unet.finetune import FinetuneConfig, FinetuneFiles, fit
 from loihi_unet.graph import Normalisation, SpikingUNet
+from loihi_unet.net import Net
 from loihi_unet.pictures import Picture, fingerprint, hold_out
 from loihi_unet.reproduce.scales import Subject
 from loihi_unet.reproduce.score import middle
@@ -25,7 +26,6 @@ from loihi_unet.run_state import RunFiles
 from loihi_unet.snn_file import load_spiking_unet
 from loihi_unet.tasks import make_task
 from loihi_unet.train import train
-from loihi_unet.unet import UNet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class Networks:
         self.store.get(settings, measure)
         return str(run)
 
-    def unet(self) -> tuple[UNet, TrainConfig]:
+    def unet(self) -> tuple[Net, TrainConfig]:
         """Return the trained network and its settings."""
         return load_checkpoint(self.checkpoint())
 
@@ -189,14 +189,31 @@ class Networks:
         As `loihi_unet.finetune.finetune`, but held-out pictures are cut to the
         subject's side. A run that was stopped goes on.
         """
-        settings = {
+        self.tuning(conversion, finetune)
+        return load_spiking_unet(self._tuned_files(conversion, finetune).out)
+
+    def _tuned_files(
+        self, conversion: Conversion, finetune: FinetuneConfig
+    ) -> FinetuneFiles:
+        settings = self._tuned_settings(conversion, finetune)
+        return FinetuneFiles(self.store.path(settings, ".safetensors"))
+
+    def _tuned_settings(
+        self, conversion: Conversion, finetune: FinetuneConfig
+    ) -> dict[str, Any]:
+        return {
             "kind": "finetune",
             **self.settings(),
             **dataclasses.asdict(conversion),
             "finetune": finetune.model_dump(),
             "side": self.subject.side,
         }
-        files = FinetuneFiles(self.store.path(settings, ".safetensors"))
+
+    def tuning(
+        self, conversion: Conversion, finetune: FinetuneConfig
+    ) -> dict[str, Any]:
+        """Fine-tune unless that was done, and return the run's scores and seconds."""
+        files = self._tuned_files(conversion, finetune)
 
         def measure() -> dict[str, Any]:
             snn = settle(self.converted(conversion))
@@ -216,5 +233,4 @@ class Networks:
             fit(state, make_task(config, training, held_out), finetune, files, run)
             return {"scores": state.scores}
 
-        self.store.get(settings, measure)
-        return load_spiking_unet(files.out)
+        return self.store.get(self._tuned_settings(conversion, finetune), measure)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Markdown of a record."""
 
+import io
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from matplotlib.figure import Figure
 
 #: Measures that tables show, as their heads have them.
 NAMES = {"psnr": "PSNR (dB)", "f1": "F1"}
@@ -61,3 +64,10 @@ def by_subject(record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     for row in record["rows"]:
         found.setdefault(row["subject"], []).append(row)
     return found
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, metadata={"Software": None})
+    return buffer.getvalue()

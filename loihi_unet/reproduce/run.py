@@ -2,13 +2,24 @@
 """Measure what a table lacks, and write it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from loihi_unet.atomic import atomic, write_text
-from loihi_unet.reproduce import drawing, figure3, table3, table4, table5
+from loihi_unet.reproduce import (
+    figure3,
+    figure3_drawing,
+    spiden,
+    spiden_drawing,
+    table1,
+    table2,
+    table3,
+    table4,
+    table5,
+)
 from loihi_unet.reproduce.cell import Cell
+from loihi_unet.reproduce.contest import Contestants
 from loihi_unet.reproduce.networks import Networks
 from loihi_unet.reproduce.scales import Scale
 from loihi_unet.reproduce.store import Store
@@ -19,27 +30,37 @@ class Target(NamedTuple):
 
     Attributes
     ----------
-    subjects : tuple[str, ...]
-        Networks it needs, by their names in a `Scale`.
+    make : type
+        What makes its networks: `Networks` or `Contestants`.
+    names : tuple[str, ...]
+        Of those it needs, in a `Scale`'s subjects or contests.
     cells : callable
-        Rows, from a scale and the networks by name.
+        Rows, from a scale and what `make` made, by name.
     page : callable
         Markdown lines, from a record.
     draw : callable or None
         PNG bytes, from a record.
     """
 
-    subjects: tuple[str, ...]
-    cells: Callable[[Scale, dict[str, Networks]], list[Cell]]
+    make: type[Networks] | type[Contestants]
+    names: tuple[str, ...]
+    cells: Callable[[Scale, dict[str, Any]], list[Cell]]
     page: Callable[[dict[str, Any]], list[str]]
     draw: Callable[[dict[str, Any]], bytes] | None = None
 
 
 TARGETS = {
-    "figure3": Target(figure3.SUBJECTS, figure3.cells, figure3.page, drawing.draw),
-    "table3": Target(table3.SUBJECTS, table3.cells, table3.page),
-    "table4": Target(table4.SUBJECTS, table4.cells, table4.page),
-    "table5": Target(table5.SUBJECTS, table5.cells, table5.page),
+    "figure3": Target(
+        Networks, figure3.SUBJECTS, figure3.cells, figure3.page, figure3_drawing.draw
+    ),
+    "table1": Target(Contestants, table1.CONTESTS, table1.cells, table1.page),
+    "table2": Target(Contestants, table2.CONTESTS, table2.cells, table2.page),
+    "table3": Target(Networks, table3.SUBJECTS, table3.cells, table3.page),
+    "table4": Target(Networks, table4.SUBJECTS, table4.cells, table4.page),
+    "table5": Target(Networks, table5.SUBJECTS, table5.cells, table5.page),
+    "spiden": Target(
+        Contestants, spiden.CONTESTS, spiden.cells, spiden.page, spiden_drawing.draw
+    ),
 }
 
 
@@ -85,11 +106,10 @@ def reproduce(
     """
     chosen = TARGETS[target]
     store = Store(out / "cache")
-    networks = {
-        name: Networks(scale.subjects[name], store, data_root)
-        for name in chosen.subjects
-    }
-    cells = chosen.cells(scale, networks)
+    offered: Mapping[str, Any]
+    offered = scale.subjects if chosen.make is Networks else scale.contests
+    made = {name: chosen.make(offered[name], store, data_root) for name in chosen.names}
+    cells = chosen.cells(scale, made)
     rows = []
     for done, cell in enumerate(cells):
         if progress is not None:

@@ -3,6 +3,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from loihi_unet.finetune import FinetuneConfig
 
@@ -42,6 +45,45 @@ class Subject:
     few_side: int = 64
 
 
+class Contest(BaseModel):
+    """Systems of equal width, trained for as long on the same pictures.
+
+    Attributes
+    ----------
+    config : str
+        Named configuration of the network of ReLUs.
+    changes : dict[str, Any]
+        Its settings that differ, by dotted key.
+    direct, finetune : dict[str, Any]
+        What differs where spiking neurons are trained: from random weights, and from
+        the ANN's.
+    flow : FinetuneConfig
+        Fine-tuning on the converted network's integers.
+    train, test : str
+        Folders below the data root.
+    num_steps : int
+        T.
+    sigmas : tuple[float, ...]
+        Noise of the tests in gray levels; none for segmentation.
+    pictures, side : int
+        As in `Subject`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: str
+    changes: dict[str, Any]
+    direct: dict[str, Any]
+    finetune: dict[str, Any]
+    flow: FinetuneConfig
+    train: str
+    test: str
+    num_steps: int
+    sigmas: tuple[float, ...] = ()
+    pictures: int = 0
+    side: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     """All that differs between a laptop and the paper.
@@ -52,6 +94,8 @@ class Scale:
         ``"laptop"`` or ``"paper"``.
     subjects : Mapping[str, Subject]
         By task.
+    contests : Mapping[str, Contest]
+        By name.
     ablation : tuple[str, ...]
         Subjects of the ablation, which is the slowest target.
     finetune : FinetuneConfig
@@ -60,6 +104,7 @@ class Scale:
 
     name: str
     subjects: Mapping[str, Subject]
+    contests: Mapping[str, Contest]
     ablation: tuple[str, ...]
     finetune: FinetuneConfig
 
@@ -89,6 +134,117 @@ _LAPTOP = {
     ),
 }
 
+#: Networks of a laptop's contests: minutes for each system on one core.
+_SMALL = {
+    "batch_size": 4,
+    "precision": "float32",
+    "validation_images": 2,
+    "warmup_iterations": 400,
+}
+_NARROW = {
+    **_SMALL,
+    "model.base_channels": 8,
+    "model.levels": 3,
+    "model.batch_norm": True,
+}
+
+
+def _lengths(iterations: int) -> dict[str, int]:
+    """Validate in the middle and at the end."""
+    return {"iterations": iterations, "validation_interval": -(-iterations // 2)}
+
+
+def _laptop_denoises(config: str, test: str) -> Contest:
+    return Contest(
+        config=config,
+        changes={**_NARROW, "patch_size": 48, **_lengths(8000)},
+        direct=_lengths(2500),
+        finetune=_lengths(1000),
+        flow=FinetuneConfig(
+            iterations=600, batch_size=4, patch_size=48, validation_interval=300
+        ),
+        train="BSDS500-train",
+        test=test,
+        num_steps=4,
+        sigmas=(15, 25, 50),
+        pictures=24,
+        side=128,
+    )
+
+
+def _laptop_segments(config: str, folder: str, patch_size: int) -> Contest:
+    return Contest(
+        config=config,
+        changes={**_NARROW, "patch_size": patch_size, **_lengths(3000)},
+        direct=_lengths(1200),
+        finetune=_lengths(500),
+        flow=FinetuneConfig(
+            iterations=300, batch_size=4, patch_size=patch_size, validation_interval=150
+        ),
+        train=folder,
+        test=folder,
+        num_steps=4,
+        side=256,
+    )
+
+
+_LAPTOP_CONTESTS = {
+    "denoise-gray": _laptop_denoises("denoise-gray", "BSD68"),
+    "denoise-colour": _laptop_denoises("denoise-colour", "CBSD68"),
+    "segment-drive": _laptop_segments("segment-drive", "DRIVE", 64),
+    "segment-isbi2012": _laptop_segments("segment-isbi2012", "ISBI2012", 64),
+    "segment-camseq01": _laptop_segments("segment-camseq01", "CamSeq01", 96),
+    "denoise-spiden": Contest(
+        config="denoise-spiden",
+        changes={**_SMALL, **_lengths(8000)},
+        direct=_lengths(4000),
+        finetune=_lengths(1000),
+        flow=FinetuneConfig(),
+        train="BSDS500-train",
+        test="Set12",
+        num_steps=4,
+        sigmas=(25,),
+        side=128,
+    ),
+}
+
+
+#: Training data, test data and the paper's T.
+_PAPER_SETS = {
+    "denoise-gray": ("BSDS500-train", "BSD68", 10),
+    "denoise-colour": ("BSDS500-train", "CBSD68", 20),
+    "segment-drive": ("DRIVE", "DRIVE", 10),
+    "segment-isbi2012": ("ISBI2012", "ISBI2012", 50),
+    "segment-camseq01": ("CamSeq01", "CamSeq01", 20),
+    "denoise-spiden": ("BSDS500-train", "Set12", 8),
+}
+_PAPER_SIGMAS = {
+    "denoise-gray": (15.0, 25.0, 50.0),
+    "denoise-colour": (15.0, 25.0, 50.0),
+    "denoise-spiden": (25.0,),
+}
+#: All T steps of all layers are held for the way back.
+_PAPER_BATCH = {"segment-isbi2012": 2, "segment-camseq01": 4}
+
+
+def _paper_contest(name: str) -> Contest:
+    train, test, num_steps = _PAPER_SETS[name]
+    small = {"batch_size": _PAPER_BATCH[name]} if name in _PAPER_BATCH else {}
+    return Contest(
+        config=f"{name}-paper",
+        changes={"model.batch_norm": True},
+        direct=small,
+        finetune={**small, "iterations": 20000},
+        flow=FinetuneConfig(iterations=2000, batch_size=16, validation_interval=200),
+        train=train,
+        test=test,
+        num_steps=num_steps,
+        sigmas=_PAPER_SIGMAS.get(name, ()),
+    )
+
+
+_PAPER_CONTESTS = {name: _paper_contest(name) for name in _PAPER_SETS}
+
 #: The paper's test set where the laptop takes a smaller one.
 _PAPER_TEST = {"denoise-gray": "BSD68"}
 
@@ -96,7 +252,8 @@ SCALES = {
     "laptop": Scale(
         name="laptop",
         subjects=_LAPTOP,
-        ablation=("denoise-gray",),
+        contests=_LAPTOP_CONTESTS,
+        ablation=("denoise-gray", "segment-drive"),
         finetune=FinetuneConfig(iterations=60, batch_size=4, validation_interval=30),
     ),
     "paper": Scale(
@@ -114,6 +271,7 @@ SCALES = {
             )
             for name, subject in _LAPTOP.items()
         },
+        contests=_PAPER_CONTESTS,
         ablation=("denoise-gray", "segment-drive"),
         finetune=FinetuneConfig(
             iterations=2000, batch_size=16, validation_interval=200

@@ -12,6 +12,7 @@ from export.lower import lower
 from loihi_unet.config import DenoiseConfig, TrainConfig
 from loihi_unet.evaluate import Network, evaluate, noisy_picture
 from loihi_unet.graph import SpikingUNet
+from loihi_unet.parallel import best_device
 from loihi_unet.pictures import Picture
 from loihi_unet.segment import segment_scores
 from loihi_unet.simulate import run
@@ -77,14 +78,14 @@ def shown_pixels(
 
 def integers(snn: SpikingUNet) -> WholeNetwork:
     """Return the integer network that `snn` exports to, on the GPU if there is one."""
-    side = 2**snn.config.levels
+    side = snn.config.multiple
     backend = "cuda" if torch.cuda.is_available() else "torch"
     return WholeNetwork(lower(snn, side, side), create(backend), TILE)
 
 
 def floats(snn: SpikingUNet) -> Network:
     """Return the Spiking-UNet in floating point, on the GPU if there is one."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     return lambda x: run(snn, x.to(device)).output.cpu()
 
 
@@ -109,7 +110,7 @@ def score(
     dict[str, Any]
         The task's measures.
     """
-    multiple = 2**config.model.levels
+    multiple = config.model.multiple
     if isinstance(config.task, DenoiseConfig):
         assert sigma is not None  # scales.py gives denoisers one
         found = evaluate(network, pictures, sigma=sigma, seed=SEED, multiple=multiple)

@@ -4,26 +4,15 @@
 import functools
 from typing import Any
 
-import numpy as np
-
-from export.fit import fit
 from loihi_unet.graph import SpikingUNet
 from loihi_unet.reproduce.cell import Cell, cell
+from loihi_unet.reproduce.energy import spent
 from loihi_unet.reproduce.networks import Conversion, Networks
 from loihi_unet.reproduce.page import NAMES, NOT_REACHED, opening, shown, table
 from loihi_unet.reproduce.scales import SQUARE, SQUARES, Scale
-from loihi_unet.reproduce.score import (
-    SHOWN,
-    integers,
-    score,
-    shown_pixels,
-)
-from sim.backend import create
-from sim.statistics import activity
+from loihi_unet.reproduce.score import SHOWN, integers, score
 
 SUBJECTS = ("denoise-gray", "denoise-colour", "segment-drive")
-#: Millijoules of a joule.
-MILLI = 1e3
 
 
 def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
@@ -65,22 +54,7 @@ def _measure(
     whole = integers(snn)
     sigma = networks.subject.sigma
     pictures = networks.squares(SQUARES, SQUARE, whole.multiple)
-    energies = []
-    for index, picture in enumerate(pictures):
-        pixels = shown_pixels(picture, index, sigma)
-        network = whole.network.resized(*pixels.shape[1:])
-        recording = create("torch").run(network, pixels[None])
-        counts = activity(network, recording)
-        report = fit(network, chip="loihi2", activity=counts)
-        assert report.energy is not None  # there is an activity
-        energies.append(
-            (
-                report.energy.paper_ann,
-                report.energy.paper_snn,
-                report.energy.paper_snn_synops,
-            )
-        )
-    ann, snn_joules, fan_out = np.mean(energies, axis=0)
+    found = spent(whole, pictures, sigma)
     measure = SHOWN[config.task.kind]
     return {
         "pictures": len(pictures),
@@ -88,9 +62,9 @@ def _measure(
         "measure": measure,
         "ann": score(model, pictures, config, sigma)[measure],
         "chip": score(whole, pictures, config, sigma)[measure],
-        "ann_mj": float(ann * MILLI),
-        "snn_mj": float(snn_joules * MILLI),
-        "snn_fan_out_mj": float(fan_out * MILLI),
+        "ann_mj": found.ann_mj,
+        "snn_mj": found.snn_mj,
+        "snn_fan_out_mj": found.snn_fan_out_mj,
     }
 
 

@@ -9,9 +9,9 @@ import torch
 from loihi_unet.checkpoint import Calibration, weights_sha256
 from loihi_unet.config import UNetConfig
 from loihi_unet.convert import spiking_unet
+from loihi_unet.net import Net
 from loihi_unet.simulate import run
 from loihi_unet.topology import topology
-from loihi_unet.unet import UNet
 
 SPEC = importlib.util.spec_from_file_location(
     "wide_unet", Path(__file__).parents[2] / "benchmarks" / "wide_unet.py"
@@ -23,7 +23,7 @@ SPEC.loader.exec_module(wide_unet)
 def test_widened_network_computes_the_same():
     torch.manual_seed(0)
     config = UNetConfig(base_channels=3, levels=2)
-    model = UNet(config)
+    model = Net(config)
     names = [node.name for node in topology(config)][:-1]
     calibration = Calibration(
         normalisation="connection",

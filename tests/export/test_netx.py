@@ -6,10 +6,10 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from strategies import networks
 
-from export.errors import NetworkError, UnsupportedLayerError
+from export.errors import NetworkError
 from export.network import Connection
 from export.netx import read_network, write_network
 from export.synapse import Conv
@@ -21,10 +21,7 @@ from sim.selftest import small_network
 @given(networks())
 def test_read_of_write_is_identical(tmp_path, network):
     path = tmp_path / "network.net"
-    try:
-        write_network(network, path)
-    except UnsupportedLayerError:
-        assume(False)  # connections that netx has no word for; see below
+    write_network(network, path)
     back = read_network(path)
     assert diff(back, network) == []
     assert back.sha256 == network.sha256
@@ -56,7 +53,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("disk")
 
-    monkeypatch.setattr("export.netx.write._write_layer", fail)
+    monkeypatch.setattr("export.netx.write._write_synapse", fail)
     with pytest.raises(RuntimeError, match="disk"):
         write_network(small_network(seed=1), path)
     assert path.read_bytes() == before
@@ -177,6 +174,10 @@ def test_joins_that_netx_has_no_word_for(tmp_path):
 
     with pytest.raises(NetworkError, match="concat found before another layer than"):
         read_network(edited(tmp_path, edit))
+
+
+def mixed():
+    """A network whose join is a sum of kernels of two sizes."""
     network = small_network()
     join = network.layers[4]
     skip = Connection(
@@ -184,9 +185,41 @@ def test_joins_that_netx_has_no_word_for(tmp_path):
     )
     join = dataclasses.replace(join, connections=(skip, join.connections[1]))
     layers = (*network.layers[:4], join, network.layers[5])
-    mixed = dataclasses.replace(network, layers=layers)
-    with pytest.raises(UnsupportedLayerError, match="layer 'join': several connec"):
-        write_network(mixed, tmp_path / "b.net")
+    return dataclasses.replace(network, layers=layers)
+
+
+def test_a_sum_of_other_connections(tmp_path):
+    path = tmp_path / "b.net"
+    write_network(mixed(), path)
+    assert diff(read_network(path), mixed()) == []
+    with h5py.File(path) as file:
+        layer = file["layer/5"]
+        assert layer["type"][0] == b"sum"
+        assert layer["layers"][()].tolist() == [1, 4]
+        assert layer["delay"][()].tolist() == [3, 0]
+        kernels = [layer[f"synapse/{k}/kernelSize"][()].tolist() for k in (0, 1)]
+        assert kernels == [[1, 1], [3, 3]]
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda x: x["synapse"].pop("1"), "layer/5/synapse/1: .*missing"),
+        (lambda x: x["synapse/0/type"].write_direct(np.array([b"sum"], "S10")),
+         "layer/5/synapse/0/type: layer 'sum' found, conv, convT, pool"),
+        (lambda x: x["layers"].write_direct(np.array([1, 7])),
+         "layer/5/layers: .7. found, earlier layers needed"),
+        (lambda x: x["delay"].write_direct(np.array([2, 0])), "delay 2 found"),
+    ],
+)  # fmt: skip
+def test_damaged_sums(tmp_path, edit, message):
+    path = tmp_path / "b.net"
+    write_network(mixed(), path)
+    with h5py.File(path, "r+") as file:
+        edit(file["layer/5"])
+    with pytest.raises(NetworkError, match=message) as caught:
+        read_network(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_bomb_is_not_unpacked(tmp_path):

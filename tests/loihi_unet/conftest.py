@@ -9,9 +9,9 @@ from PIL import Image
 from loihi_unet.calibrate import calibrate
 from loihi_unet.config import TrainConfig, UNetConfig
 from loihi_unet.convert import spiking_unet
+from loihi_unet.net import Net
 from loihi_unet.pictures import load_pictures
 from loihi_unet.train import train
-from loihi_unet.unet import UNet
 
 
 def _waves(height, width, seed):
@@ -59,7 +59,7 @@ def trained(tmp_path_factory, tiny, folder):
 def model():
     """An untrained network with biases that matter."""
     torch.manual_seed(3)
-    network = UNet(UNetConfig(base_channels=3, levels=2))
+    network = Net(UNetConfig(base_channels=3, levels=2))
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith("bias"):

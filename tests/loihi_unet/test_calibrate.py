@@ -8,8 +8,8 @@ from torch import nn
 
 from loihi_unet.calibrate import Percentile, calibrate, measure_scales
 from loihi_unet.checkpoint import weights_sha256
+from loihi_unet.net import Net
 from loihi_unet.pictures import fingerprint, load_pictures
-from loihi_unet.unet import UNet
 
 
 @given(
@@ -45,7 +45,7 @@ def _activations(model, x):
 @pytest.mark.parametrize("percentile", [100.0, 99.9, 90.0])
 def test_scales_are_percentiles_of_the_activations(model, percentile):
     x = torch.rand(6, 1, 16, 24)
-    clone = UNet(model.config)
+    clone = Net(model.config)
     clone.load_state_dict(model.state_dict())
     expected = _activations(clone, x)
     scales = measure_scales(model, list(x.split(2)), percentile=percentile)
@@ -62,7 +62,7 @@ def test_scales_are_percentiles_of_the_activations(model, percentile):
 
 def test_layer_wise_branches_share_the_percentile_of_the_whole(model):
     x = torch.rand(4, 1, 16, 16)
-    clone = UNet(model.config)
+    clone = Net(model.config)
     clone.load_state_dict(model.state_dict())
     found = _activations(clone, x)
     scales = measure_scales(model, [x], normalisation="layer", percentile=99)
@@ -80,7 +80,7 @@ def test_no_hook_is_left_behind(model):
 
 
 def test_a_layer_that_never_fires_takes_its_sources_scale(model, caplog):
-    dead = UNet(model.config)
+    dead = Net(model.config)
     dead.load_state_dict(model.state_dict())
     with torch.no_grad():
         dead.mid.conv1.bias.fill_(-100)

@@ -12,8 +12,8 @@ from loihi_unet.checkpoint import (
 )
 from loihi_unet.errors import CheckpointError
 from loihi_unet.files import read_tensors, write_tensors
+from loihi_unet.net import Net
 from loihi_unet.run_state import adam_moments, restore_optimiser
-from loihi_unet.unet import UNet
 
 
 def test_a_run_and_its_best_file_are_the_same_checkpoint(trained, tiny):
@@ -68,7 +68,7 @@ def test_half_precision_weights_load_as_float32(tmp_path, trained):
 
 
 def test_the_weights_hash_sees_one_bit(tiny):
-    model = UNet(tiny.model)
+    model = Net(tiny.model)
     before = weights_sha256(model)
     with torch.no_grad():
         model.out.bias.view(torch.int32).bitwise_xor_(1)

@@ -22,9 +22,11 @@ def test_named_configs_are_what_their_names_say():
         paper = name.endswith("-paper")
         assert config.model.base_channels == (64 if paper else 16)
         if kind == "segment":
-            assert config.task.dataset == data
+            assert config.task.dataset == data.removesuffix("-fcn")
+            assert config.model.kind == ("fcn" if data.endswith("-fcn") else "unet")
         else:
             noise = (config.task.sigma_min, config.task.sigma_max)
+            assert config.model.kind == ("dncnn" if data == "spiden" else "unet")
             assert noise == ((0, 55) if data in ("gray", "colour") else (25, 25))
             channels = 3 if data.startswith("colour") else 1
             assert config.model.in_channels == config.model.out_channels == channels
@@ -58,7 +60,7 @@ def test_settings_are_frozen(tiny):
         ),
         (
             {"model": {"chanels": 1}},
-            "model.chanels: unknown key; allowed: in_channels, out_channels, base",
+            "model.chanels: unknown key; allowed: in_channels, out_channels, residual",
         ),
         ({"seed": -1}, "seed: .*greater than or equal to 0, found -1"),
         ({"loss": "l3"}, "loss: .*'l1', 'l2' or 'cross_entropy', found 'l3'"),
@@ -78,6 +80,20 @@ def test_settings_are_frozen(tiny):
             "here: task.sigma: unknown key; allowed: kind, dataset",
         ),
         ({"task": {"kind": "x"}}, "here: task: a table with kind denoise or segment"),
+        (
+            {"model": {"kind": "dncnn", "levels": 3}},
+            "here: model.levels: unknown key; allowed: .*, depth",
+        ),
+        ({"model": {"kind": "fcn", "depth": 3}}, "here: model.depth: unknown key; "),
+        (
+            {"model": {"kind": "x"}},
+            "here: model: a table with kind unet, dncnn, fcn needed",
+        ),
+        ({"model": {"kind": "dncnn", "depth": 1}}, "here: model.depth: .* found 1"),
+        (
+            {"model": {"kind": "fcn"}, "patch_size": 12},
+            "patch_size 12 is not a multiple of 8, as fcn needs",
+        ),
         ({"task": 3}, "here: task: a table with kind denoise or segment .*, found 3"),
         ({"task": "segment"}, "here: task: .*dictionary.*, found 'segment'"),
         ({"loss": "cross_entropy"}, "denoise needs l1 or l2"),

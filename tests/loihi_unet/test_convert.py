@@ -9,9 +9,9 @@ from loihi_unet.checkpoint import load_checkpoint
 from loihi_unet.config import UNetConfig
 from loihi_unet.convert import convert, spiking_unet
 from loihi_unet.errors import ConversionError
+from loihi_unet.net import Net
 from loihi_unet.pictures import load_pictures
 from loihi_unet.snn_file import load_spiking_unet
-from loihi_unet.unet import UNet
 
 
 def _with_relu(snn, x):
@@ -42,7 +42,7 @@ def _with_relu(snn, x):
 @pytest.mark.parametrize("normalisation", ["connection", "layer"])
 def test_normalisation_changes_scales_only(tiny, folder, normalisation, residual):
     torch.manual_seed(0)
-    model = UNet(UNetConfig(base_channels=3, levels=2, residual=residual))
+    model = Net(UNetConfig(base_channels=3, levels=2, residual=residual))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.02)
@@ -52,7 +52,7 @@ def test_normalisation_changes_scales_only(tiny, folder, normalisation, residual
     snn = spiking_unet(model, scales)
     x = torch.rand(2, 1, 8, 12, dtype=torch.float64)
     found = _with_relu(snn, x)
-    original = UNet(model.config).double()
+    original = Net(model.config).double()
     original.load_state_dict(model.state_dict())
     expected = {}
     for name, module in original.named_modules():
@@ -116,7 +116,7 @@ def test_a_converted_network_shares_no_memory_with_the_trained_one(model, snn):
 
 
 def test_scales_of_other_weights_are_refused(model, calibration):
-    other = UNet(model.config)
+    other = Net(model.config)
     with pytest.raises(ConversionError, match="measured on a network of other weights"):
         spiking_unet(other, calibration)
 

@@ -6,36 +6,50 @@ import pytest
 import torch
 
 from export.lower import lower
-from loihi_unet import direct
+from export.netx import read_network, write_network
+from loihi_unet import net
 from loihi_unet import train as training
 from loihi_unet.calibrate import calibrate
-from loihi_unet.checkpoint import load_checkpoint, read_checkpoint
-from loihi_unet.config import NeuronConfig, TrainConfig, UNetConfig, load_config
+from loihi_unet.checkpoint import (
+    CheckpointRecord,
+    load_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
+from loihi_unet.config import (
+    DnCNNConfig,
+    FCNConfig,
+    NeuronConfig,
+    TrainConfig,
+    UNetConfig,
+    load_config,
+)
 from loihi_unet.convert import convert, trained_directly
-from loihi_unet.direct import DirectUNet, build
 from loihi_unet.errors import ConfigError, ConversionError
 from loihi_unet.finetune import FinetuneConfig, finetune
+from loihi_unet.initial import initial
+from loihi_unet.net import Net, build
 from loihi_unet.neuron import multi_threshold_if
 from loihi_unet.pictures import load_pictures
 from loihi_unet.run_state import RunFiles
 from loihi_unet.simulate import run
-from loihi_unet.surrogate import POWERS, fire
+from loihi_unet.surrogate import FULL_SCALE, POWERS, fire
 from loihi_unet.tasks import make_task
 from loihi_unet.train import train
 from sim.backend import create
 from sim.verify import compare
 
-KINDS = ("if", "if-zero", "mt", "ml", "rs")
+KINDS = ("if", "if-zero", "lif", "mt", "ml", "rs")
 
 
 def by_hand(kind, inputs):
     """One neuron in Python numbers, from the papers."""
     sent, v, levels = [], 0.0, [0.0, 0.0, 0.0]
     for x in inputs:
-        if kind in ("if", "if-zero"):
-            v += x
+        if kind in ("if", "if-zero", "lif"):
+            v = 0.99 * v + x if kind == "lif" else v + x
             spike = float(v >= 1)
-            v = (v - 1 if kind == "if" else 0.0) if spike else v
+            v = (0.0 if kind == "if-zero" else v - 1) if spike else v
         elif kind == "mt":
             v += x
             spike = 0.0
@@ -107,7 +121,7 @@ def settings(tiny, kind, **changes):
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_layer_is_silent_at_the_start(kind, monkeypatch):
     torch.manual_seed(0)
-    model = DirectUNet(UNetConfig(base_channels=8), NeuronConfig(kind=kind))
+    model = Net(UNetConfig(base_channels=8), NeuronConfig(kind=kind))
     shares = []
 
     def watching(kind, current):
@@ -115,7 +129,7 @@ def test_no_layer_is_silent_at_the_start(kind, monkeypatch):
         shares.append((sent != 0).float().mean().item())
         return sent
 
-    monkeypatch.setattr(direct, "fire", watching)
+    monkeypatch.setattr(net, "fire", watching)
     model(torch.rand(1, 1, 32, 32))
     assert len(shares) == 26
     assert min(shares) > 0.01
@@ -169,9 +183,8 @@ def test_begin_with_a_trained_network(tiny, trained, folder, tmp_path):
     config = settings(tiny, "rs", iterations=1)
     train(config, folder, tmp_path / "rs", device="cpu", init=trained)
     model, found = load_checkpoint(tmp_path / "rs")
-    assert isinstance(model, DirectUNet)
     assert found == config
-    start = load_checkpoint(trained)[0].state_dict()
+    start = initial(config, trained, load_pictures(folder, 1)).weights
     moved = [(model.state_dict()[k] - v).abs().max().item() for k, v in start.items()]
     # One step of Adam, warming up: each weight moves by the step size at most.
     assert 0 < max(moved) <= config.learning_rate * 1.001
@@ -180,29 +193,77 @@ def test_begin_with_a_trained_network(tiny, trained, folder, tmp_path):
     train(relu, folder, tmp_path / "relu", device="cpu", init=tmp_path / "rs")
 
 
+@pytest.mark.parametrize("kind", ["mt", "rs"])
+def test_neurons_begin_with_activations_in_their_range(kind, tiny, model, folder):
+    config = settings(tiny, kind, model=model.config)
+    record = CheckpointRecord(
+        config=tiny, iteration=1, measures={}, best_score=0.0, data_sha256="",
+        torch_version="",
+    )  # fmt: skip
+    path = folder.parent / f"begin-{kind}.safetensors"
+    save_checkpoint(path, model.tensors(), record)
+    pictures = load_pictures(folder, 1)
+    start = initial(config, path, pictures)
+    # ReLUs do not mind the scales: the output is the same.
+    scaled = Net(model.config)
+    scaled.load_state_dict(start.weights)
+    x = torch.rand(1, 1, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(scaled(x), model(x), rtol=1e-4, atol=1e-5)
+    scales = calibrate(scaled, tiny, pictures).scales
+    full = FULL_SCALE.get(kind, 1.0)
+    assert all(scale == pytest.approx(full, rel=1e-4) for scale in scales.values())
+
+
+def test_normalised_networks_begin_with_each_other(tiny, folder, tmp_path):
+    shape = tiny.model.model_copy(update={"batch_norm": True})
+    relu = tiny.model_copy(update={"model": shape})
+    train(relu, folder, tmp_path / "relu", device="cpu")
+    spiking = settings(tiny, "if", model=shape, iterations=2)
+    start = initial(spiking, tmp_path / "relu", load_pictures(folder, 1)).weights
+    found = load_checkpoint(tmp_path / "relu")[0].tensors()
+    assert start.keys() == found.keys()
+    assert all(torch.equal(start[name], value) for name, value in found.items())
+    train(spiking, folder, tmp_path / "if", device="cpu", init=tmp_path / "relu")
+    snn = convert(tmp_path / "if", tmp_path / "if.safetensors")
+    x = torch.rand(1, 1, 16, 16)
+    with torch.no_grad():
+        expected = load_checkpoint(tmp_path / "if")[0](x)
+    torch.testing.assert_close(run(snn, x).output, expected, rtol=1e-3, atol=1e-4)
+
+
+SHAPES = {
+    "unet": UNetConfig(base_channels=3, levels=2),
+    "unet, segments": UNetConfig(base_channels=3, levels=2, residual=False),
+    "dncnn": DnCNNConfig(base_channels=4, depth=4),
+    "fcn": FCNConfig(base_channels=2, residual=False),
+}
+
+
 @pytest.mark.parametrize("kind", POWERS)
 @pytest.mark.parametrize(
-    ("residual", "machine"),
+    ("shape", "machine"),
     [
-        (True, "reference"),
-        (False, "reference"),
-        pytest.param(True, "lava", marks=pytest.mark.lava),
+        *((name, "reference") for name in SHAPES),
+        *(
+            pytest.param(name, "lava", marks=pytest.mark.lava)
+            for name in ("unet", "dncnn", "fcn")
+        ),
     ],
 )
-def test_what_was_trained_is_what_goes_to_the_chip(kind, residual, machine):
+def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, machine, tmp_path):
     """Two implementations of the float network; two machines of the integers."""
     torch.manual_seed(1)
-    shape = UNetConfig(base_channels=3, levels=2, residual=residual)
-    model = DirectUNet(shape, NeuronConfig(kind=kind, num_steps=5)).double()
+    model = Net(SHAPES[shape], NeuronConfig(kind=kind, num_steps=5)).double()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
                 parameter.uniform_(0.0, 0.3)
-    levels = np.random.default_rng(0).integers(0, 256, (2, 1, 12, 8))
+    levels = np.random.default_rng(0).integers(0, 256, (2, 1, 16, 8))
     x = torch.from_numpy(levels / 255)
     record = type("Record", (), {"data_sha256": ""})()
     record.config = TrainConfig(
-        model=shape, neuron=model.neuron, patch_size=16, iterations=1
+        model=model.config, neuron=model.neuron, patch_size=16, iterations=1
     )
     snn = trained_directly(model, record)
     with torch.no_grad():
@@ -211,7 +272,9 @@ def test_what_was_trained_is_what_goes_to_the_chip(kind, residual, machine):
     found = run(snn, x)
     assert min(found.mean_payload.values()) > 0
     torch.testing.assert_close(found.output, expected, rtol=1e-9, atol=1e-12)
-    network = lower(snn, 12, 8)
+    network = lower(snn, 16, 8)
+    write_network(network, tmp_path / "x.net")
+    assert read_network(tmp_path / "x.net").sha256 == network.sha256
     images = levels.astype(np.int32)
     sides = [create(name).run(network, images) for name in ("torch", machine)]
     assert compare(*sides).identical
@@ -241,10 +304,12 @@ def test_half_precision(tiny, folder, tmp_path):
     assert np.isfinite(train(config, folder, tmp_path / "r", device="cpu").best_score)
 
 
-@pytest.mark.parametrize("kind", ["if-zero", "ml", "rs"])
+@pytest.mark.parametrize("kind", ["if-zero", "lif", "ml", "rs"])
 def test_neurons_that_a_compartment_does_not_hold(kind, tiny, folder, tmp_path):
     train(settings(tiny, kind, iterations=1), folder, tmp_path / "run", device="cpu")
-    with pytest.raises(ConversionError, match=f"neuron {kind}: it .*reset.* to zero"):
+    with pytest.raises(
+        ConversionError, match=f"neuron {kind}: it .*(leak|resets to zero)"
+    ):
         convert(tmp_path / "run", tmp_path / "x.safetensors")
     assert not (tmp_path / "x.safetensors").exists()
 
@@ -254,7 +319,7 @@ def test_settings_are_checked():
     assert load_config("denoise-gray", changes).neuron == NeuronConfig(
         kind="mt", num_steps=4
     )
-    with pytest.raises(ConfigError, match=r"neuron.kind: .*'if-zero'.* found 'lif'"):
-        load_config("denoise-gray", {"neuron.kind": "lif"})
+    with pytest.raises(ConfigError, match=r"neuron.kind: .*'if-zero'.* found 'sif'"):
+        load_config("denoise-gray", {"neuron.kind": "sif"})
     with pytest.raises(ConfigError, match=r"neuron.steps: unknown key; allowed: kind"):
         load_config("denoise-gray", {"neuron.steps": 4})

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from export.gain import settle
 from export.lower import lower
 from export.netx import read_network, write_network
+from loihi_unet import finetune as finetuning
 from loihi_unet.convert import convert, spiking_unet
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.evaluate import noisy_picture
@@ -58,6 +59,12 @@ def tuned(tmp_path_factory, converted, folder):
     return path
 
 
+@pytest.fixture(autouse=True)
+def _on_the_cpu(monkeypatch):
+    # There the same run has the same bits.
+    monkeypatch.setattr(finetuning, "best_device", lambda: torch.device("cpu"))
+
+
 @pytest.fixture(scope="module")
 def noisy(folder):
     picture = load_pictures(folder, 1)[4]
@@ -72,13 +79,16 @@ def snn(model, calibration, tiny):
 
 @pytest.mark.parametrize("which", ["converted", "tuned", "uneven"])
 @pytest.mark.parametrize("backend", ["torch", "reference"])
+@pytest.mark.parametrize(
+    "device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
+)
 def test_exported_file_gives_the_integers_of_fine_tuning(
-    which, backend, noisy, tmp_path, request
+    which, backend, device, noisy, tmp_path, request
 ):
     snn = settle(load_spiking_unet(request.getfixturevalue(which)))
     x = torch.from_numpy(noisy / np.float32(255))[None]
     with torch.no_grad():
-        mine = IntegerUNet(snn)(x)[0].numpy()
+        mine = IntegerUNet(snn)(x.to(device))[0].cpu().numpy()
     write_network(lower(snn, 36, 32), tmp_path / "n.net")
     network = read_network(tmp_path / "n.net")
     output = create(backend).run(network, noisy[None]).output[0]

@@ -9,9 +9,9 @@ from loihi_unet.calibrate import calibrate
 from loihi_unet.config import UNetConfig
 from loihi_unet.convert import spiking_unet
 from loihi_unet.errors import DataError
+from loihi_unet.net import Net
 from loihi_unet.pictures import load_pictures
 from loihi_unet.simulate import run
-from loihi_unet.unet import UNet
 
 
 def _dyadic(snn):
@@ -76,7 +76,7 @@ def _step_by_step(snn, x):
 @pytest.mark.parametrize(("steps", "thresholds"), [(1, 4), (5, 1), (8, 3)])
 def test_layer_by_layer_equals_step_by_step(tiny, folder, steps, thresholds, residual):
     torch.manual_seed(1)
-    model = UNet(UNetConfig(base_channels=3, levels=2, residual=residual))
+    model = Net(UNetConfig(base_channels=3, levels=2, residual=residual))
     config = tiny.model_copy(update={"model": model.config})
     scales = calibrate(model, config, load_pictures(folder, 1))
     snn = _dyadic(

@@ -2,9 +2,9 @@
 import pytest
 from torch import nn
 
-from loihi_unet.config import UNetConfig
+from loihi_unet.config import FCNConfig, UNetConfig
+from loihi_unet.net import Net
 from loihi_unet.topology import topology
-from loihi_unet.unet import UNet
 
 
 @pytest.mark.parametrize("levels", [1, 2, 4])
@@ -12,7 +12,7 @@ def test_layers_are_the_networks_modules(levels):
     config = UNetConfig(base_channels=1, levels=levels)
     kinds = nn.Conv2d | nn.ConvTranspose2d | nn.AvgPool2d
     modules = [
-        name for name, item in UNet(config).named_modules() if isinstance(item, kinds)
+        name for name, item in Net(config).named_modules() if isinstance(item, kinds)
     ]
     names = [node.name for node in topology(config)]
     assert sorted(names) == sorted(modules)
@@ -38,6 +38,22 @@ def test_two_levels_written_out():
         ("dec0.conv2", ("dec0.conv1",)),
         ("out", ("dec0.conv2",)),
     ]
+
+
+def test_skips_of_the_fcn():
+    nodes = topology(FCNConfig(base_channels=4))
+    assert [node.name for node in nodes] == [
+        *("enc0.conv1", "enc0.conv2", "pool0", "enc1.conv1", "enc1.conv2", "pool1"),
+        *("enc2.conv1", "enc2.conv2", "enc2.conv3", "pool2", "mid.conv1", "mid.conv2"),
+        *("fuse2", "fuse1", "out"),
+    ]
+    assert [(node.sources, node.channels) for node in nodes[-3:]] == [
+        (("mid.conv2", "enc2.conv3"), 2),
+        (("fuse2", "enc1.conv2"), 2),
+        (("fuse1", "enc0.conv2"), 1),
+    ]
+    kinds = [(branch.kind, branch.kernel) for branch in nodes[-1].branches]
+    assert kinds == [("conv_transpose", 3), ("conv", 1)]
 
 
 def test_sources_come_before_their_targets_and_stages_fit_the_skips():

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Figure 3 as a PNG."""
 
-import io
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from loihi_unet.reproduce.figure3 import DRAWN
-from loihi_unet.reproduce.page import by_subject
+from loihi_unet.reproduce.page import by_subject, png
 
 _STYLES = {"connection": ("#1f5fbf", "o"), "layer": ("#c2570c", "x")}
 
@@ -51,9 +50,7 @@ def draw(record: dict[str, Any]) -> bytes:
     for axis in axes.flat:
         axis.tick_params(labelsize=7)
         axis.grid(alpha=0.3)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _scatter(axis: Any, rows: list[dict[str, Any]], layer: str) -> None:

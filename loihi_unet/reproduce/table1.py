@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Table 1: denoising by neurons trained directly and fine-tuned."""
+
+from typing import Any
+
+from loihi_unet.reproduce import standings
+from loihi_unet.reproduce.cell import Cell
+from loihi_unet.reproduce.contest import Contestants, System
+from loihi_unet.reproduce.page import opening
+from loihi_unet.reproduce.scales import Scale
+from loihi_unet.reproduce.standings import Column
+
+CONTESTS = ("denoise-gray", "denoise-colour")
+SYSTEMS = (
+    System(name="U-Net", way="ANN"),
+    System(name="ML", way="DT", neuron="ml"),
+    System(name="RS", way="DT", neuron="rs"),
+    System(name="MT", way="DT", neuron="mt"),
+    System(name="ML", way="FT", neuron="ml"),
+    System(name="RS", way="FT", neuron="rs"),
+    System(name="MT", way="FT", neuron="mt"),
+    System(name="MT", way="flow", neuron="mt"),
+)
+COLUMNS = {
+    name: tuple(
+        Column(key=(f"{sigma}", "psnr"), head=f"sigma {sigma}", digits=2)
+        for sigma in (15, 25, 50)
+    )
+    for name in CONTESTS
+}
+#: The cells of arXiv 2307.10974's table that were at hand.
+PAPER = {
+    ("denoise-gray", "ANN"): "31.02 / 28.61 / 25.72",
+    ("denoise-gray", "flow"): "31.08 / 28.72 / 25.86",
+    ("denoise-colour", "ANN"): "33.32 / 30.59 / 27.14",
+    ("denoise-colour", "flow"): "33.14 / 30.57 / 27.24",
+}
+
+
+def cells(scale: Scale, contestants: dict[str, Contestants]) -> list[Cell]:
+    """Return a cell for every system on gray and on colour pictures."""
+    return standings.cells("table1", scale, contestants, SYSTEMS)
+
+
+def page(record: dict[str, Any]) -> list[str]:
+    """Return the page's lines."""
+    lines = opening(
+        record,
+        "Table 1: denoising",
+        f"PSNR in dB by blind models, sigma 0..55. {standings.LEGEND}",
+    )
+    return [*lines, *standings.tables(record, COLUMNS, PAPER)]
