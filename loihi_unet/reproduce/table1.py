@@ -11,7 +11,8 @@ from loihi_unet.reproduce.scales import Scale
 from loihi_unet.reproduce.standings import Column
 
 CONTESTS = ("denoise-gray", "denoise-colour")
-SYSTEMS = (
+#: What the paper compares, in both of its tables.
+COMPARED = (
     System(name="U-Net", way="ANN"),
     System(name="ML", way="DT", neuron="ml"),
     System(name="RS", way="DT", neuron="rs"),
@@ -20,6 +21,13 @@ SYSTEMS = (
     System(name="RS", way="FT", neuron="rs"),
     System(name="MT", way="FT", neuron="mt"),
     System(name="MT", way="flow", neuron="mt"),
+)
+SYSTEMS = (
+    *COMPARED,
+    System(name="IF", way="DT", neuron="if"),
+    System(name="IF, reset to zero", way="DT", neuron="if-zero"),
+    System(name="IF", way="FT", neuron="if"),
+    System(name="IF, reset to zero", way="FT", neuron="if-zero"),
 )
 COLUMNS = {
     name: tuple(

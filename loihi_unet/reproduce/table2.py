@@ -9,11 +9,11 @@ from loihi_unet.reproduce.contest import Contestants, System
 from loihi_unet.reproduce.page import opening
 from loihi_unet.reproduce.scales import Scale
 from loihi_unet.reproduce.standings import Column
-from loihi_unet.reproduce.table1 import SYSTEMS as DENOISERS
+from loihi_unet.reproduce.table1 import COMPARED
 
 CONTESTS = ("segment-drive", "segment-isbi2012", "segment-camseq01")
 SYSTEMS = (
-    *DENOISERS,
+    *COMPARED,
     System(name="Spiking-FCN", way="DT", neuron="lif", fcn=True),
     System(name="Spiking-FCN, IF", way="DT", neuron="if", fcn=True),
 )

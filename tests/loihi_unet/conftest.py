@@ -4,7 +4,9 @@
 import numpy as np
 import pytest
 import torch
+from drive import make_drive
 from PIL import Image
+from reproduction import seconds_scale
 
 from loihi_unet.calibrate import calibrate
 from loihi_unet.config import TrainConfig, UNetConfig
@@ -77,3 +79,18 @@ def calibration(model, tiny, folder):
 def snn(model, calibration):
     """The network as a Spiking-UNet."""
     return spiking_unet(model, calibration)
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory, folder):
+    """The folder of a denoising and of a segmentation set."""
+    root = tmp_path_factory.mktemp("data")
+    (root / "pictures").symlink_to(folder)
+    make_drive(root / "DRIVE")
+    return root
+
+
+@pytest.fixture(scope="session")
+def scale(tmp_path_factory, data_root, trained, tiny):
+    """A scale of `loihi_unet.reproduce` that takes seconds."""
+    return seconds_scale(tmp_path_factory, data_root, trained, tiny)

@@ -3,33 +3,23 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from drive import make_drive
 from PIL import Image
+from reproduction import FINETUNE
 
 from export.fit.energy import PICO
-from export.lower import lower
 from loihi_unet import finetune
-from loihi_unet import train as training
 from loihi_unet.checkpoint import load_checkpoint
 from loihi_unet.config import (
-    DnCNNConfig,
-    FCNConfig,
-    SegmentConfig,
-    TrainConfig,
-    UNetConfig,
     config_toml,
     load_config,
 )
 from loihi_unet.convert import spiking_unet
 from loihi_unet.errors import ConversionError, DataError
-from loihi_unet.finetune import FinetuneConfig
 from loihi_unet.metrics import quality
-from loihi_unet.net import build
 from loihi_unet.neuron import multi_threshold_if
 from loihi_unet.reproduce import (
     TARGETS,
@@ -37,88 +27,17 @@ from loihi_unet.reproduce import (
     networks,
     reproduce,
     spiden,
-    table1,
-    table2,
     table3,
     table4,
     table5,
 )
-from loihi_unet.reproduce.contest import Contestants, System
+from loihi_unet.reproduce.contest import Contestants
 from loihi_unet.reproduce.networks import Conversion, Networks
-from loihi_unet.reproduce.scales import SCALES, Contest, Scale, Subject
+from loihi_unet.reproduce.scales import SCALES, Subject
 from loihi_unet.reproduce.score import integers, middle, shown_pixels
 from loihi_unet.reproduce.store import Store, folder_sha256
 from loihi_unet.simulate import run, synapse
-from loihi_unet.train import train
 from sim.backend import OverflowLayerError, create
-
-FINETUNE = FinetuneConfig(
-    iterations=2, batch_size=2, patch_size=16, validation_interval=1
-)
-
-
-@pytest.fixture(scope="module")
-def data_root(tmp_path_factory, folder):
-    root = tmp_path_factory.mktemp("data")
-    (root / "pictures").symlink_to(folder)
-    make_drive(root / "DRIVE")
-    return root
-
-
-@pytest.fixture(scope="module")
-def scale(tmp_path_factory, data_root, trained, tiny):
-    config = TrainConfig(
-        model=UNetConfig(base_channels=2, levels=3, residual=False),
-        task=SegmentConfig(),
-        patch_size=16,
-        batch_size=2,
-        iterations=2,
-        loss="cross_entropy",
-        validation_images=1,
-        validation_interval=2,
-    )
-    run = tmp_path_factory.mktemp("run") / "drive"
-    train(config, data_root / "DRIVE", run, device="cpu")
-    small = {"num_steps": 3, "pictures": 2, "side": 24, "few": 1, "few_side": 16}
-    gray = Subject(
-        model=str(trained), train="pictures", test="pictures", sigma=25.0, **small
-    )
-    drive = Subject(model=str(run), train="DRIVE", test="DRIVE", sigma=None, **small)
-    subjects = {"denoise-gray": gray, "denoise-colour": gray, "segment-drive": drive}
-    files = tmp_path_factory.mktemp("configs")
-    dncnn = tiny.model_copy(update={"model": DnCNNConfig(base_channels=3, depth=4)})
-    for name, settings in (("gray", tiny), ("drive", config), ("spiden", dncnn)):
-        (files / f"{name}.toml").write_text(config_toml(settings))
-    common = {
-        "changes": {"iterations": 3, "validation_interval": 2},
-        "direct": {"iterations": 2, "model.batch_norm": True},
-        "finetune": {"iterations": 1},
-        "flow": FINETUNE,
-        "num_steps": 2,
-        "pictures": 2,
-        "side": 24,
-    }
-    denoise = {"train": "pictures", "test": "pictures", "sigmas": (15, 25, 50)}
-    grays = Contest(config=str(files / "gray.toml"), **denoise, **common)
-    drives = Contest(
-        config=str(files / "drive.toml"), train="DRIVE", test="DRIVE", **common
-    )
-    spidens = Contest(
-        config=str(files / "spiden.toml"), **{**denoise, "sigmas": (25,)}, **common
-    )
-    contests = {
-        "denoise-gray": grays,
-        "denoise-colour": grays,
-        "segment-drive": drives,
-        "denoise-spiden": spidens,
-    }
-    return Scale(
-        name="laptop",
-        subjects=subjects,
-        contests=contests,
-        ablation=("denoise-gray",),
-        finetune=FINETUNE,
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -386,105 +305,3 @@ def test_scales_name_what_there_is(scale):
             _, config = load_checkpoint(subject.model)
         assert (subject.sigma is None) == (config.task.kind == "segment")
         assert scale.finetune.patch_size % 2**config.model.levels == 0
-
-
-def group(scale, name, data_root, out):
-    return Contestants(scale.contests[name], Store(out), data_root)
-
-
-def test_competitors_differ_in_what_their_row_says(scale, data_root, tmp_path):
-    contest = group(scale, "segment-drive", data_root, tmp_path)
-    ann = contest.config(System(name="U-Net", way="ANN"))
-    direct = contest.config(System(name="RS", way="DT", neuron="rs"))
-    tuned = contest.config(System(name="RS", way="FT", neuron="rs", num_steps=7))
-    fcn = contest.config(System(name="FCN", way="DT", neuron="if", fcn=True))
-    assert (ann.neuron.kind, ann.iterations) == ("relu", 3)
-    assert (direct.neuron.kind, direct.neuron.num_steps) == ("rs", 2)
-    assert (direct.iterations, direct.model.batch_norm) == (2, True)
-    assert (tuned.neuron.num_steps, tuned.iterations) == (7, 1)
-    assert tuned.model == ann.model
-    assert fcn.model == FCNConfig(base_channels=2, residual=False, batch_norm=True)
-    assert direct.patch_size == tuned.patch_size == fcn.patch_size == ann.patch_size
-
-
-def test_what_a_chip_holds_is_scored_and_compared(scale, data_root, tmp_path):
-    contest = group(scale, "denoise-gray", data_root, tmp_path)
-    mt = contest.measure(System(name="MT", way="FT", neuron="mt"))
-    assert mt["identical"]
-    assert mt["why"] == ""
-    assert mt["chip"].keys() == mt["floats"].keys() == {"15", "25", "50"}
-    assert mt["ann_seconds"] >= 0
-    rs = contest.measure(System(name="RS", way="DT", neuron="rs"))
-    assert (rs["chip"], rs["identical"]) == (None, None)
-    assert "it leaks and resets to zero" in rs["why"]
-    flow = contest.measure(System(name="MT", way="flow", neuron="mt"))
-    assert (flow["floats"], flow["iterations"]) == (None, FINETUNE.iterations)
-    # A machine that computes another sum is seen.
-    snn, _ = contest.spiking(System(name="MT", way="FT", neuron="mt"))
-    sides = []
-    for gain in (1, 2):
-        network = lower(snn, 16, 16)
-        first = network.layers[0]
-        twice = dataclasses.replace(
-            first,
-            compartment=dataclasses.replace(
-                first.compartment, vth_mant=first.compartment.vth_mant * gain
-            ),
-        )
-        network = dataclasses.replace(network, layers=(twice, *network.layers[1:]))
-        image = shown_pixels(middle(contest.pictures()[0], 16), 0, 25.0)[None]
-        sides.append(create("torch").run(network, image))
-    assert not np.array_equal(
-        sides[0].payloads[first.name], sides[1].payloads[first.name]
-    )
-
-
-def test_a_stopped_contest_trains_on(scale, data_root, tmp_path, monkeypatch):
-    system = System(name="MT", way="FT", neuron="mt")
-    whole = group(scale, "denoise-gray", data_root, tmp_path / "a").trained(system)[0]
-    step, seen = training.step, []
-
-    def stopping(state, *arguments):
-        seen.append(state.iteration)
-        if len(seen) == 3:  # the ANN's last
-            raise KeyboardInterrupt
-        return step(state, *arguments)
-
-    monkeypatch.setattr(training, "step", stopping)
-    contest = group(scale, "denoise-gray", data_root, tmp_path / "b")
-    with pytest.raises(KeyboardInterrupt):
-        contest.trained(system)
-    again, _ = contest.trained(system)
-    assert seen == [0, 1, 2, 2, 0]
-    one, other = (load_checkpoint(run)[0].state_dict() for run in (whole, again))
-    assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_a_neuron_rounds_down_and_clips(scale, data_root, tmp_path, monkeypatch):
-    contest = group(scale, "denoise-spiden", data_root, tmp_path)
-    drive = torch.linspace(0, 1, 10001, dtype=torch.float64)[:-1]
-    monkeypatch.setattr(spiden, "_drives", lambda _group: [drive])
-    for steps in (2, 4, 16):
-        found = spiden._measure_neuron(contest, steps, 1.0)
-        # Floor with step 1 / T of a uniform drive of power 1/3: 1 / (3 T**2) over it.
-        assert found["relative_error"] == pytest.approx(1 / steps**2, rel=5e-3)
-        assert found["silent"] == pytest.approx(1 / steps, abs=1e-3)
-        assert found["spikes"] == pytest.approx((steps - 1) / 2, abs=1e-3)
-    # With half the threshold the upper half of the drives is clipped to 0.5.
-    found = spiden._measure_neuron(contest, 1000, 0.5)
-    assert found["relative_error"] == pytest.approx((1 / 24) / (1 / 3), rel=1e-2)
-
-
-@pytest.mark.parametrize("scale_name", SCALES)
-@pytest.mark.parametrize("target", [table1, table2])
-def test_every_competitor_of_every_scale_has_settings(scale_name, target):
-    for name in target.CONTESTS:
-        contest = Contestants(SCALES[scale_name].contests[name], None, Path("data"))
-        for system in target.SYSTEMS:
-            config = contest.config(system)
-            assert config.model.batch_norm
-            wide = 64 if scale_name == "paper" else 8
-            assert config.model.base_channels == wide
-            # Built without memory.
-            with torch.device("meta"):
-                build(config)
