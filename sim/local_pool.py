@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from loihi_unet.errors import UserError
 from sim.interrupts import interrupts_deferred
@@ -140,6 +140,7 @@ def _end(pool: cf.ProcessPoolExecutor) -> None:
     """Stop now: after an error or Ctrl-C nobody waits for what is still running."""
     workers = list((pool._processes or {}).values())
     queue = pool._call_queue  # type: ignore[attr-defined]
+    manager: Any = pool._executor_manager_thread
     pool.shutdown(wait=False, cancel_futures=True)
     for worker in workers:
         worker.terminate()
@@ -149,4 +150,7 @@ def _end(pool: cf.ProcessPoolExecutor) -> None:
         # With the workers gone nobody reads what is on its way to them, and the
         # thread that sends it would wait for ever (python/cpython#94777).
         queue._reader.close()
-    pool.shutdown()
+    # A shutdown that did not wait forgets its thread; the interpreter's end would wake
+    # it by a pipe that it is just closing.
+    if manager is not None:
+        manager.join()
