@@ -151,6 +151,6 @@ def _end(pool: cf.ProcessPoolExecutor) -> None:
         # thread that sends it would wait for ever (python/cpython#94777).
         queue._reader.close()
     # A shutdown that did not wait forgets its thread; the interpreter's end would wake
-    # it by a pipe that it is just closing.
+    # it by a pipe that it is just closing. Not for long: it may wait for a worker.
     if manager is not None:
-        manager.join()
+        manager.join(timeout=1)
