@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from export.stream import Stream
 from loihi_unet.errors import DataError
+from loihi_unet.hashes import hashes
 from sim.backend import Progress, create
 from sim.recording_file import write_recording
 
@@ -104,7 +105,7 @@ def run_arrays(
     Returns
     -------
     dict[str, Any]
-        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate``.
+        As of `loihi_unet.run_pictures.run_pictures`.
 
     Raises
     ------
@@ -117,7 +118,9 @@ def run_arrays(
     write_recording(found, recording)
     return {
         "backend": found.backend,
-        "network_sha256": found.network_sha256,
+        **hashes(stream),
+        "size": stream.input.shape[1:],
+        "note": "",
         "images": len(inputs),
         "num_steps": found.num_steps,
         "seconds": found.seconds,

@@ -31,9 +31,10 @@ def chip_tables(network: Network, recording: Recording) -> list[dict[str, Any]]:
     list of dict
         ``title, note, columns, rows``, as `loihi_unet.report.schema.Table`.
     """
-    whole = len(recording.steps) == network.num_steps and set(
+    held = {name for name, payload in recording.payloads.items() if payload.size}
+    whole = len(recording.steps) == network.num_steps and held.issuperset(
         recordable(network, None)
-    ) <= set(recording.payloads)
+    )
     report = fit(
         network,
         chip=CHIP,

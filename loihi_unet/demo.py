@@ -29,6 +29,7 @@ from loihi_unet.demo_subject import Photograph, Pixels, Retina, Subject
 from loihi_unet.evaluate import Network as NetworkFunction
 from loihi_unet.evaluate import restore
 from loihi_unet.graph import Normalisation, SpikingUNet
+from loihi_unet.hashes import hashes
 from loihi_unet.net import Net
 from loihi_unet.pictures import write_picture
 from loihi_unet.rates import activations, rate_records
@@ -37,11 +38,11 @@ from loihi_unet.simulate import run as run_float
 from loihi_unet.snn_file import load_spiking_unet
 from loihi_unet.versions import versions
 from sim.backend import BackendError, Simulator, create
-from sim.diagnose import diagnose
+from sim.diagnose import diagnose, explained
 from sim.images import decode, pad_to_multiple, size_multiple
 from sim.layer_report import layer_reports
 from sim.recording import Recording
-from sim.verify import Comparison, compare
+from sim.verify import Comparison, compare, worst
 
 CROP = 128  # for Lava with the project's own Conv model
 SMALL_CROP = 32  # for Lava with its stock Conv model and for the reference
@@ -107,8 +108,9 @@ def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
     top, left = subject.corners[0]
     report = {
         "title": subject.title,
+        "verdict": worst(comparisons),
         "identical": all(c.identical for c in comparisons),
-        "network_sha256": network.sha256,
+        **hashes(network),
         "comparisons": [c.to_json() for c in comparisons],
         "skipped": machines.skipped,
         "quality": subject.scores(outputs),
@@ -265,10 +267,11 @@ class _Machines:
                 continue
             left = self._run(create("torch"), crops) if crops is small else self.seen
             right = self._run(machine, crops)
-            comparisons.append(compare(left, right))
-            if self.failed is None and not comparisons[-1].identical:
-                size = self.network.resized(*crops.shape[2:])
-                self.failed = (comparisons[-1], left, right, size)
+            size = self.network.resized(*crops.shape[2:])
+            found = explained(compare(left, right, size), left, right, size)
+            comparisons.append(found)
+            if self.failed is None and not found.identical:
+                self.failed = (found, left, right, size)
         return tuple(comparisons)
 
     def _crops(self, size: int, count: int) -> Pixels:

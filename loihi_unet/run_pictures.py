@@ -20,6 +20,7 @@ from export.netx import read_network
 from export.stream import Stream
 from loihi_unet.errors import DataError
 from loihi_unet.frames import Conditions, entering_size, frame
+from loihi_unet.hashes import hashes, size_note
 from loihi_unet.pictures import (
     Picture,
     list_pictures,
@@ -90,7 +91,9 @@ def run_pictures(
     Returns
     -------
     dict[str, Any]
-        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate``.
+        ``backend, network_sha256, network_sha256_any_size, size, note, images,
+        num_steps, seconds, out, spike_rate``; ``note`` says where ``size`` is not the
+        file's.
 
     Raises
     ------
@@ -107,7 +110,9 @@ def run_pictures(
         )
     simulator = create(config.backend)
     paths = _paths(config)
-    network = network.resized(*_one_size(paths, config.conditions, network))
+    size = _one_size(paths, config.conditions, network)
+    note = size_note(network, [size])
+    network = network.resized(*size)
     recordable(network, config.layers)  # an unknown layer is said before any work
     waiting: deque[Entered] = deque()  # read, and not yet given out
     total = _Totals()
@@ -131,7 +136,9 @@ def run_pictures(
                     write_picture(target, pixels[:, :height, :width])
     return {
         "backend": simulator.name,
-        "network_sha256": network.sha256,
+        **hashes(network),
+        "size": size,
+        "note": note,
         "images": len(paths),
         "num_steps": network.num_steps,
         "seconds": total.seconds,

@@ -17,6 +17,8 @@ from loihi_unet.atomic import write_text
 from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
 from loihi_unet.datasets import load_data
 from loihi_unet.errors import DataError
+from loihi_unet.frames import Conditions, entering_size
+from loihi_unet.hashes import hashes, size_note
 from loihi_unet.metrics import mean_quality
 from loihi_unet.pictures import Picture, fingerprint
 from loihi_unet.score_job import Found, Machines, ScoreJob, load, score
@@ -94,6 +96,16 @@ class Evaluation:
     jobs: tuple[ScoreJob, ...]
     found: tuple[dict[str, Found], ...]
 
+    @property
+    def note(self) -> str:
+        """At which other sizes than its file's the network ran; empty if at none."""
+        tile, multiple = self.machines.tile, size_multiple(self.network)
+        sizes = [
+            entering_size(job.picture.pixels.shape[1:], Conditions(), multiple)
+            for job in self.jobs
+        ]
+        return size_note(self.network, [(min(tile, h), min(tile, w)) for h, w in sizes])
+
 
 def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     """Score a network file.
@@ -107,9 +119,10 @@ def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     -------
     dict[str, Any]
         ``task, data, pictures, data_sha256, sigma, T, N, bits, q, width, seed,
-        searched, finetuned, ann, snn, chip, backend, network_sha256, command``; N is
-        the largest of any layer, ``bits`` the mean over all compartments; each of
-        ``ann``, ``snn`` and ``chip`` holds the task's measures, or None.
+        searched, finetuned, ann, snn, chip, backend, network_sha256,
+        network_sha256_any_size, command``; N is the largest of any layer, ``bits``
+        the mean over all compartments; each of ``ann``, ``snn`` and ``chip`` holds the
+        task's measures, or None.
     """
     return evaluate_set(path, settings, **how).row
 
@@ -206,7 +219,7 @@ def evaluate_set(
         "snn": measures.get("snn"),
         "chip": measures["chip"],
         "backend": settings.backend,
-        "network_sha256": network.sha256,
+        **hashes(network),
         "command": command,
     }
     return Evaluation(

@@ -16,6 +16,7 @@ from export.netx import read_network
 from export.stream import Stream
 from loihi_unet.errors import DataError
 from loihi_unet.frames import Conditions, entering_size, frame
+from loihi_unet.hashes import hashes, size_note
 from loihi_unet.pictures import Picture, load_pictures
 from sim.backend import BackendError, Progress, Simulator, check_name, create
 from sim.demand import demand
@@ -76,10 +77,22 @@ class SetComparison:
         Over all pictures; the ``image`` of a mismatch counts them.
     jobs : tuple of VerifyJob
         In that order.
+    network : Network
+        As its file holds it.
+    note : str
+        At which other sizes it ran; empty if at none.
     """
 
     comparison: Comparison
     jobs: tuple[VerifyJob, ...]
+    network: Network
+    note: str
+
+    @property
+    def file_size(self) -> tuple[int, int]:
+        """(H, W) of the network's file."""
+        _, height, width = self.network.input.shape
+        return height, width
 
     @property
     def telling(self) -> VerifyJob:
@@ -91,9 +104,9 @@ class SetComparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts and lists."""
-        names = {"pictures": [job.picture.name for job in self.jobs]}
-        sha256 = self.jobs[0].machines.sha256
-        return self.comparison.to_json() | names | {"network_sha256": sha256}
+        names = [job.picture.name for job in self.jobs]
+        record = self.comparison.to_json() | hashes(self.network)
+        return record | {"pictures": names, "note": self.note}
 
 
 def verify_set(
@@ -170,7 +183,10 @@ def verify_set(
         progress=progress,
     )
     return SetComparison(
-        comparison=merge(list(compared.values())), jobs=tuple(jobs.values())
+        comparison=merge(list(compared.values())),
+        jobs=tuple(jobs.values()),
+        network=network,
+        note=size_note(network, sizes),
     )
 
 
@@ -182,16 +198,40 @@ def compare_one(job: VerifyJob) -> Comparison:
     DataError
         If the network's file is not the one that is meant.
     """
-    return compare(*record_both(job))
+    return compare_recorded(*record_both(job))
 
 
-def record_both(job: VerifyJob) -> tuple[Recording, Recording]:
-    """Run both machines on one picture; errors as in `compare_one`."""
+def compare_recorded(network: Network, left: Recording, right: Recording) -> Comparison:
+    """Compare, and look for causes of a failure.
+
+    Parameters
+    ----------
+    network : Network
+        What both ran: it decides what there is to compare, whatever they say.
+    left, right : Recording
+        Of the same images.
+    """
+    comparison = compare(left, right, network)
+    if comparison.verdict != "FAIL":
+        return comparison
+    from sim.diagnose import explained  # needs torch
+
+    return explained(comparison, left, right, network)
+
+
+def record_both(job: VerifyJob) -> tuple[Network, Recording, Recording]:
+    """Network at the picture's size, and both machines' recordings of one picture.
+
+    Raises
+    ------
+    DataError
+        As in `compare_one`.
+    """
     network, left, right = _load(job.machines)
     entering = frame(job.picture, job.index, job.conditions, size_multiple(network))
     image = entering.levels[None]
     network = network.resized(*image.shape[2:])
-    return left.run(network, image), right.run(network, image)
+    return network, left.run(network, image), right.run(network, image)
 
 
 @functools.lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ from export.stream import Stream
 from sim import reference_stock, stock_run, synapse
 from sim.backend import Progress
 from sim.overflow import check_state
-from sim.recording import Recording, payload_dtype, recordable
+from sim.recording import Recording, identity, payload_dtype, recordable
 
 Int64 = npt.NDArray[np.int64]
 
@@ -241,8 +241,7 @@ class ReferenceSimulator:
                 progress(now, last)
         return Recording(
             backend=self.name,
-            network_sha256=network.sha256,
-            num_steps=num_steps,
+            **identity(network),
             steps=tuple(range(num_steps)),
             images=stream,
             payloads=payloads,

@@ -12,6 +12,7 @@ from export.network import Layer, Network
 from export.stream import Stream
 from export.synapse import Injection
 from sim.recording import Payload, Recording, RecordingError, recordable
+from sim.scope import hashes_of
 
 Int64 = npt.NDArray[np.int64]
 
@@ -79,10 +80,12 @@ def _emitting(network: Network) -> tuple[str, ...]:
 
 
 def _check(network: Network, recording: Recording) -> None:
-    if recording.network_sha256 not in (None, network.sha256):
+    hashes = hashes_of(recording)
+    if not hashes <= {network.sha256, network.sha256_any_size}:
         raise RecordingError(
-            f"recording: of network {str(recording.network_sha256)[:12]}, "
-            f"this one is {network.sha256[:12]}"
+            f"recording: of network {' and '.join(sorted(h[:12] for h in hashes))}, "
+            f"this one is {network.sha256[:12]} ({network.sha256_any_size[:12]} at any "
+            "size)"
         )
     if len(recording.steps) != network.num_steps:
         raise RecordingError(

@@ -27,7 +27,7 @@ from export.network import Network
 from export.stream import Stream
 from sim import stock_run, torch_stock
 from sim.backend import BackendError, OverflowLayerError, Progress
-from sim.recording import Payload, Recording, payload_dtype, recordable
+from sim.recording import Payload, Recording, identity, payload_dtype, recordable
 from sim.torch_compartment import Potential, payload_tensor_dtype
 from sim.torch_exact import exact_arithmetic
 from sim.torch_mappings import MappedPotential
@@ -113,8 +113,7 @@ class TorchSimulator:
                     progress(done, len(stream) * len(plan))
         return Recording(
             backend=self.name,
-            network_sha256=network.sha256,
-            num_steps=network.num_steps,
+            **identity(network),
             steps=tuple(range(network.num_steps)),
             images=stream,
             payloads={name: np.concatenate(p) for name, p in payloads.items()},

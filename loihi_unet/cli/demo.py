@@ -29,7 +29,8 @@ def demo(
 
     Example: loihi-unet demo --task segment --out runs/retina
     """
-    from loihi_unet.demo import run_demo
+    from loihi_unet.demo import CROP, run_demo
+    from loihi_unet.hashes import hash_line
     from loihi_unet.report import head
     from loihi_unet.report.schema import Report
 
@@ -48,5 +49,6 @@ def demo(
         print_comparison(comparison)
     for line in result.report["skipped"]:
         out.print(f"[yellow]skipped[/] {line}")
+    out.print(hash_line(result.report, (CROP, CROP)), soft_wrap=True)
     out.print(f"report.html, report.json, network.net and pictures in {folder}")
     raise typer.Exit(0 if result.report["identical"] else 1)

@@ -66,6 +66,7 @@ def evaluate(
     On a cluster: loihi-unet evaluate network.net --data Set12 --scheduler
     tcp://10.0.0.1:8786
     """
+    from loihi_unet.hashes import hash_line
     from loihi_unet.scores import EvaluateConfig, add_row, evaluate_set
 
     settings = EvaluateConfig(
@@ -96,7 +97,7 @@ def evaluate(
 
         write_report(report, evaluation)
     if as_json:
-        print_json(row)
+        print_json(row | {"note": evaluation.note})
         return
     labels = {
         "ann": "U-Net, float (ANN)",
@@ -109,6 +110,10 @@ def evaluate(
     noise = "" if row["sigma"] is None else f", sigma {row['sigma']:g}"
     title = f"{row['data']}: {row['pictures']} pictures{noise}, T = {row['T']}"
     print_table(title, ["", *names], rows)
+    _, height, width = evaluation.network.input.shape
+    for line in (evaluation.note, hash_line(row, (height, width))):
+        if line:
+            out.print(line, soft_wrap=True)
     if report is not None:
         out.print(f"report in {report / 'report.html'}", soft_wrap=True)
 

@@ -13,6 +13,7 @@ from loihi_unet.cli.console import (
     JsonOption,
     NetworkArgument,
     SeedOption,
+    out,
     print_json,
     print_table,
     progress,
@@ -67,6 +68,7 @@ def simulate(
     from loihi_unet.arrays import run_arrays
     from loihi_unet.errors import DataError
     from loihi_unet.frames import Conditions
+    from loihi_unet.hashes import hash_line
     from loihi_unet.run_pictures import RunConfig, run_pictures
 
     network = read_network(network_path)
@@ -115,3 +117,6 @@ def simulate(
     )
     rates = list(record["spike_rate"].items())
     print_table(title, ["layer", "share of non-zero spikes"], rates)
+    if record["note"]:
+        out.print(record["note"], soft_wrap=True)
+    out.print(hash_line(record, record["size"]), soft_wrap=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from rich.markup import escape
 
 from loihi_unet.cli.console import (
     JsonOption,
@@ -24,6 +25,7 @@ from loihi_unet.cli.console import (
 from loihi_unet.cli.network import parse_size
 
 if TYPE_CHECKING:
+    from loihi_unet.frames import Conditions
     from loihi_unet.verify_set import SetComparison
     from sim.verify import Comparison
 
@@ -57,13 +59,23 @@ def verify(
     report: ReportOption = None,
     network: Annotated[
         Path | None,
-        typer.Option(help="netx file of what was recorded; tells potentials."),
+        typer.Option(
+            help="netx file of what was recorded: tells what there is to compare, "
+            "potentials and causes. Recordings of another network are refused."
+        ),
     ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="PARTIAL is wanted: exit code 0 for it."),
+    ] = False,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare integer by integer; exit code 0 if EXACT, else 1.
+
+    EXACT: every layer, step, image and the output were compared. PARTIAL: nothing
+    differs, but not all was compared; the line says what.
 
     Example: loihi-unet verify torch.h5 chip.h5 --report runs/report --network a.net
 
@@ -78,64 +90,106 @@ def verify(
             )
         if right is None:
             raise typer.BadParameter("a second recording is needed, or --backend twice")
-        comparison = _recordings(left, right, report, network)
-        record, pictures = comparison.to_json(), None
+        found = _verify_recordings(left, right, report, network)
     else:
         if len(backend) != 2 or network is not None:
             raise typer.BadParameter(
                 "with pictures, --backend is needed twice and --network not at all"
             )
         from loihi_unet.frames import Conditions
-        from loihi_unet.verify_set import verify_set
 
-        size = parse_size(crop) if crop else None
-        with progress(quiet=as_json) as bar:
-            over_set = verify_set(
-                left,
-                right,
-                (backend[0], backend[1]),
-                Conditions(sigma=sigma, seed=seed, crop=size),
-                scheduler=scheduler,
-                workers=workers,
-                progress=bar(f"{' and '.join(backend)}, pictures"),
-            )
-        comparison, record = over_set.comparison, over_set.to_json()
-        pictures = record["pictures"]
-        if report is not None:
-            _report_picture(report, over_set)
+        conditions = Conditions(
+            sigma=sigma, seed=seed, crop=parse_size(crop) if crop else None
+        )
+        found = _verify_pictures(
+            left,
+            right,
+            (backend[0], backend[1]),
+            conditions,
+            report=report,
+            scheduler=scheduler,
+            workers=workers,
+            quiet=as_json,
+        )
     if as_json:
-        print_json(record)
+        print_json(found.record)
     else:
-        print_comparison(comparison, pictures)
+        print_comparison(found.comparison, found.pictures)
+        for line in found.lines:
+            out.print(line, soft_wrap=True, markup=False)
         if report is not None:
             out.print(f"report in {report / 'report.html'}", soft_wrap=True)
-    raise typer.Exit(0 if comparison.identical else 1)
+    wanted = ("EXACT", "PARTIAL") if partial else ("EXACT",)
+    raise typer.Exit(0 if found.comparison.verdict in wanted else 1)
 
 
-def _recordings(
+class _Found(NamedTuple):
+    """A verdict, what --json prints, names of pictures, and lines that follow it."""
+
+    comparison: Comparison
+    record: dict[str, Any]
+    pictures: Sequence[str] | None
+    lines: list[str]
+
+
+def _verify_recordings(
     left: Path, right: Path, report: Path | None, network: Path | None
-) -> Comparison:
-    from sim.recording_file import read_recording
-    from sim.verify import compare
+) -> _Found:
+    from loihi_unet.hashes import hash_line
+    from loihi_unet.verify_recordings import verify_recordings
 
-    a, b = read_recording(left), read_recording(right)
-    comparison = compare(a, b)
+    found = verify_recordings(left, right, network)
     if report is not None:
         from loihi_unet.verify_report import write_report
 
-        write_report(report, comparison, a, b, network)
-    return comparison
+        write_report(report, found.comparison, found.left, found.right, found.network)
+    record = found.to_json()
+    height, width = found.left.images.shape[-2:]
+    lines = [found.note, hash_line(record, (height, width))]
+    return _Found(found.comparison, record, None, [line for line in lines if line])
+
+
+def _verify_pictures(
+    network: Path,
+    data: Path | None,
+    backends: tuple[str, str],
+    conditions: Conditions,
+    *,
+    report: Path | None,
+    scheduler: str | None,
+    workers: int | None,
+    quiet: bool,
+) -> _Found:
+    from loihi_unet.hashes import hash_line
+    from loihi_unet.verify_set import verify_set
+
+    with progress(quiet=quiet) as bar:
+        found = verify_set(
+            network,
+            data,
+            backends,
+            conditions,
+            scheduler=scheduler,
+            workers=workers,
+            progress=bar(f"{' and '.join(backends)}, pictures"),
+        )
+    if report is not None:
+        _report_picture(report, found)
+    record = found.to_json()
+    lines = [found.note, hash_line(record, found.file_size)]
+    return _Found(
+        found.comparison, record, record["pictures"], [line for line in lines if line]
+    )
 
 
 def _report_picture(report: Path, over_set: SetComparison) -> None:
     """Report on the first picture that differs, or on the first."""
     from loihi_unet.verify_report import write_report
-    from loihi_unet.verify_set import record_both
-    from sim.verify import compare
+    from loihi_unet.verify_set import compare_recorded, record_both
 
     job = over_set.telling
-    a, b = record_both(job)
-    write_report(report, compare(a, b), a, b, job.machines.network)
+    network, a, b = record_both(job)
+    write_report(report, compare_recorded(network, a, b), a, b, network)
 
 
 def report(
@@ -179,15 +233,32 @@ def print_comparison(
             rows.append([*counts, where, place, first.left, first.right])
         columns = ["layer", "compared", "mismatches", "first", "(c, y, x)"]
         print_table("", [*columns, comparison.left, comparison.right], rows)
-    if not comparison.same_network:
-        out.print("the recordings are of different networks (sha256)")
-    verdict = "[green]EXACT[/]" if comparison.identical else "[red]FAIL[/]"
+    colour = {"EXACT": "green", "PARTIAL": "yellow", "FAIL": "red"}
+    verdict = comparison.verdict
+    # One line, however narrow the terminal is.
     out.print(
-        f"{verdict}  {comparison.left} = {comparison.right}: "
-        f"{comparison.mismatches:,} mismatches in {comparison.compared:,} values, "
-        f"{len(comparison.layers)} layers, {comparison.images} image(s), "
-        f"{comparison.steps} steps"
-        if comparison.identical
-        else f"{verdict}  {comparison.left} != {comparison.right}: "
-        f"{comparison.mismatches:,} mismatches in {comparison.compared:,} values"
+        f"[{colour[verdict]}]{verdict}[/]  {escape(sentence(comparison))}",
+        soft_wrap=True,
     )
+    for cause in comparison.causes:
+        out.print(f"diagnosis: {cause}", soft_wrap=True, markup=False)
+
+
+def sentence(comparison: Comparison) -> str:
+    """What was compared and what came out, all in one line."""
+    sign = "!=" if comparison.verdict == "FAIL" else "="
+    parts = [f"{comparison.left} {sign} {comparison.right}: "]
+    parts[0] += "; ".join(comparison.reasons)
+    if comparison.compared:
+        counts = (
+            f"{comparison.mismatches:,} mismatches in {comparison.compared:,} values"
+        )
+        if comparison.verdict != "FAIL":
+            counts += (
+                f", {len(comparison.layers)} layers, {comparison.images} image(s), "
+                f"{comparison.steps} steps"
+            )
+        parts[0] += f"; {counts}" if comparison.reasons else counts
+        if comparison.not_compared:
+            parts.append("not compared: " + ", ".join(comparison.not_compared))
+    return "; ".join(parts)
