@@ -23,7 +23,7 @@ from sim.diagnose import diagnose
 from sim.images import decode
 from sim.layer_report import layer_reports
 from sim.recording import Recording, RecordingError
-from sim.scope import at_size, check_network
+from sim.scope import aligned, at_size, check_network
 from sim.verify import Comparison
 
 ZOOM = 64
@@ -102,11 +102,13 @@ def _pictures(
         return {}
     pictures = {"input.png": "input"}
     write_picture(folder / "input.png", _shown(left.images[0].astype(float)))
-    if network is None or left.output is None or right.output is None:
+    both = aligned(left, right)  # the first image that both hold
+    if network is None or both is None:
         return pictures
-    if not left.output.size or left.output.shape[1:] != right.output.shape[1:]:
+    ours, theirs = (side.output for side in both)
+    if ours is None or theirs is None or not ours.size or ours.shape != theirs.shape:
         return pictures
-    outputs = [255 * decode(network, side.output[0]) for side in (left, right)]
+    outputs = [255 * decode(network, side[0]) for side in (ours, theirs)]
     for name, title, pixels in (
         ("left.png", f"{left.backend} (left)", outputs[0]),
         ("right.png", f"{right.backend} (right)", outputs[1]),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from export.compartment import MTIF
 from export.fit.activity import Activity, LayerActivity, LinkActivity
 from export.fit.fanout import fan_out
 from export.network import Layer, Network
@@ -35,7 +36,8 @@ def activity(network: Network, recording: Recording) -> Activity:
     Raises
     ------
     RecordingError
-        If the recording is of another network or lacks a layer or a step.
+        If the recording is of another network, lacks a layer or a step, or holds
+        payloads that no neuron of the network sends.
     """
     from sim.torch_trace import potentials
 
@@ -92,6 +94,8 @@ def _check(network: Network, recording: Recording) -> None:
             f"recording: {len(recording.steps)} steps found, "
             f"all {network.num_steps} needed"
         )
+    if not len(recording.images):
+        raise RecordingError("recording: no images found, one or more needed")
     for name in _emitting(network):
         payload = recording.payloads.get(name)
         if payload is None:
@@ -101,6 +105,14 @@ def _check(network: Network, recording: Recording) -> None:
                 f"recording layer '{name}': shape {payload.shape[2:]} found, "
                 f"{network.nodes[name].shape} needed"
             )
+        compartment = getattr(network.nodes[name], "compartment", None)
+        if isinstance(compartment, MTIF):
+            low, high = int(payload.min(initial=0)), int(payload.max(initial=0))
+            if low < 0 or high > compartment.payload_maximum:
+                raise RecordingError(
+                    f"recording layer '{name}': payloads {low}..{high} found, "
+                    f"0..{compartment.payload_maximum} needed"
+                )
 
 
 def _input_counts(network: Network, recording: Recording) -> tuple[Int64, ...]:

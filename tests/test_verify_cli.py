@@ -12,6 +12,7 @@ from PIL import Image
 from export.netx import write_network
 from loihi_unet import verify_set
 from loihi_unet.cli.main import main
+from loihi_unet.report import read_report
 from sim.backend import create
 from sim.recording_file import write_recording
 from sim.reference import ReferenceSimulator
@@ -155,6 +156,51 @@ def test_a_report_of_a_partial_verdict(run, files, tmp_path):
     record = json.loads((tmp_path / "r" / "report.json").read_text())
     assert (code, record["verdict"]) == (1, "PARTIAL")
     assert record["comparisons"][0]["not_compared"] == ["output accumulator"]
+
+
+def dumps(whole):
+    """What dumps look like that are not in the order of a recording."""
+    sent = whole.payloads
+    mid = sent["mid"]
+    yield {"payloads": {n: p.transpose(0, 1, 3, 4, 2) for n, p in sent.items()}}
+    yield {"payloads": {**sent, "mid": mid.transpose(0, 1, 3, 4, 2)}}
+    yield {"payloads": {**sent, "mid": mid[:, :, :0]}}
+    yield {"payloads": {**sent, "mid": mid.astype(np.int32) - 200}}
+    yield {"payloads": {**sent, "mid": mid.astype(np.int64) + 2**32 - 5}}
+    yield {"output": whole.output.transpose(0, 2, 3, 1)}
+    yield {"output": whole.output[:, :0]}
+    yield {"payloads": {}, "output": None}
+    yield {"images": IMAGES.transpose(0, 2, 3, 1)[:, :8, :8]}
+    yield {
+        "images": IMAGES[:0],
+        "payloads": {n: p[:0] for n, p in sent.items()},
+        "output": whole.output[:0],
+    }
+    steps = {n: p[:, 1:] for n, p in sent.items()}
+    yield {"steps": (1, 2), "payloads": steps, "num_steps": 3}
+    yield {"num_steps": 9}
+
+
+@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("known", [False, True], ids=["alone", "with network"])
+def test_no_dump_is_too_strange_for_a_report(
+    run, files, whole, tmp_path, monkeypatch, number, known
+):
+    # Read again, not drawn: 48 pages would take a minute.
+    monkeypatch.setattr("loihi_unet.verify_report.render_report", read_report)
+    pair = files(**list(dumps(whole))[number])
+    network = ("--network", tmp_path / "a.net") if known else ()
+    for sides in (pair, pair[::-1]):
+        code, out, err = run("verify", *sides, *network, "--report", tmp_path / "r")
+        if code == 2:  # of images or a T that are not the network's
+            assert known
+            assert number in (8, 11)
+            assert err.count("\n") == 1
+            continue
+        assert code == 1
+        assert verdict(out).startswith(("PARTIAL", "FAIL"))
+        saved = json.loads((tmp_path / "r" / "report.json").read_text())
+        assert verdict(out).startswith(saved["verdict"])
 
 
 def picture(path):
