@@ -16,16 +16,19 @@ from export.errors import NetworkError
 from export.hdf5_group import Budget, Group
 from loihi_unet.atomic import atomic
 from loihi_unet.errors import UserError
+from loihi_unet.kind import expect
 
 
 @contextlib.contextmanager
-def open_file(path: Path) -> Iterator[Group]:
+def open_file(path: Path, kind: str) -> Iterator[Group]:
     """Open an HDF5 file for reading.
 
     Parameters
     ----------
     path : Path
         File.
+    kind : str
+        ``"network"`` or ``"recording"``: what it is to be (`loihi_unet.kind`).
 
     Yields
     ------
@@ -35,11 +38,10 @@ def open_file(path: Path) -> Iterator[Group]:
     Raises
     ------
     NetworkError
-        If it is missing, not HDF5, truncated or damaged, or if a value read
+        If it is missing, of another kind, truncated or damaged, or if a value read
         inside the block is damaged.
     """
-    if not path.is_file():
-        raise NetworkError(f"{path}: no such file")
+    expect(path, kind, error=NetworkError)
     try:
         file = h5py.File(path, "r")
     except (OSError, ValueError, RuntimeError) as error:

@@ -19,6 +19,7 @@ from loihi_unet.config import TrainConfig
 from loihi_unet.errors import CheckpointError, first_problem
 from loihi_unet.files import read_tensors, write_tensors
 from loihi_unet.graph import Normalisation
+from loihi_unet.kind import expect
 from loihi_unet.net import Net, build
 
 #: Adam's state tensors of a parameter, besides its step count.
@@ -145,6 +146,10 @@ def find_checkpoint(source: str | Path) -> Path:
     if str(source) in names:
         folder = resources.files("loihi_unet") / "models"
         return Path(str(folder / f"{source}.safetensors"))
+    if (path / "checkpoints").is_dir():
+        raise CheckpointError(f"{best}: missing, the run has not been scored yet")
+    if path.exists():
+        expect(path, "checkpoint", error=CheckpointError)
     raise CheckpointError(
         f"{source}: neither a checkpoint, a run's folder, nor a model that comes with "
         f"the package ({', '.join(names) or 'none'})"
@@ -192,7 +197,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     CheckpointError
         If it is no checkpoint, or its tensors do not fit its settings.
     """
-    tensors, raw = read_tensors(path)
+    tensors, raw = read_tensors(path, "checkpoint")
     if raw.get("kind") != "unet":
         raise CheckpointError(
             f"{path}: holds {raw.get('kind')!r}; allowed is a trained network, 'unet'"

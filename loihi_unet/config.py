@@ -11,6 +11,7 @@ import tomli_w
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from loihi_unet.errors import ConfigError
+from loihi_unet.kind import expect
 from loihi_unet.model_config import MODELS, ModelConfig, Settings
 from loihi_unet.model_config import DnCNNConfig as DnCNNConfig
 from loihi_unet.model_config import FCNConfig as FCNConfig
@@ -234,11 +235,13 @@ def load_config(
         file = resources.files("loihi_unet") / "configs" / f"{source}.toml"
     else:
         file = Path(source)
-        if not file.is_file():
+        if not file.exists():
             raise ConfigError(
                 f"{source}: neither a file nor a named configuration; allowed names: "
                 f"{', '.join(names)}"
             )
+        # An empty file is TOML too: all settings have defaults.
+        expect(file, "toml", "empty", error=ConfigError)
     try:
         text = file.read_text(encoding="utf-8")
         if len(text) > LONGEST_CONFIG:

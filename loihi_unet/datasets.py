@@ -25,6 +25,7 @@ from skimage.exposure import adjust_gamma, equalize_adapthist
 
 from loihi_unet.config import DenoiseConfig, SegmentConfig
 from loihi_unet.errors import DataError
+from loihi_unet.kind import expect
 from loihi_unet.pictures import (
     FORMATS,
     VOID,
@@ -81,6 +82,7 @@ def load_data(
             f"segmentation needs the folder of {task.dataset} (--data); there is no "
             "default"
         )
+    expect(data, "folder", error=DataError)
     return _LAYOUTS[task.dataset](data, split)
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.network import Network
-from export.netx import read_network
 from export.stream import Stream
 from loihi_unet.errors import DataError
 from loihi_unet.frames import Conditions, entering_size, frame
+from loihi_unet.network_source import load_network
 from loihi_unet.pictures import (
     Picture,
     list_pictures,
@@ -99,7 +99,7 @@ def run_pictures(
     UserError
         As the backend, or if a file cannot be written.
     """
-    network = read_network(config.network)
+    network = load_network(config.network)
     if isinstance(network, Stream):
         raise DataError(
             f"{config.network}: stock neurons take arrays, not pictures "

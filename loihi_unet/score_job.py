@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.netx import read_network
 from loihi_unet.checkpoint import load_checkpoint
 from loihi_unet.errors import DataError
 from loihi_unet.evaluate import Network, score_picture
 from loihi_unet.metrics import Quality
+from loihi_unet.network_source import load_network
 from loihi_unet.pictures import Picture
 from loihi_unet.segment import find_classes
 from loihi_unet.simulate import run
@@ -139,7 +139,7 @@ def load(machines: Machines) -> tuple[dict[str, Network], int]:
         If a file cannot be used, the network's is not the one that is meant, or
         the backend cannot run here.
     """
-    network = read_network(machines.network)
+    network = load_network(machines.network)
     if network.sha256 != machines.sha256:
         raise DataError(
             f"{machines.network}: sha256 {network.sha256[:12]} on this worker, "

@@ -12,12 +12,12 @@ from typing import Any
 
 from export.compartment import MTIF
 from export.network import Network as IntegerNetwork
-from export.netx import read_network
 from loihi_unet.atomic import write_text
 from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
 from loihi_unet.datasets import load_data
 from loihi_unet.errors import DataError
 from loihi_unet.metrics import mean_quality
+from loihi_unet.network_source import anywhere, load_network
 from loihi_unet.pictures import Picture, fingerprint
 from loihi_unet.score_job import Found, Machines, ScoreJob, load, score
 from loihi_unet.segment import class_scores
@@ -155,7 +155,7 @@ def evaluate_set(
     SweepError
         If a picture cannot be run, or workers keep dying.
     """
-    network = read_network(path)
+    network = load_network(path)
     config = _training(network, path)
     if settings.task not in (None, config.task.kind):
         raise DataError(
@@ -250,12 +250,12 @@ def _machines(
     if checkpoint is not None and Path(checkpoint).exists():
         checkpoint = str(Path(checkpoint).resolve())
     return Machines(
-        network=path.resolve(),
+        network=anywhere(path),
         sha256=network.sha256,
         backend=settings.backend,
         tile=settings.tile,
         checkpoint=checkpoint,
-        spiking=settings.spiking.resolve() if settings.spiking else None,
+        spiking=anywhere(settings.spiking) if settings.spiking else None,
         sweep=uuid.uuid4().hex,
     )
 

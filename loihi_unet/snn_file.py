@@ -25,6 +25,7 @@ from loihi_unet.graph import (
     Quantisation,
     SpikingUNet,
 )
+from loihi_unet.kind import expect
 from loihi_unet.model_config import ModelConfig
 
 
@@ -167,6 +168,8 @@ def find_spiking_unet(source: str | Path) -> Path:
     if str(source) in names:
         folder = resources.files("loihi_unet") / "models" / "spiking"
         return Path(str(folder / f"{source}.safetensors"))
+    if path.exists():
+        expect(path, "converted", error=CheckpointError)
     raise CheckpointError(
         f"{source}: no such file, nor a network that comes with the package "
         f"({', '.join(names)})"
@@ -193,7 +196,7 @@ def load_spiking_unet(source: str | Path) -> SpikingUNet:
         If the file cannot be read, is of another kind, or contradicts itself.
     """
     path = find_spiking_unet(source)
-    return unpack(*read_tensors(path), where=str(path))
+    return unpack(*read_tensors(path, "converted"), where=str(path))
 
 
 def unpack(

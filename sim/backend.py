@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, cast, runtime_checkable
@@ -180,6 +181,11 @@ def create(name: str) -> Simulator:
     check_name(name)
     module, kind, arguments = BACKENDS[name]
     if name.startswith("lava"):
+        if not hasattr(os, "fork"):
+            raise BackendError(
+                f"backend '{name}': needs a system that can fork (Linux, macOS); the "
+                "backends reference, torch and cuda need none"
+            )
         let_lava_start()
     try:
         factory = getattr(importlib.import_module(module), kind)

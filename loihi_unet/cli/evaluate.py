@@ -22,6 +22,7 @@ from loihi_unet.cli.console import (
     print_json,
     print_table,
     progress,
+    say_shipped,
 )
 
 data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
@@ -49,7 +50,8 @@ def evaluate(
         str | None, typer.Option(help="Score this U-Net too: run folder or model.")
     ] = None,
     spiking: Annotated[
-        Path | None, typer.Option(help="Score this float Spiking-UNet too.")
+        Path | None,
+        typer.Option(help="Score this float Spiking-UNet too: file or shipped name."),
     ] = None,
     results: Annotated[
         Path | None, typer.Option(help="JSON file of rows to add the result to.")
@@ -78,6 +80,7 @@ def evaluate(
         checkpoint=checkpoint,
         spiking=spiking,
     )
+    say_shipped(network)
     command = shlex.join(["loihi-unet", *sys.argv[1:]])
     with progress(quiet=as_json) as bar:
         evaluation = evaluate_set(

@@ -21,7 +21,7 @@ from loihi_unet.cli import (
     train,
     verify,
 )
-from loihi_unet.errors import UserError
+from loihi_unet.errors import UserError, one_line
 
 app = typer.Typer(
     name="loihi-unet",
@@ -62,6 +62,10 @@ def main() -> None:
         fail(error.format_message())
     except UserError as error:
         fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        fail(one_line(f"{error.filename}: {error.strerror}"))
     except (typer.Abort, KeyboardInterrupt):
         pass
     if code == INTERRUPTED:  # some versions of typer make it an exit code themselves
