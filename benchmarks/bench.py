@@ -38,8 +38,8 @@ from timing import (
     with_steps,
 )
 
+from export.files.atomic import write_text
 from export.network import Network
-from loihi_unet.atomic import write_text
 from loihi_unet.checkpoint import load_checkpoint
 from sim.backend import BackendError, create
 from sim.torch_backend import TorchSimulator

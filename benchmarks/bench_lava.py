@@ -35,9 +35,9 @@ from lava.proc.conv.process import Conv
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-from export.lower import lower
+from export.files.atomic import write_text
+from export.lowering import lower
 from export.network import Network
-from loihi_unet.atomic import write_text
 from loihi_unet.convert import convert
 from loihi_unet.evaluate import noisy_picture
 from loihi_unet.pictures import load_pictures

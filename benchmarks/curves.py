@@ -13,9 +13,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from export.lower import lower
+from export.files.atomic import write_text
+from export.lowering import lower
 from export.netx import write_network
-from loihi_unet.atomic import write_text
 from loihi_unet.convert import convert
 from loihi_unet.finetune import FinetuneConfig, FinetuneFiles, finetune
 from loihi_unet.scores import EvaluateConfig, report

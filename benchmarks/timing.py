@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from export.lower import lower
+from export.lowering import lower
 from export.network import Network
 from loihi_unet.convert import convert
 from loihi_unet.evaluate import noisy_picture

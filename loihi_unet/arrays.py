@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.stream import Stream
+from export.stock_network import Stream
 from loihi_unet.errors import DataError
 from sim.backend import Progress, create
 from sim.recording_file import write_recording

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.lower import lower
+from export.lowering import lower
 from export.synapse import Conv, ConvTranspose
 from export.units import payload_unit, threshold_unit
 from loihi_unet.errors import ConversionError

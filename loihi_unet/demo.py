@@ -17,10 +17,11 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from export.lower import lower
+from export.files.atomic import write_text
+from export.images import decode, pad_to_multiple, size_multiple
+from export.lowering import lower
 from export.network import Network
 from export.netx import write_network
-from loihi_unet.atomic import write_text
 from loihi_unet.calibrate import measure_scales
 from loihi_unet.checkpoint import Calibration, load_checkpoint, weights_sha256
 from loihi_unet.chip_tables import chip_tables
@@ -38,7 +39,6 @@ from loihi_unet.snn_file import load_spiking_unet
 from loihi_unet.versions import versions
 from sim.backend import BackendError, Simulator, create
 from sim.diagnose import diagnose
-from sim.images import decode, pad_to_multiple, size_multiple
 from sim.layer_report import layer_reports
 from sim.recording import Recording
 from sim.verify import Comparison, compare

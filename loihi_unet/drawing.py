@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from export.compartment import MTIF
+from export.files.atomic import atomic
 from export.network import Connection, Input, Layer, Network
-from loihi_unet.atomic import atomic
 from loihi_unet.errors import UserError
 
 COLOURS = {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loihi_unet.atomic import write_text
+from export.files.atomic import write_text
 from loihi_unet.config import SegmentConfig
 from loihi_unet.evaluate import noisy_picture, restore
 from loihi_unet.metrics import quality

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from loihi_unet.atomic import atomic
+from export.files.atomic import atomic
 from loihi_unet.errors import CheckpointError
 
 #: The one metadata key of our safetensors files; its value is a JSON object.

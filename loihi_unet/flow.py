@@ -3,7 +3,7 @@
 
 arXiv 2307.10974, Algorithm 1 and eq. (9)-(12): gradients flow through what a layer
 sends in all T steps together, so the graph holds one step whatever T is. Here the
-forward pass is the integer network that `export.lower` writes. In the graph stand
+forward pass is the integer network that `export.lowering` writes. In the graph stand
 
 - the rounded weights and biases, whose gradient goes to the float ones unchanged
   (straight-through estimator, arXiv 1308.3432);
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from export.compartment import MTIF
 from export.facts import STATE
-from export.lower import lower
+from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
 from export.synapse import AveragePool

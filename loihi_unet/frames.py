@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from export.images import centre_crop, pad_to_multiple
 from loihi_unet.evaluate import noisy_picture
 from loihi_unet.pictures import Picture
-from sim.images import centre_crop, pad_to_multiple
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def frame(
     conditions : Conditions
         Noise and crop.
     multiple : tuple of int
-        What height and width become multiples of (`sim.images.size_multiple`).
+        What height and width become multiples of (`export.images.size_multiple`).
     """
     noisy = noisy_picture(picture, index, sigma=conditions.sigma, seed=conditions.seed)
     if conditions.crop is not None:

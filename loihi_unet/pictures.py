@@ -16,7 +16,7 @@ import skimage
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from loihi_unet.atomic import atomic
+from export.files.atomic import atomic
 from loihi_unet.errors import DataError
 
 #: Photographs that ship inside the scikit-image wheel (0.22 to 0.26).

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from loihi_unet.atomic import write_text
+from export.files.atomic import write_text
 from loihi_unet.calibrate import calibrate
 from loihi_unet.checkpoint import find_checkpoint, read_checkpoint, save_checkpoint
 from loihi_unet.compact import save_compact

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from export.images import decode, size_multiple
 from export.network import Network
 from export.netx import read_network
-from export.stream import Stream
+from export.stock_network import Stream
 from loihi_unet.errors import DataError
 from loihi_unet.frames import Conditions, entering_size, frame
 from loihi_unet.pictures import (
@@ -28,7 +29,6 @@ from loihi_unet.pictures import (
     write_picture,
 )
 from sim.backend import create
-from sim.images import decode, size_multiple
 from sim.recording import Recording, recordable
 from sim.recording_file import recording_writer
 from sim.stream import stream

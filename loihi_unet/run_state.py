@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from loihi_unet.atomic import write_text
+from export.files.atomic import write_text
 from loihi_unet.checkpoint import MOMENTS, Checkpoint, read_checkpoint
 from loihi_unet.config import TrainConfig, config_toml
 from loihi_unet.errors import CheckpointError

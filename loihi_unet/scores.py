@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from export.compartment import MTIF
+from export.files.atomic import write_text
+from export.images import size_multiple
 from export.network import Network as IntegerNetwork
 from export.netx import read_network
-from loihi_unet.atomic import write_text
 from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
 from loihi_unet.datasets import load_data
 from loihi_unet.errors import DataError
@@ -23,7 +24,6 @@ from loihi_unet.score_job import Found, Machines, ScoreJob, load, score
 from loihi_unet.segment import class_scores
 from sim.backend import Progress
 from sim.demand import Demand, demand, layers_bytes
-from sim.images import size_multiple
 from sim.sweep import sweep
 
 #: What makes two rows the same measurement; the later one replaces the earlier.

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.files.atomic import write_text
+from export.images import decode
 from export.network import Network
 from export.netx import read_network
-from loihi_unet.atomic import write_text
 from loihi_unet.chip_tables import chip_tables
 from loihi_unet.pictures import write_picture
 from loihi_unet.report import render_report
 from sim.diagnose import diagnose
-from sim.images import decode
 from sim.layer_report import layer_reports
 from sim.recording import Recording, RecordingError
 from sim.verify import Comparison

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export.images import size_multiple
 from export.network import Network
 from export.netx import read_network
-from export.stream import Stream
+from export.stock_network import Stream
 from loihi_unet.errors import DataError
 from loihi_unet.frames import Conditions, entering_size, frame
 from loihi_unet.pictures import Picture, load_pictures
 from sim.backend import BackendError, Progress, Simulator, check_name, create
 from sim.demand import demand
-from sim.images import size_multiple
 from sim.recording import Recording
 from sim.sweep import sweep
 from sim.verify import Comparison, compare, merge

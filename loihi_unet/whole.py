@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import torch
 
+from export.images import decode, size_multiple
 from export.network import Network
 from export.synapse import AveragePool, Conv, ConvTranspose
 from loihi_unet.errors import DataError
 from sim.backend import Simulator
-from sim.images import decode, size_multiple
 from sim.stream import SIZES
 
 

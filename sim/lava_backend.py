@@ -20,7 +20,7 @@ from lava.proc.conv.process import Conv
 
 from export import compartment
 from export.network import Network
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import IntArray
 from sim import lava_graph, lava_layers, lava_stock, stock_run
 from sim.backend import BackendError, Progress

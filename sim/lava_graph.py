@@ -19,7 +19,7 @@ from export.compartment import MTIF, Accumulator
 from export.errors import UnsupportedLayerError
 from export.facts import STATE
 from export.network import Connection, Input, Layer, Network
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import Shape
 from sim.backend import BackendError
 from sim.lava_conv import SumCheck

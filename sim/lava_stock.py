@@ -26,9 +26,9 @@ from lava.proc.sdn.process import Delta, Sigma, SigmaDelta
 from lava.utils.weightutils import SignMode
 from typing_extensions import assert_never
 
-from export import stock
+from export import stock_compartment as stock
 from export.facts import DELAY
-from export.stream import StockLayer, Stream
+from export.stock_network import StockLayer, Stream
 from export.synapse import Dense, Injection, IntArray
 from sim import lava_runtime
 from sim.backend import OverflowLayerError

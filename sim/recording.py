@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from export.compartment import Accumulator
 from export.network import Network
-from export.stream import Stream
+from export.stock_network import Stream
 from loihi_unet.errors import UserError
 
 Payload = npt.NDArray[np.integer[Any]]

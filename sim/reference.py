@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from export.compartment import Accumulator, Compartment
 from export.network import Layer, Network
-from export.stream import Stream
+from export.stock_network import Stream
 from sim import reference_stock, stock_run, synapse
 from sim.backend import Progress
 from sim.overflow import check_state

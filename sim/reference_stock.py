@@ -10,8 +10,15 @@ import numpy.typing as npt
 from typing_extensions import assert_never
 
 from export.facts import DECAY, STATE
-from export.stock import CUBA, DECAY_SHIFT, STATE_SHIFT, Delta, Sigma, SigmaDelta
-from export.stream import StockLayer, Stream
+from export.stock_compartment import (
+    CUBA,
+    DECAY_SHIFT,
+    STATE_SHIFT,
+    Delta,
+    Sigma,
+    SigmaDelta,
+)
+from export.stock_network import StockLayer, Stream
 from export.synapse import Dense, Injection, IntArray, StockSynapse
 from sim import synapse
 from sim.overflow import check_state
@@ -37,7 +44,7 @@ def decay(x: Int64, amount: int) -> Int64:
 def cuba_step(
     u: Int64, v: Int64, shifted: Int64, bias: Int64, compartment: CUBA
 ) -> tuple[Int64, Int64, Int64]:
-    """One time step of `export.stock.CUBA`.
+    """One time step of `export.stock_compartment.CUBA`.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from export.fit.activity import Activity, LayerActivity, LinkActivity
 from export.fit.fanout import fan_out
 from export.network import Layer, Network
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import Injection
 from sim.recording import Payload, Recording, RecordingError, recordable
 

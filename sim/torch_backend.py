@@ -24,7 +24,7 @@ from torch import Tensor
 from export.compartment import MTIF
 from export.facts import STATE
 from export.network import Network
-from export.stream import Stream
+from export.stock_network import Stream
 from sim import stock_run, torch_stock
 from sim.backend import BackendError, OverflowLayerError, Progress
 from sim.recording import Payload, Recording, payload_dtype, recordable

@@ -19,8 +19,15 @@ from torch.nn import functional
 from typing_extensions import assert_never
 
 from export.facts import DECAY, STATE
-from export.stock import CUBA, DECAY_SHIFT, STATE_SHIFT, Delta, Sigma, SigmaDelta
-from export.stream import Reset, StockLayer, Stream
+from export.stock_compartment import (
+    CUBA,
+    DECAY_SHIFT,
+    STATE_SHIFT,
+    Delta,
+    Sigma,
+    SigmaDelta,
+)
+from export.stock_network import Reset, StockLayer, Stream
 from export.synapse import Conv, Dense, Injection, IntArray
 from sim.backend import OverflowLayerError
 from sim.recording import Payload

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from export.errors import NetworkError
-from export.lower import lower
+from export.lowering import lower
 from export.netx import read_network, write_network
 from loihi_unet.checkpoint import read_checkpoint
 from loihi_unet.config import load_config

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.lower import lower
+from export.lowering import lower
 from export.netx import write_network
 from loihi_unet.checkpoint import read_checkpoint
 from loihi_unet.cli.main import main

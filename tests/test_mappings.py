@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from export.compartment import MTIF, Accumulator, Bias
 from export.errors import NetworkError, RangeError
-from export.lower import lower
+from export.lowering import lower
 from export.mapped import mapped
 from export.mapping import MAPPINGS, Mapping, mapping_named
 from export.network import Connection, Input, Layer, Network

@@ -129,7 +129,7 @@ def _png(size: tuple[int, int], mode: str = "L", form: str = "PNG") -> bytes:
 
 
 def _nets() -> list[bytes]:
-    from export.lower import lower
+    from export.lowering import lower
     from export.netx import write_network
     from sim.selftest import small_network
 
@@ -180,7 +180,7 @@ def _read_checkpoint(path: Path) -> None:
 
 
 def _read_spiking(path: Path) -> None:
-    from export.lower import lower
+    from export.lowering import lower
     from loihi_unet.snn_file import load_spiking_unet
 
     lower(load_spiking_unet(path), 16, 16)

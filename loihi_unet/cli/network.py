@@ -53,7 +53,7 @@ def export(
 
     Example: loihi-unet export denoise-gray --size 128x128 --out network.net
     """
-    from export.lower import lower
+    from export.lowering import lower
     from export.netx import write_network
     from loihi_unet.snn_file import load_spiking_unet
 
@@ -145,7 +145,7 @@ def _row(network: Network, index: int) -> dict[str, Any]:
 def _spiking(layer: Layer) -> tuple[list[int], int]:
     """Thresholds and payload bits; none for what sends its state."""
     from export.compartment import MTIF
-    from export.stock import CUBA, Delta, SigmaDelta
+    from export.stock_compartment import CUBA, Delta, SigmaDelta
 
     match layer.compartment:
         case MTIF(vth_mant=vth, num_thresholds=bits):

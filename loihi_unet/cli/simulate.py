@@ -63,7 +63,7 @@ def simulate(
     Example: loihi-unet simulate network.net a.png --backend lava --crop 128x128
     """
     from export.netx import read_network
-    from export.stream import Stream
+    from export.stock_network import Stream
     from loihi_unet.arrays import run_arrays
     from loihi_unet.errors import DataError
     from loihi_unet.frames import Conditions

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from export.lower import lower
+from export.lowering import lower
 from loihi_unet.checkpoint import (
     find_checkpoint,
     load_checkpoint,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.lower import lower
+from export.lowering import lower
 from loihi_unet.config import DenoiseConfig, TrainConfig
 from loihi_unet.evaluate import Network, evaluate, noisy_picture
 from loihi_unet.graph import SpikingUNet

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from loihi_unet.atomic import write_text
+from export.files.atomic import write_text
 from loihi_unet.errors import DataError
 from loihi_unet.pictures import list_pictures
 

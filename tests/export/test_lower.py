@@ -11,13 +11,13 @@ from export.compartment import MTIF
 from export.errors import NetworkError, RangeError
 from export.facts import STATE
 from export.gain import largest_sum_gain, settle
-from export.lower import lower
+from export.images import decode
+from export.lowering import lower
 from export.units import PIXEL_SCALE, unit_weights
 from loihi_unet.convert import convert
 from loihi_unet.graph import Connection, Layer
 from loihi_unet.simulate import run as run_float
 from sim.backend import create
-from sim.images import decode
 
 
 @pytest.fixture(scope="module")

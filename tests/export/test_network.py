@@ -9,10 +9,10 @@ from hypothesis import given
 from strategies import networks
 
 from export.compartment import MTIF, Accumulator, Bias
+from export.difference import diff
 from export.errors import NetworkError, RangeError
 from export.network import Connection, Input
 from export.synapse import AveragePool, Conv, ConvTranspose, integers
-from export.walk import diff
 from sim.selftest import small_network
 
 

@@ -11,8 +11,8 @@ from export.compartment import Bias
 from export.errors import NetworkError, RangeError, UnsupportedLayerError
 from export.network import Connection, Input, Network
 from export.netx import write_network
-from export.stock import CUBA, Delta, SigmaDelta
-from export.stream import Frames, Reset
+from export.stock_compartment import CUBA, Delta, SigmaDelta
+from export.stock_network import Frames, Reset
 from export.synapse import AveragePool, Conv, Dense, Injection
 from sim.selftest import small_network
 

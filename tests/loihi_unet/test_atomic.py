@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from loihi_unet.atomic import atomic, write_text
+from export.files.atomic import atomic, write_text
 from loihi_unet.errors import UserError
 
 

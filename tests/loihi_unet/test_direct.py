@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.lower import lower
+from export.lowering import lower
 from export.netx import read_network, write_network
 from loihi_unet import net
 from loihi_unet import train as training

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.lower import lower
+from export.lowering import lower
 from export.netx import write_network
 from loihi_unet.convert import convert
 from loihi_unet.evaluate_report import write_report

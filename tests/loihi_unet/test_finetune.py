@@ -12,7 +12,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from export.gain import settle
-from export.lower import lower
+from export.images import decode
+from export.lowering import lower
 from export.netx import read_network, write_network
 from loihi_unet import finetune as finetuning
 from loihi_unet.convert import convert, spiking_unet
@@ -24,7 +25,6 @@ from loihi_unet.flow import IntegerUNet
 from loihi_unet.pictures import load_pictures
 from loihi_unet.snn_file import load_spiking_unet, save_spiking_unet
 from sim.backend import OverflowLayerError, create
-from sim.images import decode
 
 SETTINGS = FinetuneConfig(
     iterations=4,

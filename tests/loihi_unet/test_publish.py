@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.lower import lower
+from export.lowering import lower
 from loihi_unet.checkpoint import load_checkpoint, published_models, read_checkpoint
 from loihi_unet.compact import save_compact
 from loihi_unet.convert import convert

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from export.lower import lower
+from export.lowering import lower
 from export.netx import read_network, write_network
 from loihi_unet.checkpoint import load_checkpoint
 from loihi_unet.convert import convert

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from clusters import Killer, dask_cluster, needs_dask, some_child
 
-from export.lower import lower
+from export.images import pad_to_multiple
+from export.lowering import lower
 from export.netx import read_network, write_network
 from loihi_unet import verify_set
 from loihi_unet.cli import evaluate as cli_evaluate
@@ -26,7 +27,6 @@ from loihi_unet.evaluate import noisy_picture
 from loihi_unet.pictures import load_pictures
 from loihi_unet.score_job import Machines, load
 from sim.backend import create
-from sim.images import pad_to_multiple
 from sim.reference import ReferenceSimulator
 from sim.verify import compare
 

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.lower import lower
+from export.images import decode
+from export.lowering import lower
 from loihi_unet.convert import spiking_unet
 from loihi_unet.errors import DataError
 from loihi_unet.whole import WholeNetwork, receptive_radius, tiles
 from sim.backend import create
-from sim.images import decode
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from export.compartment import Bias
 from export.netx import StockOptions, read_network, read_stock, write_network
 from export.netx.dense import mangled
-from export.stock import CUBA
-from export.stream import Frames, Reset, Stream
+from export.stock_compartment import CUBA
+from export.stock_network import Frames, Reset, Stream
 from export.synapse import Dense
 from sim.backend import OverflowLayerError, create
 from sim.reference_stock import cuba_step

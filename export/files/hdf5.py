@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from export.errors import NetworkError
-from export.hdf5_group import Budget, Group
-from loihi_unet.atomic import atomic
+from export.files.atomic import atomic
+from export.files.hdf5_group import Budget, Group
 from loihi_unet.errors import UserError
 
 

@@ -19,7 +19,7 @@ from export.compartment import Bias
 from export.errors import NetworkError, RangeError
 from export.facts import BIAS_MANT
 from export.network import Connection, Input, Layer, Network
-from export.stock import CUBA, Delta, SigmaDelta, StockCompartment
+from export.stock_compartment import CUBA, Delta, SigmaDelta, StockCompartment
 from export.synapse import Injection, IntArray, Shape, StockSynapse
 
 
