@@ -25,8 +25,8 @@ from loihi_unet.evaluate import noisy_picture
 from loihi_unet.pictures import load_pictures
 from sim.backend import create
 from sim.recording import Recording
-from sim.torch_backend import TorchSimulator
-from sim.verify import compare
+from sim.torch.simulator import TorchSimulator
+from sim.verify.comparison import compare
 
 MODEL = "denoise-gray"
 SIGMA = 25.0
@@ -87,7 +87,7 @@ def exact(recording: Recording, network: Network, judge: str) -> dict[str, Any]:
     if judge == "reference":
         judged = create("reference").run(network, recording.images, layers=layers)
     else:
-        with mock.patch("sim.torch_synapse.has_onednn_int8", return_value=False):
+        with mock.patch("sim.torch.synapse.has_onednn_int8", return_value=False):
             simulator = TorchSimulator()
             judged = simulator.run(network, recording.images, layers=layers)
     comparison = compare(recording, judged)

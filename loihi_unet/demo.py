@@ -38,10 +38,10 @@ from loihi_unet.simulate import run as run_float
 from loihi_unet.snn_file import load_spiking_unet
 from loihi_unet.versions import versions
 from sim.backend import BackendError, Simulator, create
-from sim.diagnose import diagnose
-from sim.layer_report import layer_reports
 from sim.recording import Recording
-from sim.verify import Comparison, compare
+from sim.verify.comparison import Comparison, compare
+from sim.verify.diagnose import diagnose
+from sim.verify.layer_report import layer_reports
 
 CROP = 128  # for Lava with the project's own Conv model
 SMALL_CROP = 32  # for Lava with its stock Conv model and for the reference

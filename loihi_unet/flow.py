@@ -29,7 +29,7 @@ from export.units import payload_unit, threshold_unit
 from loihi_unet.graph import INPUT, Connection, Layer, SpikingUNet
 from loihi_unet.simulate import synapse
 from sim.backend import OverflowLayerError
-from sim.torch_exact import exact_arithmetic, float_dtype
+from sim.torch.exact import exact_arithmetic, float_dtype
 
 
 class IntegerUNet:

@@ -31,7 +31,7 @@ from loihi_unet.pictures import (
 from sim.backend import create
 from sim.recording import Recording, recordable
 from sim.recording_file import recording_writer
-from sim.stream import stream
+from sim.streaming import stream
 
 #: Images that a GPU runs together.
 CUDA_BATCH = 8

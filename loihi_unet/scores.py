@@ -23,8 +23,8 @@ from loihi_unet.pictures import Picture, fingerprint
 from loihi_unet.score_job import Found, Machines, ScoreJob, load, score
 from loihi_unet.segment import class_scores
 from sim.backend import Progress
-from sim.demand import Demand, demand, layers_bytes
-from sim.sweep import sweep
+from sim.sweeps.demand import Demand, demand, layers_bytes
+from sim.sweeps.sweep import sweep
 
 #: What makes two rows the same measurement; the later one replaces the earlier.
 _KEY = (
@@ -138,7 +138,7 @@ def evaluate_set(
     command : str
         Goes into the row.
     scheduler, workers, progress
-        As in `sim.sweep.sweep`; the machines of a cluster must see the networks'
+        As in `sim.sweeps.sweep.sweep`; the machines of a cluster must see the networks'
         files under the same paths.
 
     Returns

@@ -21,10 +21,10 @@ from export.netx import read_network
 from loihi_unet.chip_tables import chip_tables
 from loihi_unet.pictures import write_picture
 from loihi_unet.report import render_report
-from sim.diagnose import diagnose
-from sim.layer_report import layer_reports
 from sim.recording import Recording, RecordingError
-from sim.verify import Comparison
+from sim.verify.comparison import Comparison
+from sim.verify.diagnose import diagnose
+from sim.verify.layer_report import layer_reports
 
 ZOOM = 64
 

@@ -19,10 +19,10 @@ from loihi_unet.errors import DataError
 from loihi_unet.frames import Conditions, entering_size, frame
 from loihi_unet.pictures import Picture, load_pictures
 from sim.backend import BackendError, Progress, Simulator, check_name, create
-from sim.demand import demand
 from sim.recording import Recording
-from sim.sweep import sweep
-from sim.verify import Comparison, compare, merge
+from sim.sweeps.demand import demand
+from sim.sweeps.sweep import sweep
+from sim.verify.comparison import Comparison, compare, merge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def verify_set(
     conditions : Conditions
         Noise and crop.
     scheduler, workers, progress
-        As in `sim.sweep.sweep`; the machines of a cluster must see the network's
+        As in `sim.sweeps.sweep.sweep`; the machines of a cluster must see the network's
         file under the same path.
 
     Returns

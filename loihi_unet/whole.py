@@ -12,7 +12,7 @@ from export.network import Network
 from export.synapse import AveragePool, Conv, ConvTranspose
 from loihi_unet.errors import DataError
 from sim.backend import Simulator
-from sim.stream import SIZES
+from sim.streaming import SIZES
 
 
 def receptive_radius(network: Network) -> int:

@@ -36,7 +36,7 @@ def activity(network: Network, recording: Recording) -> Activity:
     RecordingError
         If the recording is of another network or lacks a layer or a step.
     """
-    from sim.torch_trace import potentials
+    from sim.torch.trace import potentials
 
     _check(network, recording)
     counts = {network.input.name: _input_counts(network, recording)}

@@ -20,11 +20,12 @@ from export.network import Connection, Input, Layer, Network
 from export.netx import read_network, write_network
 from export.synapse import Conv
 from loihi_unet.convert import convert
-from sim import reference, synapse
 from sim.backend import OverflowLayerError, create
-from sim.reference import mtif_step, parallel_if_step
+from sim.reference import simulator as reference
+from sim.reference import synapse
+from sim.reference.simulator import mtif_step, parallel_if_step
 from sim.selftest import small_network
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 OTHERS = ("parallel-if", "binary-if")
 

@@ -12,7 +12,7 @@ from loihi_unet.metrics import quality
 from loihi_unet.pictures import load_pictures
 from loihi_unet.snn_file import load_spiking_unet
 from sim.backend import create
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,7 @@ def _recordings() -> list[bytes]:
 
 def _read_recording(path: Path) -> None:
     from sim.recording_file import read_recording
-    from sim.verify import compare
+    from sim.verify.comparison import compare
 
     recording = read_recording(path)
     compare(recording, recording)

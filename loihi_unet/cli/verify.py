@@ -25,7 +25,7 @@ from loihi_unet.cli.network import parse_size
 
 if TYPE_CHECKING:
     from loihi_unet.verify_set import SetComparison
-    from sim.verify import Comparison
+    from sim.verify.comparison import Comparison
 
 
 def verify(
@@ -116,7 +116,7 @@ def _recordings(
     left: Path, right: Path, report: Path | None, network: Path | None
 ) -> Comparison:
     from sim.recording_file import read_recording
-    from sim.verify import compare
+    from sim.verify.comparison import compare
 
     a, b = read_recording(left), read_recording(right)
     comparison = compare(a, b)
@@ -131,7 +131,7 @@ def _report_picture(report: Path, over_set: SetComparison) -> None:
     """Report on the first picture that differs, or on the first."""
     from loihi_unet.verify_report import write_report
     from loihi_unet.verify_set import record_both
-    from sim.verify import compare
+    from sim.verify.comparison import compare
 
     job = over_set.telling
     a, b = record_both(job)

@@ -23,7 +23,7 @@ from loihi_unet.report.schema import (
     read_report,
 )
 
-OUTPUT = "output accumulator"  # what `sim.verify` calls the last layer's
+OUTPUT = "output accumulator"  # what `sim.verify.comparison` calls the last layer's
 ZOOMED = 288  # pixels of a detail's side
 
 

@@ -76,7 +76,7 @@ class Zoom(_Record):
 
 
 class LayerRecord(_Record):
-    """What a layer did; fields as in `sim.layer_report.LayerReport`."""
+    """What a layer did; fields as in `sim.verify.layer_report.LayerReport`."""
 
     name: str
     shape: tuple[int, int, int]
@@ -115,7 +115,7 @@ class SourceRecord(_Record):
 
 
 class Failure(_Record):
-    """As `sim.diagnose.Diagnosis`."""
+    """As `sim.verify.diagnose.Diagnosis`."""
 
     layer: str
     first: Mismatch

@@ -34,7 +34,7 @@ from loihi_unet.reproduce.store import Store, folder_sha256
 from loihi_unet.run_state import RunFiles
 from loihi_unet.train import train
 from sim.backend import create
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 #: Side in pixels of the square on which two machines are compared.
 VERIFIED = 32

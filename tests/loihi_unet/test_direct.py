@@ -37,7 +37,7 @@ from loihi_unet.surrogate import FULL_SCALE, POWERS, fire
 from loihi_unet.tasks import make_task
 from loihi_unet.train import train
 from sim.backend import create
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 KINDS = ("if", "if-zero", "lif", "mt", "ml", "rs")
 

@@ -18,7 +18,7 @@ from loihi_unet.verify_report import write_report
 from sim.backend import create
 from sim.recording import RecordingError
 from sim.selftest import small_network
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,8 @@ from loihi_unet.evaluate import noisy_picture
 from loihi_unet.pictures import load_pictures
 from loihi_unet.score_job import Machines, load
 from sim.backend import create
-from sim.reference import ReferenceSimulator
-from sim.verify import compare
+from sim.reference.simulator import ReferenceSimulator
+from sim.verify.comparison import compare
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_the_first_difference_is_named(run, net, folder, tmp_path, monkeypatch):
         for picture in load_pictures(folder, 1)
     ]
     assert sizes.count((36, 40)) == 1
-    monkeypatch.setattr("sim.reference.ReferenceSimulator", Wrong)
+    monkeypatch.setattr("sim.reference.simulator.ReferenceSimulator", Wrong)
     verify_set._load.cache_clear()  # simulators of other tests
     machines = ("--backend", "torch", "--backend", "reference", "--workers", 1)
     report = ("--report", tmp_path / "report")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sim import demand
 from sim.backend import BackendError
 from sim.selftest import small_network
+from sim.sweeps import demand
 
 ROOT = Path(__file__).parents[2]
 MEGABYTE = 10**6
@@ -87,7 +87,7 @@ import re, numpy
 from pathlib import Path
 from benchmarks.random_unet import random_unet
 from sim.backend import create
-from sim.demand import demand
+from sim.sweeps.demand import demand
 for size, record in ((32, False), (256, True), (512, True)):
     network = random_unet(base_channels=8, height=size, width=size, num_steps=8)
     image = numpy.full((1, 1, size, size), 100)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from sim.backend import create
-from sim.diagnose import diagnose
-from sim.layer_report import layer_reports
 from sim.recording import RecordingError
 from sim.selftest import small_network
-from sim.torch_trace import currents, potentials
-from sim.verify import compare
+from sim.torch.trace import currents, potentials
+from sim.verify.comparison import compare
+from sim.verify.diagnose import diagnose
+from sim.verify.layer_report import layer_reports
 
 SIZE = (12, 16)
 IMAGES = np.random.default_rng(0).integers(-256, 512, (2, 1, *SIZE))

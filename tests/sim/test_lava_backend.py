@@ -27,11 +27,11 @@ from export.compartment import MTIF, Accumulator, Bias
 from export.network import Connection, Input, Layer, Network
 from export.synapse import Conv
 from sim.backend import BackendError, OverflowLayerError, create
-from sim.lava_backend import LavaSimulator
-from sim.lava_processes.layer import PyLayerModel
-from sim.reference import ReferenceSimulator
+from sim.lava.processes.layer import PyLayerModel
+from sim.lava.simulator import LavaSimulator
+from sim.reference.simulator import ReferenceSimulator
 from sim.selftest import small_network
-from sim.sweep import sweep
+from sim.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.lava
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lava.proc.conv import utils
 
-from sim import lava_kernel
-from sim.lava_conv import wrap
-from sim.lava_kernel import ExactConv
+from sim.lava import kernel as lava_kernel
+from sim.lava.conv import wrap
+from sim.lava.kernel import ExactConv
 
 pytestmark = pytest.mark.lava
 

@@ -13,8 +13,8 @@ from lava.proc.conv import utils
 from export.errors import NetworkError, UnsupportedLayerError
 from export.network import Connection
 from export.synapse import AveragePool, Conv, ConvTranspose
-from sim import synapse
-from sim.lava_lowering import lower
+from sim.lava.lowering import lower
+from sim.reference import synapse
 
 pytestmark = pytest.mark.lava
 

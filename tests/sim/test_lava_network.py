@@ -14,9 +14,9 @@ from lava.proc.io.source import RingBuffer as Source
 
 from export.errors import NetworkError
 from export.netx import write_network
-from sim.lava_conv import FAST_CONV
-from sim.lava_processes.network import Network
-from sim.reference import ReferenceSimulator
+from sim.lava.conv import FAST_CONV
+from sim.lava.processes.network import Network
+from sim.reference.simulator import ReferenceSimulator
 from sim.selftest import small_network
 
 pytestmark = pytest.mark.lava

@@ -3,7 +3,7 @@
 
 import pytest
 
-from sim.lava_window import Windows
+from sim.lava.window import Windows
 
 
 @pytest.mark.parametrize(

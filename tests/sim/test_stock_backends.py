@@ -15,8 +15,8 @@ from export.synapse import Dense
 from sim.backend import OverflowLayerError, create
 from sim.recording import RecordingError
 from sim.recording_file import read_recording, write_recording
-from sim.reference_stock import cuba_step
-from sim.verify import compare
+from sim.reference.stock import cuba_step
+from sim.verify.comparison import compare
 
 
 @pytest.mark.parametrize("kind", streams.KINDS)

@@ -15,8 +15,8 @@ from export.stock_compartment import CUBA
 from export.stock_network import Frames, Reset, Stream
 from export.synapse import Dense
 from sim.backend import OverflowLayerError, create
-from sim.reference_stock import cuba_step
-from sim.verify import compare
+from sim.reference.stock import cuba_step
+from sim.verify.comparison import compare
 
 pytestmark = pytest.mark.lava
 
@@ -45,7 +45,7 @@ def assert_judged(stream, found, judged):
 
 def fast_conv():
     """Bit-identical to Lava's own model (test_lava_kernel.py), and much faster."""
-    from sim.lava_conv import FAST_CONV
+    from sim.lava.conv import FAST_CONV
 
     return FAST_CONV["stock"]
 

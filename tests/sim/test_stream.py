@@ -12,7 +12,7 @@ import pytest
 from export.errors import NetworkError
 from sim.backend import create
 from sim.selftest import small_network
-from sim.stream import stream
+from sim.streaming import stream
 
 lava = pytest.param("lava", marks=pytest.mark.lava)
 cuda = pytest.param("cuda", marks=pytest.mark.cuda)

@@ -11,7 +11,7 @@ import sweep_jobs
 
 from sim.backend import create
 from sim.selftest import small_network
-from sim.sweep import SweepError, sweep
+from sim.sweeps.sweep import SweepError, sweep
 
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None, reason="extra 'sweep' missing"
@@ -63,7 +63,7 @@ def test_a_local_worker_dies(tmp_path):
 
 
 def test_an_item_that_always_kills_its_worker(monkeypatch):
-    monkeypatch.setattr("sim.local_pool.ROUNDS", 2)
+    monkeypatch.setattr("sim.sweeps.local_pool.ROUNDS", 2)
     with pytest.raises(SweepError, match=r"died in 2 rounds; unfinished: a, b \(2 of"):
         sweep(sweep_jobs.always_die, {"a": 1, "b": 2}, workers=2)
 

@@ -14,14 +14,17 @@ from export.compartment import Accumulator, Bias
 from export.fit.bounds import potential_bounds
 from export.network import Connection, Input, Layer, Network
 from export.synapse import Conv
-from sim import synapse, torch_backend, torch_exact, torch_synapse
 from sim.backend import BackendError, OverflowLayerError, create
-from sim.reference import mtif_step
+from sim.reference import synapse
+from sim.reference.simulator import mtif_step
 from sim.selftest import small_network
-from sim.torch_backend import TorchSimulator
-from sim.torch_compartment import Firing, Potential, reciprocal_is_exact
-from sim.torch_plan import prepare_network
-from sim.verify import compare
+from sim.torch import exact as torch_exact
+from sim.torch import simulator as torch_backend
+from sim.torch import synapse as torch_synapse
+from sim.torch.compartment import Firing, Potential, reciprocal_is_exact
+from sim.torch.plan import prepare_network
+from sim.torch.simulator import TorchSimulator
+from sim.verify.comparison import compare
 
 CPU = torch.device("cpu")
 
@@ -244,8 +247,8 @@ def test_a_trained_like_network_needs_few_checks():
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_batch_of_images_and_blocks_of_steps(batch, monkeypatch):
     """Neither how many images run together nor how many steps changes anything."""
-    monkeypatch.setattr("sim.torch_backend.BLOCK", 300)
-    monkeypatch.setattr("sim.torch_compartment.TILE", 64)
+    monkeypatch.setattr("sim.torch.simulator.BLOCK", 300)
+    monkeypatch.setattr("sim.torch.compartment.TILE", 64)
     network = small_network(num_steps=5, size=(8, 12))
     images = np.random.default_rng(1).integers(-256, 512, (5, 1, 8, 12))
     run = TorchSimulator(batch=batch).run(network, images)
@@ -267,9 +270,9 @@ def as_on_cuda():
     """Everything that a GPU would do, on the CPU: kernels, batch, blocks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "_int_mm", strict_int_mm)
-        patch.setattr("sim.torch_synapse.int8_kernel", lambda _: "matmul")
-        patch.setattr("sim.torch_backend.BLOCK", torch_backend.BLOCK_CUDA)
-        patch.setattr("sim.torch_compartment.TILE", 2**40)
+        patch.setattr("sim.torch.synapse.int8_kernel", lambda _: "matmul")
+        patch.setattr("sim.torch.simulator.BLOCK", torch_backend.BLOCK_CUDA)
+        patch.setattr("sim.torch.compartment.TILE", 2**40)
         yield TorchSimulator(batch=8)
 
 

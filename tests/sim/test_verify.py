@@ -13,8 +13,8 @@ from sim.backend import OverflowLayerError, create
 from sim.recording import RecordingError
 from sim.recording_file import read_recording, recording_writer, write_recording
 from sim.selftest import small_network
-from sim.stream import stream
-from sim.verify import OUTPUT, compare, merge
+from sim.streaming import stream
+from sim.verify.comparison import OUTPUT, compare, merge
 
 IMAGES = np.random.default_rng(3).integers(-256, 512, (2, 1, 8, 12))
 

@@ -23,11 +23,11 @@ from lava.magma.core.run_configs import RunConfig
 from export.compartment import Accumulator
 from export.network import Network
 from export.synapse import IntArray
-from sim import lava_runtime
 from sim.backend import OverflowLayerError
-from sim.lava_graph import Graph
-from sim.lava_processes.source import FrameSource
-from sim.lava_tap import Tap
+from sim.lava import runtime as lava_runtime
+from sim.lava.processes.source import FrameSource
+from sim.lava.stock_graph import Graph
+from sim.lava.tap import Tap
 from sim.recording import Payload, payload_dtype
 
 #: (network, number of windows or None, taps) to the processes of its layers.

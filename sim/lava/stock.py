@@ -30,13 +30,13 @@ from export import stock_compartment as stock
 from export.facts import DELAY
 from export.stock_network import StockLayer, Stream
 from export.synapse import Dense, Injection, IntArray
-from sim import lava_runtime
 from sim.backend import OverflowLayerError
-from sim.lava_conv import FAST_CONV
-from sim.lava_graph import message_bits, whc
-from sim.lava_lowering import lower
-from sim.lava_recorded import RECORDED, Recorder
-from sim.lava_tap import Tap
+from sim.lava import runtime as lava_runtime
+from sim.lava.conv import FAST_CONV
+from sim.lava.lowering import lower
+from sim.lava.recorded import RECORDED, Recorder
+from sim.lava.stock_graph import message_bits, whc
+from sim.lava.tap import Tap
 from sim.recording import Payload
 from sim.stock_run import trace_dtype
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Synapses in torch: every kind becomes one plain convolution of a whole batch.
 
-`sim.torch_exact` says why the results are exact.
+`sim.torch.exact` says why the results are exact.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing_extensions import assert_never
 
 from export.network import Connection
 from export.synapse import AveragePool, Conv, ConvTranspose, Pair, Shape, Synapse
-from sim.torch_exact import INT8_PAYLOAD, OneDnnConv, conv_dtype, has_onednn_int8
+from sim.torch.exact import INT8_PAYLOAD, OneDnnConv, conv_dtype, has_onednn_int8
 
 #: Payload (N, C_in, H, W) to sums (N, C_out, H_out, W_out), both channels last.
 Sums = Callable[[Tensor], Tensor]
@@ -260,7 +260,7 @@ class MatmulConv:
       C_in of them; `int8_fits` asks that ``sum|level| * max payload < 2**24``, so
       every partial sum, in whatever order, lies far inside int32. Padding adds zeros.
     - ``bias + scale * sum`` in float32: the sum converts exactly (< 2**24), a power
-      of two moves its exponent only, and `sim.torch_plan` chose float32 because the
+      of two moves its exponent only, and `sim.torch.plan` chose float32 because the
       result stays below 2**24 too (with or without a fused multiply-add).
 
     Parameters

@@ -20,9 +20,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from export import compartment
 from export.mapping import MappingName
 from export.synapse import Shape
-from sim.lava_neuron import Int32, fire, overflow, potential_shape, rest
-from sim.lava_tap import Tap
-from sim.lava_window import Windows
+from sim.lava.neuron import Int32, fire, overflow, potential_shape, rest
+from sim.lava.tap import Tap
+from sim.lava.window import Windows
 
 
 class _Compartment(AbstractProcess):  # type: ignore[misc]

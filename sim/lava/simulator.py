@@ -22,19 +22,22 @@ from export import compartment
 from export.network import Network
 from export.stock_network import Stream
 from export.synapse import IntArray
-from sim import lava_graph, lava_layers, lava_stock, stock_run
+from sim import stock_run
 from sim.backend import BackendError, Progress
-from sim.lava_pipeline import Pipeline, pipeline
-from sim.lava_processes.compartment import (
+from sim.lava import fast_graph as lava_layers
+from sim.lava import stock as lava_stock
+from sim.lava import stock_graph as lava_graph
+from sim.lava.pipeline import Pipeline, pipeline
+from sim.lava.processes.compartment import (
     MTIF,
     Accumulator,
     PyAccumulatorModel,
     PyMTIFModel,
 )
-from sim.lava_processes.delay import DelayLine, PyDelayLineModel
-from sim.lava_processes.layer import Layer
-from sim.lava_processes.source import FrameSource, PyFrameSourceModel
-from sim.lava_tap import Tap
+from sim.lava.processes.delay import DelayLine, PyDelayLineModel
+from sim.lava.processes.layer import Layer
+from sim.lava.processes.source import FrameSource, PyFrameSourceModel
+from sim.lava.tap import Tap
 from sim.recording import Payload, Recording, recordable
 
 

@@ -26,7 +26,7 @@ from lava.proc.sdn.process import Delta, Sigma, SigmaDelta
 
 from export.facts import STATE
 from sim.backend import OverflowLayerError
-from sim.lava_tap import Tap
+from sim.lava.tap import Tap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class _Recorded:
         ------
         OverflowLayerError
             If an input sum or a sigma-delta state does not fit 24 bits signed; after
-            sending, see `sim.lava_processes.compartment`.
+            sending, see `sim.lava.processes.compartment`.
         """
         if not self._listening:
             self.a_in, self.s_out = _Listener(self.a_in), _Listener(self.s_out)

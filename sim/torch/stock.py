@@ -5,7 +5,7 @@ A chain needs no clock: what a layer sends at all steps is known before the next
 layer runs. Sums are exact in float32 where ``max over outputs of sum|weight| * max
 payload`` is below 2**24, else in float64: |weight| <= 2**8, |payload| <= 2**23 and
 fewer than 2**22 synapses per compartment keep every partial sum below 2**53 (direct
-convolutions only; see `sim.torch_backend`).
+convolutions only; see `sim.torch.simulator`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from export.stock_network import Reset, StockLayer, Stream
 from export.synapse import Conv, Dense, Injection, IntArray
 from sim.backend import OverflowLayerError
 from sim.recording import Payload
-from sim.torch_exact import FLOAT32_EXACT
+from sim.torch.exact import FLOAT32_EXACT
 
 Traces = dict[str, Tensor]
 

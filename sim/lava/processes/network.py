@@ -17,7 +17,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from export import network as contract
 from export.errors import NetworkError
 from export.synapse import Shape
-from sim import lava_graph
+from sim.lava import stock_graph as lava_graph
 
 
 class Network(AbstractProcess):  # type: ignore[misc]

@@ -28,8 +28,8 @@ from lava.proc.conv.process import Conv
 
 from export.facts import STATE
 from sim.backend import OverflowLayerError
-from sim.lava_kernel import ExactConv
-from sim.lava_window import Windows
+from sim.lava.kernel import ExactConv
+from sim.lava.window import Windows
 
 STATE_BITS = 24
 

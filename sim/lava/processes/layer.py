@@ -26,12 +26,12 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from export.compartment import MTIF
 from export.network import Layer as FrozenLayer
 from export.synapse import IntArray, Shape
-from sim.lava_conv import SumCheck
-from sim.lava_kernel import ExactConv
-from sim.lava_lowering import LoweredConv
-from sim.lava_neuron import Int32, fire, overflow, potential_shape, rest
-from sim.lava_tap import Tap
-from sim.lava_window import Windows
+from sim.lava.conv import SumCheck
+from sim.lava.kernel import ExactConv
+from sim.lava.lowering import LoweredConv
+from sim.lava.neuron import Int32, fire, overflow, potential_shape, rest
+from sim.lava.tap import Tap
+from sim.lava.window import Windows
 
 
 class Layer(AbstractProcess):  # type: ignore[misc]

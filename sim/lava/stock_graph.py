@@ -22,12 +22,12 @@ from export.network import Connection, Input, Layer, Network
 from export.stock_network import Stream
 from export.synapse import Shape
 from sim.backend import BackendError
-from sim.lava_conv import SumCheck
-from sim.lava_lowering import lower
-from sim.lava_processes import compartment as processes
-from sim.lava_processes.delay import DelayLine
-from sim.lava_tap import Tap
-from sim.lava_window import Windows
+from sim.lava.conv import SumCheck
+from sim.lava.lowering import lower
+from sim.lava.processes import compartment as processes
+from sim.lava.processes.delay import DelayLine
+from sim.lava.tap import Tap
+from sim.lava.window import Windows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -17,8 +17,8 @@ from typing import TypeVar
 
 from loihi_unet.errors import UserError, one_line
 from sim.backend import Progress
-from sim.demand import Demand, share_machine
-from sim.local_pool import SweepError, run_on_cores
+from sim.sweeps.demand import Demand, share_machine
+from sim.sweeps.local_pool import SweepError, run_on_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 #: What an item needs when nobody says: one core, little memory.
 SMALL = Demand(memory=10**8, cores=1)
 # A Dask worker may run several tasks in threads of one process; a run switches
-# torch's global flags (`sim.torch_exact`), so there they take turns.
+# torch's global flags (`sim.torch.exact`), so there they take turns.
 _alone = threading.Lock()
 
 

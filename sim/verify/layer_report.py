@@ -12,7 +12,7 @@ from export.compartment import MTIF
 from export.facts import STATE
 from export.network import Layer, Network
 from sim.recording import Recording
-from sim.torch_trace import has_sources, potentials
+from sim.torch.trace import has_sources, potentials
 
 
 @dataclass(frozen=True, kw_only=True)

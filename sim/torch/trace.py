@@ -10,8 +10,8 @@ import torch
 from export.compartment import MTIF
 from export.network import Layer, Network
 from sim.recording import Recording, RecordingError
-from sim.torch_exact import exact_arithmetic, float_dtype
-from sim.torch_synapse import prepare
+from sim.torch.exact import exact_arithmetic, float_dtype
+from sim.torch.synapse import prepare
 
 Int64 = npt.NDArray[np.int64]
 

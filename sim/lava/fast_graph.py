@@ -10,10 +10,10 @@ from lava.magma.core.process.ports.ports import InPort
 
 from export.network import Layer as FrozenLayer
 from export.network import Network
-from sim.lava_graph import Graph, sum_check, whc, windows
-from sim.lava_lowering import lower
-from sim.lava_processes.layer import Layer, layer_model
-from sim.lava_tap import Tap
+from sim.lava.lowering import lower
+from sim.lava.processes.layer import Layer, layer_model
+from sim.lava.stock_graph import Graph, sum_check, whc, windows
+from sim.lava.tap import Tap
 
 
 def build(

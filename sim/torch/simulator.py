@@ -6,8 +6,8 @@ step t of its sources, so a layer runs all its T steps before the next one begin
 many steps in one batch. The input is constant over a window, so a connection from
 it is computed once.
 
-Exactness is argued in `sim.torch_exact` (sums) and `sim.torch_compartment`
-(closed form); `sim.torch_plan` chooses the arithmetic from static bounds.
+Exactness is argued in `sim.torch.exact` (sums) and `sim.torch.compartment`
+(closed form); `sim.torch.plan` chooses the arithmetic from static bounds.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from export.compartment import MTIF
 from export.facts import STATE
 from export.network import Network
 from export.stock_network import Stream
-from sim import stock_run, torch_stock
+from sim import stock_run
 from sim.backend import BackendError, OverflowLayerError, Progress
 from sim.recording import Payload, Recording, payload_dtype, recordable
-from sim.torch_compartment import Potential, payload_tensor_dtype
-from sim.torch_exact import exact_arithmetic
-from sim.torch_mappings import MappedPotential
-from sim.torch_plan import PreparedConnection, PreparedLayer, prepare_network
+from sim.torch import stock as torch_stock
+from sim.torch.compartment import Potential, payload_tensor_dtype
+from sim.torch.exact import exact_arithmetic
+from sim.torch.mappings import MappedPotential
+from sim.torch.plan import PreparedConnection, PreparedLayer, prepare_network
 
 #: Sums held at once, in values. Blocks of steps this small are recycled by the
 #: allocator instead of being mapped anew. A GPU wants more at once; there the windows

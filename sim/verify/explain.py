@@ -17,8 +17,8 @@ from export.compartment import MTIF
 from export.network import Layer, Network
 from export.synapse import Conv, ConvTranspose
 from sim.recording import Recording
-from sim.torch_trace import currents
-from sim.verify import OUTPUT
+from sim.torch.trace import currents
+from sim.verify.comparison import OUTPUT
 
 Int64 = npt.NDArray[np.int64]
 WRAP_BITS = range(8, 25)

@@ -17,10 +17,12 @@ import numpy.typing as npt
 from export.compartment import Accumulator, Compartment
 from export.network import Layer, Network
 from export.stock_network import Stream
-from sim import reference_stock, stock_run, synapse
+from sim import stock_run
 from sim.backend import Progress
-from sim.overflow import check_state
 from sim.recording import Recording, payload_dtype, recordable
+from sim.reference import stock as reference_stock
+from sim.reference import synapse
+from sim.reference.overflow import check_state
 
 Int64 = npt.NDArray[np.int64]
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from export.compartment import MTIF
 from export.network import Connection, Layer, Network
 from export.synapse import AveragePool, Conv, ConvTranspose
-from sim.explain import explain
 from sim.recording import Recording
-from sim.torch_trace import currents, has_sources, potentials
-from sim.verify import OUTPUT, Comparison, Mismatch
+from sim.torch.trace import currents, has_sources, potentials
+from sim.verify.comparison import OUTPUT, Comparison, Mismatch
+from sim.verify.explain import explain
 
 NEIGHBOURHOOD = 3  # pixels each way
 MAX_DIFFERENCES = 24

@@ -73,7 +73,7 @@ def fire(compartment: MTIF, v: Tensor, theta: Tensor) -> Tensor:
 class MappedPotential:
     """State of all compartments of one layer, carried from block to block of steps.
 
-    The counterpart of `sim.torch_compartment.Potential`, step by step and always
+    The counterpart of `sim.torch.compartment.Potential`, step by step and always
     checked: here the compartments themselves are what is simulated.
 
     Parameters

@@ -13,9 +13,9 @@ from export.compartment import MTIF
 from export.facts import STATE
 from export.fit.bounds import potential_bounds
 from export.network import Input, Layer, Network
-from sim.torch_compartment import Firing, reciprocal_is_exact
-from sim.torch_exact import float_dtype
-from sim.torch_synapse import Sums, int8_fits, prepare
+from sim.torch.compartment import Firing, reciprocal_is_exact
+from sim.torch.exact import float_dtype
+from sim.torch.synapse import Sums, int8_fits, prepare
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

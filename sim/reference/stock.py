@@ -20,8 +20,8 @@ from export.stock_compartment import (
 )
 from export.stock_network import StockLayer, Stream
 from export.synapse import Dense, Injection, IntArray, StockSynapse
-from sim import synapse
-from sim.overflow import check_state
+from sim.reference import synapse
+from sim.reference.overflow import check_state
 
 Int64 = npt.NDArray[np.int64]
 
