@@ -40,7 +40,7 @@ from timing import (
 
 from export.files.atomic import write_text
 from export.network import Network
-from loihi_unet.checkpoint import load_checkpoint
+from loihi_unet.files.checkpoint import load_checkpoint
 from sim.backend import BackendError, create
 from sim.torch.simulator import TorchSimulator
 

@@ -38,9 +38,9 @@ from lava.proc.io.source import RingBuffer as Source
 from export.files.atomic import write_text
 from export.lowering import lower
 from export.network import Network
-from loihi_unet.convert import convert
-from loihi_unet.evaluate import noisy_picture
-from loihi_unet.pictures import load_pictures
+from loihi_unet.conversion.convert import convert
+from loihi_unet.data.pictures import load_pictures
+from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
 from sim.lava import runtime as lava_runtime
 from sim.lava.conv import FAST_CONV

@@ -20,9 +20,9 @@ import torch
 
 from export.lowering import lower
 from export.network import Network
-from loihi_unet.convert import convert
-from loihi_unet.evaluate import noisy_picture
-from loihi_unet.pictures import load_pictures
+from loihi_unet.conversion.convert import convert
+from loihi_unet.data.pictures import load_pictures
+from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
 from sim.recording import Recording
 from sim.torch.simulator import TorchSimulator

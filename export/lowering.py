@@ -29,9 +29,9 @@ from export.units import (
     unit_bias,
     unit_weights,
 )
-from loihi_unet.graph import Connection as FloatConnection
-from loihi_unet.graph import Layer as FloatLayer
-from loihi_unet.graph import SpikingUNet
+from loihi_unet.spiking.spiking_unet import Connection as FloatConnection
+from loihi_unet.spiking.spiking_unet import Layer as FloatLayer
+from loihi_unet.spiking.spiking_unet import SpikingUNet
 
 
 def lower(

@@ -14,9 +14,9 @@ from PIL import Image
 
 from export.lowering import lower
 from export.netx import write_network
-from loihi_unet.checkpoint import read_checkpoint
 from loihi_unet.cli.main import main
-from loihi_unet.snn_file import load_spiking_unet
+from loihi_unet.files.checkpoint import read_checkpoint
+from loihi_unet.files.spiking_file import load_spiking_unet
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 200

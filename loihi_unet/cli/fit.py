@@ -47,7 +47,7 @@ def fit(
     from export.fit import fit_tables
     from export.netx import read_network
     from export.stock_network import Stream
-    from loihi_unet.chip_tables import mapping_of
+    from loihi_unet.report.chip_tables import mapping_of
 
     network = read_network(network_path)
     activity = None

@@ -55,7 +55,7 @@ def export(
     """
     from export.lowering import lower
     from export.netx import write_network
-    from loihi_unet.snn_file import load_spiking_unet
+    from loihi_unet.files.spiking_file import load_spiking_unet
 
     network = lower(load_spiking_unet(spiking), *parse_size(size), mapping=mapping)
     write_network(network, path)
@@ -80,7 +80,7 @@ def inspect(
 
     network = read_network(path)
     if picture is not None:
-        from loihi_unet.drawing import draw_network
+        from loihi_unet.report.drawing import draw_network
 
         draw_network(network, picture)
     rows = [_row(network, index) for index in range(len(network.layers))]

@@ -24,7 +24,7 @@ from loihi_unet.cli.console import (
 from loihi_unet.cli.network import parse_size
 
 if TYPE_CHECKING:
-    from loihi_unet.verify_set import SetComparison
+    from loihi_unet.runs.verify_set import SetComparison
     from sim.verify.comparison import Comparison
 
 
@@ -85,8 +85,8 @@ def verify(
             raise typer.BadParameter(
                 "with pictures, --backend is needed twice and --network not at all"
             )
-        from loihi_unet.frames import Conditions
-        from loihi_unet.verify_set import verify_set
+        from loihi_unet.runs.frames import Conditions
+        from loihi_unet.runs.verify_set import verify_set
 
         size = parse_size(crop) if crop else None
         with progress(quiet=as_json) as bar:
@@ -121,7 +121,7 @@ def _recordings(
     a, b = read_recording(left), read_recording(right)
     comparison = compare(a, b)
     if report is not None:
-        from loihi_unet.verify_report import write_report
+        from loihi_unet.report.verify import write_report
 
         write_report(report, comparison, a, b, network)
     return comparison
@@ -129,8 +129,8 @@ def _recordings(
 
 def _report_picture(report: Path, over_set: SetComparison) -> None:
     """Report on the first picture that differs, or on the first."""
-    from loihi_unet.verify_report import write_report
-    from loihi_unet.verify_set import record_both
+    from loihi_unet.report.verify import write_report
+    from loihi_unet.runs.verify_set import record_both
     from sim.verify.comparison import compare
 
     job = over_set.telling

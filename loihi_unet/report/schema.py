@@ -151,7 +151,7 @@ class Report(_Record):
         The verdict; None where nothing was compared.
     quality : dict[str, float]
         ``<rung>_<measure>`` of one picture or of a set: rungs ``noisy, ann, snn,
-        chip``, measures as `loihi_unet.scores` names them (``psnr`` in dB).
+        chip``, measures as `loihi_unet.runs.evaluate_set` names them (``psnr`` in dB).
     pictures : tuple of Picture
         In the order in which they are shown.
     legend : tuple of (str, str)

@@ -14,9 +14,9 @@ from export.gain import largest_sum_gain, settle
 from export.images import decode
 from export.lowering import lower
 from export.units import PIXEL_SCALE, unit_weights
-from loihi_unet.convert import convert
-from loihi_unet.graph import Connection, Layer
-from loihi_unet.simulate import run as run_float
+from loihi_unet.conversion.convert import convert
+from loihi_unet.spiking.run_float import run as run_float
+from loihi_unet.spiking.spiking_unet import Connection, Layer
 from sim.backend import create
 
 
@@ -32,8 +32,8 @@ def network(snn):
 
 @pytest.fixture(scope="module")
 def pixels():
-    from loihi_unet.evaluate import noisy_picture
-    from loihi_unet.pictures import load_pictures
+    from loihi_unet.data.pictures import load_pictures
+    from loihi_unet.tasks.denoise import noisy_picture
 
     picture = next(p for p in load_pictures(None, 1) if p.name == "camera.png")
     return noisy_picture(picture, 0, sigma=25, seed=0)[:, 100:132, 200:248]

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from loihi_unet.calibrate import Percentile, calibrate, measure_scales
-from loihi_unet.checkpoint import weights_sha256
-from loihi_unet.net import Net
-from loihi_unet.pictures import fingerprint, load_pictures
+from loihi_unet.conversion.calibrate import Percentile, calibrate, measure_scales
+from loihi_unet.data.pictures import fingerprint, load_pictures
+from loihi_unet.files.checkpoint import weights_sha256
+from loihi_unet.networks.net import Net
 
 
 @given(

@@ -2,7 +2,8 @@
 import pytest
 import torch
 
-from loihi_unet.checkpoint import (
+from loihi_unet.errors import CheckpointError
+from loihi_unet.files.checkpoint import (
     find_checkpoint,
     load_checkpoint,
     published_models,
@@ -10,10 +11,9 @@ from loihi_unet.checkpoint import (
     save_checkpoint,
     weights_sha256,
 )
-from loihi_unet.errors import CheckpointError
-from loihi_unet.files import read_tensors, write_tensors
-from loihi_unet.net import Net
-from loihi_unet.run_state import adam_moments, restore_optimiser
+from loihi_unet.files.tensors import read_tensors, write_tensors
+from loihi_unet.networks.net import Net
+from loihi_unet.training.state import adam_moments, restore_optimiser
 
 
 def test_a_run_and_its_best_file_are_the_same_checkpoint(trained, tiny):

@@ -7,12 +7,11 @@ import pytest
 import torch
 from reproduction import FINETUNE
 
-from loihi_unet import train as training
-from loihi_unet.checkpoint import load_checkpoint
 from loihi_unet.config import (
     FCNConfig,
 )
-from loihi_unet.net import build
+from loihi_unet.files.checkpoint import load_checkpoint
+from loihi_unet.networks.net import build
 from loihi_unet.reproduce import contest as module
 from loihi_unet.reproduce import (
     spiden,
@@ -22,6 +21,7 @@ from loihi_unet.reproduce import (
 from loihi_unet.reproduce.contest import Contestants, System
 from loihi_unet.reproduce.scales import SCALES
 from loihi_unet.reproduce.store import Store
+from loihi_unet.training import train as training
 from sim.backend import create
 
 

@@ -4,14 +4,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from loihi_unet.calibrate import calibrate
-from loihi_unet.checkpoint import load_checkpoint
 from loihi_unet.config import UNetConfig
-from loihi_unet.convert import convert, spiking_unet
+from loihi_unet.conversion.calibrate import calibrate
+from loihi_unet.conversion.convert import convert, spiking_unet
+from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import ConversionError
-from loihi_unet.net import Net
-from loihi_unet.pictures import load_pictures
-from loihi_unet.snn_file import load_spiking_unet
+from loihi_unet.files.checkpoint import load_checkpoint
+from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.networks.net import Net
 
 
 def _with_relu(snn, x):
@@ -139,7 +139,7 @@ def test_the_shipped_model_converts_with_its_own_scales(tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("no picture is needed")
 
-    monkeypatch.setattr("loihi_unet.convert.load_data", refuse)
+    monkeypatch.setattr("loihi_unet.conversion.convert.load_data", refuse)
     snn = convert("denoise-gray", tmp_path / "snn.safetensors")
     assert len(snn.layers) == 27
     with pytest.raises(AssertionError, match="no picture is needed"):

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loihi_unet.data import add_noise, pad_to_multiple, random_crops
+from loihi_unet.data.crops import add_noise, pad_to_multiple, random_crops
+from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import DataError
-from loihi_unet.pictures import Picture
 
 
 def _picture(name, pixels):

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from loihi_unet.config import DenoiseConfig, SegmentConfig
-from loihi_unet.datasets import check_data, enhance, load_data
+from loihi_unet.data.datasets import check_data, enhance, load_data
+from loihi_unet.data.pictures import VOID
 from loihi_unet.errors import DataError
-from loihi_unet.pictures import VOID
 
 DRIVE = SegmentConfig(dataset="drive")
 EM = SegmentConfig(dataset="isbi2012")

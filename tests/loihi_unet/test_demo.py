@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loihi_unet import demo
-from loihi_unet.demo_subject import Photograph, Retina
-from loihi_unet.overlay import EXTRA, MISSED, rgb
+from loihi_unet.demo import run as demo
+from loihi_unet.demo.subject import Photograph, Retina
+from loihi_unet.report.overlay import EXTRA, MISSED, rgb
 
 
 def test_scores_of_the_photograph():

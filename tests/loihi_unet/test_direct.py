@@ -7,15 +7,6 @@ import torch
 
 from export.lowering import lower
 from export.netx import read_network, write_network
-from loihi_unet import net
-from loihi_unet import train as training
-from loihi_unet.calibrate import calibrate
-from loihi_unet.checkpoint import (
-    CheckpointRecord,
-    load_checkpoint,
-    read_checkpoint,
-    save_checkpoint,
-)
 from loihi_unet.config import (
     DnCNNConfig,
     FCNConfig,
@@ -24,18 +15,27 @@ from loihi_unet.config import (
     UNetConfig,
     load_config,
 )
-from loihi_unet.convert import convert, trained_directly
+from loihi_unet.conversion.calibrate import calibrate
+from loihi_unet.conversion.convert import convert, trained_directly
+from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import ConfigError, ConversionError
-from loihi_unet.finetune import FinetuneConfig, finetune
-from loihi_unet.initial import initial
-from loihi_unet.net import Net, build
-from loihi_unet.neuron import multi_threshold_if
-from loihi_unet.pictures import load_pictures
-from loihi_unet.run_state import RunFiles
-from loihi_unet.simulate import run
-from loihi_unet.surrogate import FULL_SCALE, POWERS, fire
-from loihi_unet.tasks import make_task
-from loihi_unet.train import train
+from loihi_unet.files.checkpoint import (
+    CheckpointRecord,
+    load_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
+from loihi_unet.finetuning.finetune import FinetuneConfig, finetune
+from loihi_unet.networks import net
+from loihi_unet.networks.net import Net, build
+from loihi_unet.networks.neuron import multi_threshold_if
+from loihi_unet.networks.surrogate import FULL_SCALE, POWERS, fire
+from loihi_unet.spiking.run_float import run
+from loihi_unet.tasks.make import make_task
+from loihi_unet.training import train as training
+from loihi_unet.training.state import RunFiles
+from loihi_unet.training.train import train
+from loihi_unet.training.warm_start import initial
 from sim.backend import create
 from sim.verify.comparison import compare
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from loihi_unet.evaluate import evaluate, noisy_picture, restore
-from loihi_unet.pictures import load_pictures
+from loihi_unet.data.pictures import load_pictures
+from loihi_unet.tasks.denoise import evaluate, noisy_picture, restore
 
 
 def test_the_identity_scores_what_the_noise_is(folder):

@@ -9,11 +9,11 @@ from PIL import Image
 
 from export.lowering import lower
 from export.netx import write_network
-from loihi_unet.convert import convert
-from loihi_unet.evaluate_report import write_report
-from loihi_unet.overlay import EXTRA, MISSED, RIGHT, class_map, legend, overlay
-from loihi_unet.pictures import VOID, Picture
-from loihi_unet.scores import EvaluateConfig, evaluate_set
+from loihi_unet.conversion.convert import convert
+from loihi_unet.data.pictures import VOID, Picture
+from loihi_unet.report.evaluate import write_report
+from loihi_unet.report.overlay import EXTRA, MISSED, RIGHT, class_map, legend, overlay
+from loihi_unet.runs.evaluate_set import EvaluateConfig, evaluate_set
 
 
 def test_denoising(tmp_path, trained, folder):

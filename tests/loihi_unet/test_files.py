@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import save_file
 
 from loihi_unet.errors import CheckpointError
-from loihi_unet.files import RECORD_KEY, read_tensors, write_tensors
+from loihi_unet.files.tensors import RECORD_KEY, read_tensors, write_tensors
 
 
 def test_what_is_written_is_read_back(tmp_path):

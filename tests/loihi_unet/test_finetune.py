@@ -15,15 +15,15 @@ from export.gain import settle
 from export.images import decode
 from export.lowering import lower
 from export.netx import read_network, write_network
-from loihi_unet import finetune as finetuning
-from loihi_unet.convert import convert, spiking_unet
+from loihi_unet.conversion.convert import convert, spiking_unet
+from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
-from loihi_unet.evaluate import noisy_picture
-from loihi_unet.files import read_tensors, write_tensors
-from loihi_unet.finetune import FinetuneConfig, FinetuneFiles, finetune
-from loihi_unet.flow import IntegerUNet
-from loihi_unet.pictures import load_pictures
-from loihi_unet.snn_file import load_spiking_unet, save_spiking_unet
+from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
+from loihi_unet.files.tensors import read_tensors, write_tensors
+from loihi_unet.finetuning import finetune as finetuning
+from loihi_unet.finetuning.finetune import FinetuneConfig, FinetuneFiles, finetune
+from loihi_unet.finetuning.flow import IntegerUNet
+from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import OverflowLayerError, create
 
 SETTINGS = FinetuneConfig(
@@ -125,7 +125,7 @@ KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from loihi_unet import finetune as module
+from loihi_unet.finetuning import finetune as module
 
 step = module.step
 

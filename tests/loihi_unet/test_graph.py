@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from loihi_unet.errors import ConversionError
-from loihi_unet.graph import Connection
+from loihi_unet.spiking.spiking_unet import Connection
 
 
 def _with_layer(snn, index, **changes):

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from loihi_unet.metrics import Quality, mean_quality, quality
+from loihi_unet.tasks.metrics import Quality, mean_quality, quality
 
 
 def test_psnr_of_a_constant_error_by_hand():

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional
 
 from loihi_unet.config import DnCNNConfig, FCNConfig, UNetConfig
-from loihi_unet.net import Net
+from loihi_unet.networks.net import Net
 
 
 def _by_hand(state, x, *, residual):

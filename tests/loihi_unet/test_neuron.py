@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loihi_unet.neuron import multi_threshold_if
+from loihi_unet.networks.neuron import multi_threshold_if
 
 
 def _one_threshold_after_the_other(currents, base, count):

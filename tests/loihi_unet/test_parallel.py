@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from loihi_unet.checkpoint import read_checkpoint
 from loihi_unet.config import config_toml
-from loihi_unet.parallel import is_first, process_group, shard
-from loihi_unet.train import train
+from loihi_unet.files.checkpoint import read_checkpoint
+from loihi_unet.training.parallel import is_first, process_group, shard
+from loihi_unet.training.train import train
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from loihi_unet.errors import DataError
-from loihi_unet.pictures import (
+from loihi_unet.data.pictures import (
     SKIMAGE_PICTURES,
     Picture,
     fingerprint,
@@ -16,6 +15,7 @@ from loihi_unet.pictures import (
     read_pixels,
     write_picture,
 )
+from loihi_unet.errors import DataError
 
 
 def _picture(name, pixels):

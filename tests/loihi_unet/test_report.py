@@ -11,10 +11,10 @@ import pytest
 from browser import CHROMIUM, browser
 
 from export.netx import write_network
-from loihi_unet.rates import rate_records
+from loihi_unet.demo.rates import rate_records
 from loihi_unet.report import read_report, render_report
 from loihi_unet.report.schema import ReportError
-from loihi_unet.verify_report import write_report
+from loihi_unet.report.verify import write_report
 from sim.backend import create
 from sim.recording import RecordingError
 from sim.selftest import small_network

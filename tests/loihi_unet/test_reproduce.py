@@ -11,16 +11,15 @@ from PIL import Image
 from reproduction import FINETUNE
 
 from export.fit.energy import PICO
-from loihi_unet import finetune
-from loihi_unet.checkpoint import load_checkpoint
 from loihi_unet.config import (
     config_toml,
     load_config,
 )
-from loihi_unet.convert import spiking_unet
+from loihi_unet.conversion.convert import spiking_unet
 from loihi_unet.errors import ConversionError, DataError
-from loihi_unet.metrics import quality
-from loihi_unet.neuron import multi_threshold_if
+from loihi_unet.files.checkpoint import load_checkpoint
+from loihi_unet.finetuning import finetune
+from loihi_unet.networks.neuron import multi_threshold_if
 from loihi_unet.reproduce import (
     TARGETS,
     figure3,
@@ -36,7 +35,8 @@ from loihi_unet.reproduce.networks import Conversion, Networks
 from loihi_unet.reproduce.scales import SCALES, Subject
 from loihi_unet.reproduce.score import integers, middle, shown_pixels
 from loihi_unet.reproduce.store import Store, folder_sha256
-from loihi_unet.simulate import run, synapse
+from loihi_unet.spiking.run_float import run, synapse
+from loihi_unet.tasks.metrics import quality
 from sim.backend import OverflowLayerError, create
 
 

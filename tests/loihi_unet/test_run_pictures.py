@@ -13,10 +13,10 @@ from PIL import Image
 
 from export.images import decode
 from export.netx import write_network
-from loihi_unet import run_pictures as module
 from loihi_unet.errors import DataError, UserError
-from loihi_unet.frames import Conditions
-from loihi_unet.run_pictures import RunConfig, run_pictures
+from loihi_unet.runs import simulate_pictures as module
+from loihi_unet.runs.frames import Conditions
+from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures
 from sim.backend import create
 from sim.recording_file import read_recording
 from sim.selftest import small_network

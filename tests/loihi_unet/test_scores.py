@@ -9,13 +9,13 @@ import torch
 
 from export.lowering import lower
 from export.netx import read_network, write_network
-from loihi_unet.checkpoint import load_checkpoint
-from loihi_unet.convert import convert
+from loihi_unet.conversion.convert import convert
+from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
-from loihi_unet.evaluate import evaluate
-from loihi_unet.pictures import load_pictures
-from loihi_unet.scores import EvaluateConfig, add_row, report
-from loihi_unet.simulate import run
+from loihi_unet.files.checkpoint import load_checkpoint
+from loihi_unet.runs.evaluate_set import EvaluateConfig, add_row, report
+from loihi_unet.spiking.run_float import run
+from loihi_unet.tasks.denoise import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_row(files, folder, trained):
     pictures = load_pictures(folder, 1)
     expected = evaluate(model, pictures, sigma=20, seed=3, multiple=4)
     assert row["ann"] == expected._asdict()
-    from loihi_unet.snn_file import load_spiking_unet
+    from loihi_unet.files.spiking_file import load_spiking_unet
 
     snn = load_spiking_unet(files / "snn.safetensors")
     with torch.no_grad():

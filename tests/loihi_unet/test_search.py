@@ -4,12 +4,12 @@
 import pytest
 import torch
 
-from loihi_unet.convert import convert, spiking_unet
+from loihi_unet.conversion.convert import convert, spiking_unet
+from loihi_unet.conversion.search import ALLOWANCE, RANGES, Trials, search_thresholds
+from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import ConversionError
-from loihi_unet.pictures import load_pictures
-from loihi_unet.search import ALLOWANCE, RANGES, Trials, search_thresholds
-from loihi_unet.simulate import run
-from loihi_unet.snn_file import load_spiking_unet
+from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.spiking.run_float import run
 
 
 def test_thresholds_found_are_better_on_other_crops(model, tiny, calibration, folder):

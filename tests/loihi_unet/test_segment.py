@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from loihi_unet.config import SegmentConfig, TrainConfig, UNetConfig
-from loihi_unet.pictures import VOID, Picture
-from loihi_unet.segment import SegmentTask, classes_of, segment_scores
+from loihi_unet.data.pictures import VOID, Picture
+from loihi_unet.tasks.segment import SegmentTask, classes_of, segment_scores
 
 
 def config(dataset="drive", **settings):

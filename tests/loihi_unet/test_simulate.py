@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from loihi_unet.calibrate import calibrate
 from loihi_unet.config import UNetConfig
-from loihi_unet.convert import spiking_unet
+from loihi_unet.conversion.calibrate import calibrate
+from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
-from loihi_unet.net import Net
-from loihi_unet.pictures import load_pictures
-from loihi_unet.simulate import run
+from loihi_unet.networks.net import Net
+from loihi_unet.spiking.run_float import run
 
 
 def _dyadic(snn):

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from loihi_unet.errors import CheckpointError
-from loihi_unet.files import read_tensors, write_tensors
-from loihi_unet.simulate import run
-from loihi_unet.snn_file import load_spiking_unet, save_spiking_unet
+from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
+from loihi_unet.files.tensors import read_tensors, write_tensors
+from loihi_unet.spiking.run_float import run
 
 
 def test_a_network_reads_back_equal(tmp_path, snn):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-from loihi_unet.streams import Stream, generator
+from loihi_unet.seeds import Stream, generator
 
 
 def test_streams_are_functions_of_seed_purpose_and_index():

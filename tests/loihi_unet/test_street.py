@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from loihi_unet.pictures import VOID, Picture
-from loihi_unet.streams import Stream, generator
-from loihi_unet.street import LIGHT, TINT, ZOOM, class_weights, street_crop
+from loihi_unet.data.pictures import VOID, Picture
+from loihi_unet.data.street_crops import LIGHT, TINT, ZOOM, class_weights, street_crop
+from loihi_unet.seeds import Stream, generator
 
 
 @pytest.fixture

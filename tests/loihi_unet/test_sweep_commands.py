@@ -17,15 +17,15 @@ from clusters import Killer, dask_cluster, needs_dask, some_child
 from export.images import pad_to_multiple
 from export.lowering import lower
 from export.netx import read_network, write_network
-from loihi_unet import verify_set
 from loihi_unet.cli import evaluate as cli_evaluate
 from loihi_unet.cli import verify as cli_verify
 from loihi_unet.cli.main import main
-from loihi_unet.convert import convert
+from loihi_unet.conversion.convert import convert
+from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
-from loihi_unet.evaluate import noisy_picture
-from loihi_unet.pictures import load_pictures
-from loihi_unet.score_job import Machines, load
+from loihi_unet.runs import verify_set
+from loihi_unet.runs.evaluate_job import Machines, load
+from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
 from sim.reference.simulator import ReferenceSimulator
 from sim.verify.comparison import compare

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import torch
 
-from loihi_unet.pictures import hold_out, load_pictures
-from loihi_unet.streams import Stream
-from loihi_unet.tasks import DenoiseTask
+from loihi_unet.data.pictures import hold_out, load_pictures
+from loihi_unet.seeds import Stream
+from loihi_unet.tasks.make import DenoiseTask
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import pytest
 from torch import nn
 
 from loihi_unet.config import FCNConfig, UNetConfig
-from loihi_unet.net import Net
-from loihi_unet.topology import topology
+from loihi_unet.networks.net import Net
+from loihi_unet.networks.topology import topology
 
 
 @pytest.mark.parametrize("levels", [1, 2, 4])

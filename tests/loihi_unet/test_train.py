@@ -7,23 +7,23 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from loihi_unet.checkpoint import (
+from loihi_unet.config import UNetConfig, config_toml, load_config
+from loihi_unet.errors import CheckpointError, ConfigError, DataError
+from loihi_unet.files.checkpoint import (
     find_checkpoint,
     load_checkpoint,
     read_checkpoint,
     weights_sha256,
 )
-from loihi_unet.config import UNetConfig, config_toml, load_config
-from loihi_unet.errors import CheckpointError, ConfigError, DataError
-from loihi_unet.files import read_tensors, write_tensors
-from loihi_unet.train import learning_rate, train
+from loihi_unet.files.tensors import read_tensors, write_tensors
+from loihi_unet.training.train import learning_rate, train
 
 # Stops itself as `kill -9` would, in the middle of iteration 5 of 6.
 KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from loihi_unet import train as module
+from loihi_unet.training import train as module
 from loihi_unet.config import load_config
 
 step = module.step

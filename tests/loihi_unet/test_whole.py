@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from export.images import decode
 from export.lowering import lower
-from loihi_unet.convert import spiking_unet
+from loihi_unet.conversion.convert import spiking_unet
 from loihi_unet.errors import DataError
-from loihi_unet.whole import WholeNetwork, receptive_radius, tiles
+from loihi_unet.runs.tiling import WholeNetwork, receptive_radius, tiles
 from sim.backend import create
 
 
