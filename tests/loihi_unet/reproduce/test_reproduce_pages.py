@@ -8,7 +8,7 @@ import pytest
 
 from loihi_unet.reproduce.run import TARGETS, write_page
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -14,7 +14,7 @@ from loihi_unet.files.checkpoint import read_checkpoint
 from loihi_unet.training.parallel import is_first, process_group, shard
 from loihi_unet.training.train import train
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def torchrun(*arguments):

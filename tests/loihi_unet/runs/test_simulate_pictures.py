@@ -116,7 +116,7 @@ def test_a_picture_that_breaks_leaves_no_recording(config, tmp_path):
 
 def test_documented_example(tmp_path, monkeypatch, capsys):
     """The Python of docs/data-sets.md runs as it stands."""
-    text = (Path(__file__).parents[2] / "docs" / "data-sets.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "data-sets.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, re.S)
     write_network(small_network(), tmp_path / "network.net")
     monkeypatch.chdir(tmp_path)

@@ -12,7 +12,7 @@ from sim.backend import BackendError
 from sim.selftest import small_network
 from sim.sweeps import demand
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MEGABYTE = 10**6
 
 
