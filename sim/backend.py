@@ -11,8 +11,8 @@ from typing import Protocol, cast, runtime_checkable
 
 import numpy.typing as npt
 
+from export.errors import UserError
 from export.network import Network
-from loihi_unet.errors import UserError
 from sim.recording import Recording
 
 Progress = Callable[[int, int], None]  # (done, total)

@@ -77,9 +77,10 @@ def _sums() -> Any:
     """A network whose layers are sums of connections of several kinds."""
     import torch
 
-    from loihi_unet.config import FCNConfig, NeuronConfig, TrainConfig
+    from loihi_unet.config import FCNConfig, TrainConfig
     from loihi_unet.conversion.convert import trained_directly
     from loihi_unet.files.checkpoint import CheckpointRecord
+    from loihi_unet.networks.config import NeuronConfig
     from loihi_unet.networks.net import Net
 
     torch.manual_seed(0)

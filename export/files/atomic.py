@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from loihi_unet.errors import UserError
+from export.errors import UserError
 
 
 @contextlib.contextmanager

@@ -12,10 +12,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from export.errors import NetworkError
+from export.errors import NetworkError, UserError
 from export.files.atomic import atomic
 from export.files.hdf5_group import Budget, Group
-from loihi_unet.errors import UserError
 
 
 @contextlib.contextmanager

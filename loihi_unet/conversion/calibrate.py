@@ -11,8 +11,9 @@ from loihi_unet.data.pictures import Picture, fingerprint
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import Calibration, weights_sha256
 from loihi_unet.networks.net import Net
+from loihi_unet.networks.topology import INPUT
 from loihi_unet.seeds import Stream
-from loihi_unet.spiking.spiking_unet import INPUT, Normalisation
+from loihi_unet.spiking.spiking_unet import Normalisation
 from loihi_unet.tasks.make import make_task
 
 log = logging.getLogger(__name__)

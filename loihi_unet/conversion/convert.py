@@ -21,9 +21,8 @@ from loihi_unet.files.checkpoint import (
 from loihi_unet.files.spiking_file import save_spiking_unet
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.surrogate import POWERS
-from loihi_unet.networks.topology import Branch, Node
+from loihi_unet.networks.topology import INPUT, Branch, Node
 from loihi_unet.spiking.spiking_unet import (
-    INPUT,
     Connection,
     Layer,
     Normalisation,

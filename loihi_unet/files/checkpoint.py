@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from export.errors import first_problem
 from loihi_unet.config import TrainConfig
-from loihi_unet.errors import CheckpointError, first_problem
+from loihi_unet.errors import CheckpointError
 from loihi_unet.files.tensors import read_tensors, write_tensors
-from loihi_unet.networks.net import Net, build
+from loihi_unet.networks.net import Net
 from loihi_unet.spiking.spiking_unet import Normalisation
 
 #: Adam's state tensors of a parameter, besides its step count.
@@ -205,7 +206,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         # Without memory until the file is seen to hold all of its weights.
         with torch.device("meta"):
-            expected = build(record.config).tensors()
+            expected = Net(record.config.model, record.config.neuron).tensors()
     except (RuntimeError, TypeError) as error:
         raise CheckpointError(f"{path}: settings of no U-Net: {error}") from error
     weights = {
@@ -214,7 +215,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if name.startswith("model.")
     }
     _check_shapes(path, expected, weights)
-    model = build(record.config)
+    model = Net(record.config.model, record.config.neuron)
     model.load_state_dict(weights)
     model.eval()
     moments = {

@@ -15,12 +15,13 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from loihi_unet.errors import CheckpointError, ConversionError, first_problem
+from export.errors import first_problem
+from loihi_unet.errors import CheckpointError, ConversionError
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.networks.config import ModelConfig
+from loihi_unet.networks.topology import ConnectionKind
 from loihi_unet.spiking.spiking_unet import (
     Connection,
-    ConnectionKind,
     Layer,
     Normalisation,
     Quantisation,

@@ -26,8 +26,9 @@ from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
 from export.synapse import AveragePool
 from export.units import payload_unit, threshold_unit
+from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
-from loihi_unet.spiking.spiking_unet import INPUT, Connection, Layer, SpikingUNet
+from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
 from sim.backend import OverflowLayerError
 from sim.torch.exact import exact_arithmetic, float_dtype
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The shapes of the networks that can be trained."""
+"""The shapes and neurons of the networks that can be trained."""
 
 from typing import Annotated, Any, Literal
 
@@ -110,6 +110,28 @@ class FCNConfig(_ModelSettings):
     def multiple(self) -> int:
         """Three poolings."""
         return 8
+
+
+#: ``"relu"``: an ordinary U-Net, to be converted.
+NeuronKind = Literal["relu", "if", "if-zero", "lif", "mt", "ml", "rs"]
+
+
+class NeuronConfig(Settings):
+    """What stands after every convolution.
+
+    Attributes
+    ----------
+    kind : str
+        ``"relu"``, or a spiking neuron: integrate-and-fire with reset by subtraction
+        (``"if"``) or to zero (``"if-zero"``), leaky (``"lif"``), multi-threshold
+        (``"mt"``), Multi-Level Firing (``"ml"``), Real Spike (``"rs"``); see
+        `loihi_unet.networks.surrogate`.
+    num_steps : int
+        T: time steps of a picture, where it spikes.
+    """
+
+    kind: NeuronKind = "relu"
+    num_steps: int = Field(default=8, ge=1, le=64)
 
 
 #: Networks by the kind that settings name.

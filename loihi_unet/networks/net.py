@@ -15,21 +15,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from loihi_unet.config import NeuronConfig, TrainConfig
-from loihi_unet.networks.config import ModelConfig
+from loihi_unet.networks.config import ModelConfig, NeuronConfig
 from loihi_unet.networks.surrogate import fire
-from loihi_unet.networks.topology import Branch, Node, topology
-from loihi_unet.spiking.spiking_unet import INPUT
+from loihi_unet.networks.topology import INPUT, Branch, Node, topology
 
 #: Weights of spiking layers begin as a ReLU's times this. Smaller drives than a
 #: threshold leave nothing behind in few steps: at 1, the deeper half of an IF network
 #: of four levels is silent, and learns nothing.
 INITIAL_GAIN = 2.0
-
-
-def build(config: TrainConfig) -> "Net":
-    """Return the network that a configuration trains, with random weights."""
-    return Net(config.model, config.neuron)
 
 
 class Net(nn.Module):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from loihi_unet.config import NeuronKind
+from loihi_unet.networks.config import NeuronKind
 
 #: Base threshold and number of thresholds of the neurons that reset by subtraction:
 #: what `loihi_unet.networks.neuron.multi_threshold_if` computes.

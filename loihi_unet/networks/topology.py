@@ -2,11 +2,16 @@
 """Which layer of a network receives what from where, before any weight is known."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from typing_extensions import assert_never
 
 from loihi_unet.networks.config import DnCNNConfig, FCNConfig, ModelConfig, UNetConfig
-from loihi_unet.spiking.spiking_unet import INPUT, ConnectionKind
+
+#: Name of the layer that holds the picture: pixels divided by 255.
+INPUT = "input"
+
+ConnectionKind = Literal["conv", "conv_transpose", "average_pool", "identity"]
 
 
 @dataclass(frozen=True, kw_only=True)

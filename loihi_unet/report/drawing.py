@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from export.compartment import MTIF
+from export.errors import UserError
 from export.files.atomic import atomic
 from export.network import Connection, Input, Layer, Network
-from loihi_unet.errors import UserError
 
 COLOURS = {
     "Input": "#d9d9d9",

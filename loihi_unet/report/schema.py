@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loihi_unet.errors import UserError, first_problem
+from export.errors import UserError, first_problem
 
 Grid = tuple[tuple[int, ...], ...]
 # It goes into a style attribute.

@@ -6,13 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from export.lowering import lower
-from loihi_unet.config import (
-    NeuronConfig,
-    NeuronKind,
-    TrainConfig,
-    load_config,
-    parse_config,
-)
+from loihi_unet.config import TrainConfig, load_config, parse_config
 from loihi_unet.conversion.convert import trained_directly
 from loihi_unet.data.datasets import load_data
 from loihi_unet.data.pictures import Picture
@@ -22,7 +16,7 @@ from loihi_unet.files.checkpoint import (
     load_checkpoint,
     read_checkpoint,
 )
-from loihi_unet.networks.config import FCNConfig, ModelConfig
+from loihi_unet.networks.config import FCNConfig, ModelConfig, NeuronConfig, NeuronKind
 from loihi_unet.networks.net import Net
 from loihi_unet.reproduce.networks import Conversion, Networks
 from loihi_unet.reproduce.scales import Contest, Subject

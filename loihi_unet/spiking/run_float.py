@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from loihi_unet.errors import DataError
 from loihi_unet.networks.neuron import multi_threshold_if
-from loihi_unet.spiking.spiking_unet import INPUT, Connection, Layer, SpikingUNet
+from loihi_unet.networks.topology import INPUT
+from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
 
 
 class SpikingRun(NamedTuple):

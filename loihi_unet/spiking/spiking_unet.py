@@ -9,14 +9,11 @@ import torch
 
 from loihi_unet.errors import ConversionError
 from loihi_unet.networks.config import ModelConfig
-
-#: Name of the layer that holds the picture: pixels divided by 255.
-INPUT = "input"
+from loihi_unet.networks.topology import INPUT, ConnectionKind
 
 #: T beyond which a drive of 1 in every step would leave 24 bits.
 MOST_STEPS = 2**23 - 1
 
-ConnectionKind = Literal["conv", "conv_transpose", "average_pool", "identity"]
 Normalisation = Literal["connection", "layer"]
 
 

@@ -11,7 +11,7 @@ from export.files.atomic import write_text
 from loihi_unet.config import TrainConfig, config_toml
 from loihi_unet.errors import CheckpointError
 from loihi_unet.files.checkpoint import MOMENTS, Checkpoint, read_checkpoint
-from loihi_unet.networks.net import Net, build
+from loihi_unet.networks.net import Net
 from loihi_unet.training.parallel import is_first
 from loihi_unet.training.warm_start import Initial
 
@@ -119,9 +119,9 @@ def begin(
     if init is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            model = build(config)
+            model = Net(config.model, config.neuron)
     else:
-        model = build(config)
+        model = Net(config.model, config.neuron)
         # A neuron's own parameters, where `init` has another one, begin as always.
         own = model.state_dict()
         model.load_state_dict({name: init.weights.get(name, own[name]) for name in own})

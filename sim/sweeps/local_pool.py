@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import Any, TypeVar
 
-from loihi_unet.errors import UserError
+from export.errors import UserError
 from sim.interrupts import interrupts_deferred
 
 Item = TypeVar("Item")

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from loihi_unet.errors import UserError, one_line
+from export.errors import UserError, one_line
 from sim.backend import Progress
 from sim.sweeps.demand import Demand, share_machine
 from sim.sweeps.local_pool import SweepError, run_on_cores

@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
+from export.errors import UserError
 from export.files.atomic import atomic, write_text
-from loihi_unet.errors import UserError
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -11,7 +11,7 @@ from loihi_unet.config import (
     FCNConfig,
 )
 from loihi_unet.files.checkpoint import load_checkpoint
-from loihi_unet.networks.net import build
+from loihi_unet.networks.net import Net
 from loihi_unet.reproduce import contest as module
 from loihi_unet.reproduce import (
     spiden,
@@ -120,4 +120,4 @@ def test_every_competitor_of_every_scale_has_settings(scale_name, target):
             assert config.model.base_channels == wide
             # Built without memory.
             with torch.device("meta"):
-                build(config)
+                Net(config.model, config.neuron)

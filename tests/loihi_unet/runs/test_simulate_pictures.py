@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export.errors import UserError
 from export.images import decode
 from export.netx import write_network
-from loihi_unet.errors import DataError, UserError
+from loihi_unet.errors import DataError
 from loihi_unet.runs import simulate_pictures as module
 from loihi_unet.runs.frames import Conditions
 from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures

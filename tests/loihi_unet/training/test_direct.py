@@ -10,7 +10,6 @@ from export.netx import read_network, write_network
 from loihi_unet.config import (
     DnCNNConfig,
     FCNConfig,
-    NeuronConfig,
     TrainConfig,
     UNetConfig,
     load_config,
@@ -27,7 +26,8 @@ from loihi_unet.files.checkpoint import (
 )
 from loihi_unet.finetuning.finetune import FinetuneConfig, finetune
 from loihi_unet.networks import net
-from loihi_unet.networks.net import Net, build
+from loihi_unet.networks.config import NeuronConfig
+from loihi_unet.networks.net import Net
 from loihi_unet.networks.neuron import multi_threshold_if
 from loihi_unet.networks.surrogate import FULL_SCALE, POWERS, fire
 from loihi_unet.spiking.run_float import run
@@ -142,7 +142,7 @@ def test_loss_falls(kind, tiny, folder):
     config = settings(tiny, kind, model=model)
     task = make_task(config, load_pictures(folder, 1), [])
     torch.manual_seed(0)
-    model = build(config)
+    model = Net(config.model, config.neuron)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for index in range(40):
