@@ -86,7 +86,7 @@ err = Console(stderr=True)
 
 def say_shipped(source: Path) -> None:
     """Say on stderr at which size a network that came by its name is made."""
-    from loihi_unet.network_source import SHIPPED_SIZE, is_shipped
+    from loihi_unet.runs.network_source import SHIPPED_SIZE, is_shipped
 
     if is_shipped(source):
         height, width = SHIPPED_SIZE
@@ -101,7 +101,7 @@ def say_shipped(source: Path) -> None:
 
 def open_network(source: Path) -> Network:
     """Read a network file or a shipped network, and say which."""
-    from loihi_unet.network_source import load_network
+    from loihi_unet.runs.network_source import load_network
 
     say_shipped(source)
     return load_network(source)

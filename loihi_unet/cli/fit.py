@@ -46,8 +46,8 @@ def fit(
     """
     from export.fit import fit as run_fit
     from export.fit import fit_tables
-    from export.stream import Stream
-    from loihi_unet.chip_tables import mapping_of
+    from export.stock_network import Stream
+    from loihi_unet.report.chip_tables import mapping_of
 
     network = open_network(network_path)
     activity = None

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from export.netx import write_network
-from sim import demand, local_pool
 from sim.selftest import small_network
+from sim.sweeps import demand, local_pool
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
