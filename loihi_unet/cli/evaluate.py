@@ -68,7 +68,12 @@ def evaluate(
     On a cluster: loihi-unet evaluate network.net --data Set12 --scheduler
     tcp://10.0.0.1:8786
     """
-    from loihi_unet.runs.evaluate_set import EvaluateConfig, add_row, evaluate_set
+    from loihi_unet.runs.evaluate_set import (
+        EvaluateConfig,
+        add_row,
+        evaluate_set,
+        read_rows,
+    )
 
     settings = EvaluateConfig(
         data=data,
@@ -80,6 +85,8 @@ def evaluate(
         checkpoint=checkpoint,
         spiking=spiking,
     )
+    if results is not None:
+        read_rows(results)  # what could not be added to is said before the work
     say_shipped(network)
     command = shlex.join(["loihi-unet", *sys.argv[1:]])
     with progress(quiet=as_json) as bar:

@@ -12,6 +12,7 @@ from typing import Any
 
 from export.compartment import MTIF
 from export.files.atomic import write_text
+from export.files.kind import expect
 from export.images import size_multiple
 from export.network import Network as IntegerNetwork
 from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
@@ -298,6 +299,36 @@ def _measures(
     return measures
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read a JSON list of rows.
+
+    Parameters
+    ----------
+    path : Path
+        File; a missing one has no rows.
+
+    Returns
+    -------
+    list of dict
+        As `add_row` wrote them.
+
+    Raises
+    ------
+    DataError
+        If the file holds something else.
+    """
+    if not path.exists():
+        return []
+    expect(path, "json", error=DataError)
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not JSON ({error})") from error
+    if not isinstance(rows, list) or not all(isinstance(item, dict) for item in rows):
+        raise DataError(f"{path}: a JSON list of rows is needed")
+    return rows
+
+
 def add_row(path: Path, row: Mapping[str, Any]) -> None:
     """Put a row into a JSON list of rows, in place of an earlier one of its kind.
 
@@ -313,14 +344,7 @@ def add_row(path: Path, row: Mapping[str, Any]) -> None:
     DataError
         If the file holds something else.
     """
-    rows: Any = []
-    if path.is_file():
-        try:
-            rows = json.loads(path.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise DataError(f"{path}: not JSON ({error})") from error
-    if not isinstance(rows, list) or not all(isinstance(item, dict) for item in rows):
-        raise DataError(f"{path}: a JSON list of rows is needed")
+    rows = read_rows(path)
 
     def key(item: Mapping[str, Any]) -> str:
         return json.dumps([item.get(name) for name in _KEY])
