@@ -4,6 +4,7 @@
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import kinds
 import numpy as np
@@ -16,6 +17,7 @@ from export.files.recognise import HEAD, recognise
 from export.netx import write_network
 from loihi_unet.cli.main import main
 from loihi_unet.data.pictures import FORMATS
+from loihi_unet.files.spiking_file import published_networks
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +185,11 @@ def test_damage_is_never_a_traceback(tmp_path, paths, kind):
         damaged[random.integers(min(len(damaged), HEAD), size=3)] = random.integers(256)
         path.write_bytes(damaged.tobytes())
         assert recognise(path) in {None, *KINDS}
+
+
+def test_the_page_about_files_names_what_there_is():
+    page = (Path(__file__).parents[1] / "docs" / "files.md").read_text("utf-8")
+    for word in ("NIR", "ONNX", "TorchScript", "HTML", "git-annex", "`.npz`", "gzip"):
+        assert word in page
+    for name in published_networks():
+        assert f"`{name}`" in page
