@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from export.compartment import Accumulator, Compartment
+from export.difference import flatten
 from export.errors import NetworkError, RangeError
 from export.facts import WEIGHT_EXP
 from export.layer import Connection as Connection
 from export.layer import Input as Input
 from export.layer import Layer as Layer
 from export.synapse import Synapse
-from export.walk import flatten
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,4 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Machines that run a Network, and the comparison of what they give."""
-
-import sim.lava.mends  # noqa: F401  # before any module here imports Lava

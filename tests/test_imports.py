@@ -22,7 +22,8 @@ def imported_by(statement):
     "statement",
     [
         "import export.network, export.netx, export.quantize",
-        "import sim.reference, sim.recording_file, sim.verify, sim.images",
+        "import sim.reference.simulator, sim.recording_file, sim.verify.comparison",
+        "import export.images",
         "import sim.backend, sim.selftest",
     ],
 )

@@ -24,7 +24,7 @@ from export.fit.timing import Timing
 from export.fit.traffic import Traffic, count_traffic
 from export.mapping import Mapping, mapping_named
 from export.network import Network
-from export.stream import Stream
+from export.stock_network import Stream
 
 
 def fit(

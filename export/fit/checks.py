@@ -25,7 +25,7 @@ from export.fit.bounds import potential_bounds
 from export.fit.structure import LayerStructure, Structure
 from export.mapping import Mapping
 from export.network import Connection, Input, Layer, Network
-from export.stock import (
+from export.stock_compartment import (
     CUBA,
     STATE_SHIFT,
     Delta,
@@ -33,7 +33,7 @@ from export.stock import (
     SigmaDelta,
     StockCompartment,
 )
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import AveragePool, Dense, Injection, StockSynapse, Synapse
 
 

@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from export.errors import UserError
 from loihi_unet.cli import (
     demo,
     doctor,
@@ -21,7 +22,6 @@ from loihi_unet.cli import (
     train,
     verify,
 )
-from loihi_unet.errors import UserError
 
 app = typer.Typer(
     name="loihi-unet",
