@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from export.errors import UserError, one_line
 from export.network import Network
-from sim.lava.mends import LavaVersionError
 from sim.recording import Recording
 
 Progress = Callable[[int, int], None]  # (done, total)
@@ -175,16 +174,14 @@ def create(name: str) -> Simulator:
             f"backend '{name}': needs '{error.name}', which is not installed here; "
             f"{_remedy(error.name or '')}"
         ) from error
-    except LavaVersionError as error:
-        raise BackendError(f"backend '{name}': {error}") from error
     except Exception as error:
         if not name.startswith("lava"):
             raise
-        # Files of an installation may be damaged in any way.
+        # Another release of Lava, or an installation damaged in any way.
         text = one_line(f"{type(error).__name__}: {error}")
         raise BackendError(
-            f"backend '{name}': Lava cannot be imported ({text}); "
-            "install it again: loihi-unet setup-lava"
+            f"backend '{name}': Lava cannot be imported here ({text}); "
+            "run: loihi-unet setup-lava"
         ) from error
     return cast(Simulator, factory(**arguments))
 

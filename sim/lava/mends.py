@@ -162,6 +162,31 @@ def _reshape(shape: tuple[int, ...], data: Any) -> Any:
     return np.reshape(data, shape)
 
 
+@_after("lava.magma.core.process.process", needed="Python 3.12.1 and newer, to mock")
+def members_of_collections(process: Any) -> None:
+    """Say AttributeError where a `Collection` has no such member.
+
+    `Collection.__getattr__` raises AssertionError instead, so that `hasattr` fails
+    with it. `unittest.mock` of newer Pythons asks every attribute of a Process whether
+    it ``__wrapped__`` something.
+    """
+    collection = process.Collection
+    original = collection.__getattr__
+
+    @functools.wraps(original)
+    def member(self: Any, item: str) -> Any:
+        try:
+            return original(self, item)
+        except AssertionError as error:
+            raise NoMemberError(*error.args) from error
+
+    collection.__getattr__ = member
+
+
+class NoMemberError(AssertionError, AttributeError):
+    """What `members_of_collections` raises: both Lava's exception and Python's."""
+
+
 @_after("lava.proc.conv.utils", needed="NumPy 2 and newer")
 def geometry_of_convolutions(utils: Any) -> None:
     """Compute the geometry of convolutions in Python's integers.
@@ -199,6 +224,72 @@ def geometry_of_convolutions(utils: Any) -> None:
         return shape(_integers(input_shape), int(out_channels), *pairs)
 
     utils.conv_scipy, utils.output_shape = conv_scipy, output_shape
+
+
+@_after("lava.proc.graded.models", needed="NumPy 2.5 and newer")
+def arguments_of_inverse_square_roots(models: Any) -> None:
+    """Give `inv_sqrt` and `clz` one number, not an array that holds one.
+
+    They call ``int`` on it, which NumPy 1.25 deprecates for arrays with dimensions and
+    2.5 refuses; the model `InvSqrtModelFP` calls them so.
+    """
+    root, zeros = models.inv_sqrt, models.clz
+
+    @functools.wraps(root)
+    def inv_sqrt(s_fp: Any, *arguments: Any, **options: Any) -> Any:
+        return root(_scalar(s_fp), *arguments, **options)
+
+    @functools.wraps(zeros)
+    def clz(val: Any) -> Any:
+        return zeros(_scalar(val))
+
+    models.inv_sqrt, models.clz = inv_sqrt, clz
+
+
+@_after("lava.proc.clp.nsm.models", needed="NumPy 2.5 and newer")
+def counter_of_allocator(models: Any) -> None:
+    """Let `PyAllocatorModel` send its counter.
+
+    It assigns the counter, an array of shape (1,), to one element of another array,
+    which NumPy 1.25 deprecates and 2.5 refuses. During the step it has no dimension.
+    """
+    model = models.PyAllocatorModel
+    original = model.run_spk
+
+    @functools.wraps(original)
+    def run_spk(self: Any) -> None:
+        shape = self.next_alloc_id.shape
+        self.next_alloc_id = self.next_alloc_id.reshape(())
+        original(self)
+        self.next_alloc_id = self.next_alloc_id.reshape(shape)
+
+    model.run_spk = run_spk
+
+
+@_around("lava.lib.dl.slayer.object_detection", needed="lava-dl without torchvision")
+@contextlib.contextmanager
+def object_detection(module: ModuleType) -> Iterator[None]:
+    """Let slayer, and netx with it, be imported without torchvision and OpenCV.
+
+    `lava.lib.dl.slayer` imports its YOLO package whether it is used or not, and this
+    one imports torchvision, which fits one release of torch only, and OpenCV. Where
+    it cannot be imported, using it raises ImportError and says what it lacks.
+    """
+    try:
+        yield
+    except Exception as error:  # torchvision raises what it likes for another torch
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+
+        def missing(name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            raise ImportError(f"{module.__name__}.{name} is not to be had ({reason})")
+
+        module.__getattr__ = missing  # type: ignore[method-assign]
+
+
+def _scalar(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
 
 
 def _integers(values: Any) -> tuple[int, ...]:
@@ -245,8 +336,7 @@ def check_release() -> None:
         found = "of unknown version"
     if found != RELEASE:
         raise LavaVersionError(
-            f"lava-nc {found} is installed; {RELEASE} is needed: "
-            "run 'loihi-unet setup-lava'"
+            f"lava-nc {found} is installed, and the mends are for {RELEASE}"
         )
 
 

@@ -7,6 +7,7 @@ import importlib
 import multiprocessing
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -37,6 +38,13 @@ def shape_of_reshape() -> bool:
     return there.shape == (2, 3) and np.array_equal(back, np.arange(6))
 
 
+def members_of_collections() -> bool:
+    """A Process without ports has no such port, and `hasattr` says so."""
+    from lava.magma.core.process.process import AbstractProcess
+
+    return not hasattr(AbstractProcess().in_ports, "a_in")
+
+
 def geometry_of_convolutions() -> bool:
     """128 channels, and 128 pixels with their margin, described in int8."""
     from lava.proc.conv import utils
@@ -48,6 +56,34 @@ def geometry_of_convolutions() -> bool:
     return out.shape == (128, 1, 128) and int(out.sum()) == 124 * 128
 
 
+def arguments_of_inverse_square_roots() -> bool:
+    """1 / sqrt(4) in 12 bits of fraction, of an array that holds the 4."""
+    from lava.proc.graded.models import inv_sqrt
+
+    return int(inv_sqrt(np.array([4 << 12]))) == int(inv_sqrt(4 << 12))
+
+
+def counter_of_allocator() -> bool:
+    """The allocator sends 3 and counts on."""
+    from lava.proc.clp.nsm.models import PyAllocatorModel
+
+    sent: list[list[int]] = []
+    port = SimpleNamespace(shape=(1,), send=lambda data: sent.append(data.tolist()))
+    trigger = SimpleNamespace(recv=lambda: np.array([1]))
+    counter = np.array([3], np.int32)
+    model = SimpleNamespace(
+        allocate_out=port, trigger_in=trigger, next_alloc_id=counter
+    )
+    PyAllocatorModel.run_spk(model)
+    return sent == [[3]] and model.next_alloc_id.tolist() == [4]
+
+
+def object_detection() -> bool:
+    """Slayer is imported; what its YOLO package lacks is no matter."""
+    importlib.import_module("lava.lib.dl.slayer")
+    return True
+
+
 # By the name of the mend.
 PROBES: dict[str, Callable[[], bool]] = {
     probe.__name__: probe
@@ -55,6 +91,10 @@ PROBES: dict[str, Callable[[], bool]] = {
         defaults_of_dataclasses,
         start_method,
         shape_of_reshape,
+        members_of_collections,
         geometry_of_convolutions,
+        arguments_of_inverse_square_roots,
+        counter_of_allocator,
+        object_detection,
     )
 }
