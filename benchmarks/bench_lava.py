@@ -44,7 +44,7 @@ from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
 from sim.lava import runtime as lava_runtime
 from sim.lava.conv import FAST_CONV
-from sim.lava.processes.network import Network as NetworkProcess
+from sim.lava.dropin.network import Network as NetworkProcess
 from sim.recording import Recording
 from sim.verify.comparison import compare
 

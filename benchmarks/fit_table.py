@@ -27,7 +27,7 @@ from export.images import decode
 from export.lowering import lower
 from export.network import Network
 from export.netx import read_network
-from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.conversion.search import search_thresholds
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.files.checkpoint import find_checkpoint, read_checkpoint

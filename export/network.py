@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 
 from export.compartment import Accumulator, Compartment
-from export.difference import flatten
 from export.errors import NetworkError, RangeError
 from export.facts import WEIGHT_EXP
 from export.layer import Connection as Connection
 from export.layer import Input as Input
 from export.layer import Layer as Layer
+from export.leaves import flatten
 from export.synapse import Synapse
 
 

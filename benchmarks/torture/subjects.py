@@ -78,7 +78,7 @@ def _sums() -> Any:
     import torch
 
     from loihi_unet.config import FCNConfig, TrainConfig
-    from loihi_unet.conversion.convert import trained_directly
+    from loihi_unet.conversion.normalise import trained_directly
     from loihi_unet.files.checkpoint import CheckpointRecord
     from loihi_unet.networks.config import NeuronConfig
     from loihi_unet.networks.net import Net

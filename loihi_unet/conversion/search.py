@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 
 from loihi_unet.config import TrainConfig
-from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.pictures import Picture
 from loihi_unet.files.checkpoint import Calibration
 from loihi_unet.networks.net import Net

@@ -23,7 +23,7 @@ from export.lowering import lower
 from export.network import Network
 from export.netx import write_network
 from loihi_unet.conversion.calibrate import measure_scales
-from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.demo.rates import activations, rate_records
 from loihi_unet.demo.subject import Photograph, Pixels, Retina, Subject

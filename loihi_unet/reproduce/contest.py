@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from export.lowering import lower
 from loihi_unet.config import TrainConfig, load_config, parse_config
-from loihi_unet.conversion.convert import trained_directly
+from loihi_unet.conversion.normalise import trained_directly
 from loihi_unet.data.datasets import load_data
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import ConversionError

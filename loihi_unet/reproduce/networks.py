@@ -11,7 +11,7 @@ from typing import Any
 from export.gain import settle
 from loihi_unet.config import TrainConfig, load_config, parse_config
 from loihi_unet.conversion.calibrate import calibrate
-from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.datasets import load_data
 from loihi_unet.data.pictures import Picture, fingerprint, hold_out
 from loihi_unet.files.checkpoint import Calibration, find_checkpoint, load_checkpoint

@@ -8,7 +8,7 @@ import torch
 
 from loihi_unet.config import TrainConfig
 from loihi_unet.conversion.calibrate import calibrate
-from loihi_unet.conversion.convert import normalised, spiking_unet
+from loihi_unet.conversion.normalise import normalised, spiking_unet
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import CheckpointError
 from loihi_unet.files.checkpoint import load_checkpoint, weights_sha256

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from loihi_unet.config import UNetConfig
-from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.files.checkpoint import Calibration, weights_sha256
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.topology import topology

@@ -10,7 +10,7 @@ from reproduction import seconds_scale
 
 from loihi_unet.config import TrainConfig, UNetConfig
 from loihi_unet.conversion.calibrate import calibrate
-from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.networks.net import Net
 from loihi_unet.training.train import train

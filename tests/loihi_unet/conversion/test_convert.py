@@ -6,7 +6,8 @@ from torch.nn import functional
 
 from loihi_unet.config import UNetConfig
 from loihi_unet.conversion.calibrate import calibrate
-from loihi_unet.conversion.convert import convert, spiking_unet
+from loihi_unet.conversion.convert import convert
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import load_checkpoint

@@ -4,7 +4,8 @@
 import pytest
 import torch
 
-from loihi_unet.conversion.convert import convert, spiking_unet
+from loihi_unet.conversion.convert import convert
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.conversion.search import ALLOWANCE, RANGES, Trials, search_thresholds
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import ConversionError

@@ -15,7 +15,8 @@ from export.gain import settle
 from export.images import decode
 from export.lowering import lower
 from export.netx import read_network, write_network
-from loihi_unet.conversion.convert import convert, spiking_unet
+from loihi_unet.conversion.convert import convert
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet

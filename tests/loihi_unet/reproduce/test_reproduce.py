@@ -15,7 +15,7 @@ from loihi_unet.config import (
     config_toml,
     load_config,
 )
-from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.errors import ConversionError, DataError
 from loihi_unet.files.checkpoint import load_checkpoint
 from loihi_unet.finetuning import finetune

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from export.images import decode
 from export.lowering import lower
-from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.errors import DataError
 from loihi_unet.runs.tiling import WholeNetwork, receptive_radius, tiles
 from sim.backend import create

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from loihi_unet.config import UNetConfig
 from loihi_unet.conversion.calibrate import calibrate
-from loihi_unet.conversion.convert import spiking_unet
+from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.networks.net import Net

@@ -15,7 +15,8 @@ from loihi_unet.config import (
     load_config,
 )
 from loihi_unet.conversion.calibrate import calibrate
-from loihi_unet.conversion.convert import convert, trained_directly
+from loihi_unet.conversion.convert import convert
+from loihi_unet.conversion.normalise import trained_directly
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import ConfigError, ConversionError
 from loihi_unet.files.checkpoint import (
