@@ -53,6 +53,7 @@ def image(tmp_path):
         ("fit",),
         ("demo",),
         ("doctor",),
+        ("setup-lava",),
         ("finetune",),
         ("evaluate",),
         ("reproduce",),
@@ -292,12 +293,21 @@ def test_doctor(run):
     checks = {check["what"]: check["state"] for check in json.loads(out)["checks"]}
     assert code == 0, out
     assert checks["torch"] == "ok"
+    if checks["Lava"] == "ok":
+        mends = {what: state for what, state in checks.items() if "Lava: " in what}
+        assert len(mends) >= 7
+        assert set(mends.values()) == {"ok"}
     assert run("doctor")[0] == 0
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Lava is installed here")
-def test_missing_lava_is_one_line(run, net, image, tmp_path):
+def test_missing_lava_is_one_line(run, net, image, tmp_path, monkeypatch):
+    for name in list(sys.modules):
+        if name.split(".")[0] == "lava" or name == "sim.lava.simulator":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "lava", None)
     arguments = ("--backend", "lava", "--out", tmp_path / "r.h5")
     code, _, err = run("simulate", net, image, *arguments)
     assert code == 2
-    assert "needs 'lava', which is not installed here" in err
+    assert "needs 'lava" in err
+    assert "not installed here" in err
+    assert err.endswith("run: loihi-unet setup-lava\n")

@@ -18,6 +18,7 @@ from loihi_unet.cli import (
     fit,
     network,
     reproduce,
+    setup_lava,
     simulate,
     train,
     verify,
@@ -44,6 +45,7 @@ app.command("fit")(fit.fit)
 app.command("report")(verify.report)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
+app.command("setup-lava")(setup_lava.setup_lava)
 
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
