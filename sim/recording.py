@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from export.compartment import Accumulator
+from export.errors import UserError
 from export.network import Network
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import Shape
-from loihi_unet.errors import UserError
 
 Payload = npt.NDArray[np.integer[Any]]
 
@@ -219,7 +219,7 @@ def _check_layers(
     """Refuse a list of layers that is none, or that lacks what was recorded.
 
     A payload of another shape than listed is not refused: its axes may be in another
-    order, which `sim.verify.compare` and `sim.diagnose` say.
+    order, which `sim.verify.comparison.compare` and `sim.verify.diagnose` say.
     """
     if not layers:
         raise RecordingError("recording layers: none found, all of the network needed")
@@ -234,3 +234,10 @@ def _check_layers(
                 f"recording layer '{name}': not one of the {len(layers)} in its list "
                 "of layers"
             )
+
+
+def hashes_of(recording: Recording) -> set[str]:
+    """The hashes of its network that a recording states."""
+    return {
+        h for h in (recording.network_sha256, recording.network_sha256_any_size) if h
+    }

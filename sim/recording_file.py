@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 
 from export.errors import NetworkError
-from export.hdf5 import create_file, open_file, write_text
-from export.hdf5_group import Group
+from export.files.hdf5 import create_file, open_file, write_text
+from export.files.hdf5_group import Group
 from export.synapse import Shape
 from sim.recording import Payload, Recording, RecordingError
 
@@ -181,7 +181,7 @@ def read_recording(path: Path) -> Recording:
         file, place, found and allowed.
     """
     try:
-        with open_file(path) as root:
+        with open_file(path, "recording") as root:
             schema = root.integer("schema")
             if schema not in READABLE:
                 raise RecordingError(

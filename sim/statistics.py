@@ -10,10 +10,15 @@ from export.compartment import MTIF
 from export.fit.activity import Activity, LayerActivity, LinkActivity
 from export.fit.fanout import fan_out
 from export.network import Layer, Network
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import Injection
-from sim.recording import Payload, Recording, RecordingError, recordable
-from sim.scope import hashes_of
+from sim.recording import (
+    Payload,
+    Recording,
+    RecordingError,
+    hashes_of,
+    recordable,
+)
 
 Int64 = npt.NDArray[np.int64]
 
@@ -39,7 +44,7 @@ def activity(network: Network, recording: Recording) -> Activity:
         If the recording is of another network, lacks a layer or a step, or holds
         payloads that no neuron of the network sends.
     """
-    from sim.torch_trace import potentials
+    from sim.torch.trace import potentials
 
     _check(network, recording)
     counts = {network.input.name: _input_counts(network, recording)}

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from export.netx import write_network
-from loihi_unet import verify_set
 from loihi_unet.cli.main import main
 from loihi_unet.report import read_report
+from loihi_unet.runs import verify_set
 from sim.backend import create
 from sim.recording_file import write_recording
-from sim.reference import ReferenceSimulator
+from sim.reference.simulator import ReferenceSimulator
 from sim.selftest import small_network
 
 NETWORK = small_network(size=(8, 12))
@@ -187,7 +187,7 @@ def test_no_dump_is_too_strange_for_a_report(
     run, files, whole, tmp_path, monkeypatch, number, known
 ):
     # Read again, not drawn: 48 pages would take a minute.
-    monkeypatch.setattr("loihi_unet.verify_report.render_report", read_report)
+    monkeypatch.setattr("loihi_unet.report.verify.render_report", read_report)
     pair = files(**list(dumps(whole))[number])
     network = ("--network", tmp_path / "a.net") if known else ()
     for sides in (pair, pair[::-1]):
@@ -222,7 +222,7 @@ def test_a_machine_that_leaves_out_a_layer(run, tmp_path, monkeypatch):
             )
 
     write_network(small_network(), tmp_path / "a.net")
-    monkeypatch.setattr("sim.reference.ReferenceSimulator", Lazy)
+    monkeypatch.setattr("sim.reference.simulator.ReferenceSimulator", Lazy)
     machines = ("--backend", "torch", "--backend", "reference", "--workers", 1)
     arguments = ("verify", tmp_path / "a.net", picture(tmp_path / "p.png"), *machines)
     verify_set._load.cache_clear()

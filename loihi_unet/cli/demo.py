@@ -29,10 +29,10 @@ def demo(
 
     Example: loihi-unet demo --task segment --out runs/retina
     """
-    from loihi_unet.demo import CROP, run_demo
-    from loihi_unet.hashes import hash_line
+    from loihi_unet.demo.run import CROP, run_demo
     from loihi_unet.report import head
     from loihi_unet.report.schema import Report
+    from loihi_unet.runs.hashes import hash_line
 
     with progress(quiet=as_json) as bar:
         result = run_demo(folder, bar, task)

@@ -21,18 +21,19 @@ from loihi_unet.cli.console import (
     print_json,
     print_table,
     progress,
+    say_shipped,
 )
 from loihi_unet.cli.network import parse_size
 
 if TYPE_CHECKING:
-    from loihi_unet.frames import Conditions
-    from loihi_unet.verify_set import SetComparison
-    from sim.verify import Comparison
+    from loihi_unet.runs.frames import Conditions
+    from loihi_unet.runs.verify_set import SetComparison
+    from sim.verify.comparison import Comparison
 
 
 def verify(
     left: Annotated[
-        Path, typer.Argument(help="Recording (.h5); with --backend, a network (.net).")
+        Path, typer.Argument(help="Recording (.h5); with --backend, a network.")
     ],
     right: Annotated[
         Path | None,
@@ -60,8 +61,8 @@ def verify(
     network: Annotated[
         Path | None,
         typer.Option(
-            help="netx file of what was recorded: tells what there is to compare, "
-            "potentials and causes. Recordings of another network are refused."
+            help="Network that was recorded (file or shipped name): tells what there "
+            "is to compare, potentials and causes. Recordings of another are refused."
         ),
     ] = None,
     partial: Annotated[
@@ -96,8 +97,9 @@ def verify(
             raise typer.BadParameter(
                 "with pictures, --backend is needed twice and --network not at all"
             )
-        from loihi_unet.frames import Conditions
+        from loihi_unet.runs.frames import Conditions
 
+        say_shipped(left)
         conditions = Conditions(
             sigma=sigma, seed=seed, crop=parse_size(crop) if crop else None
         )
@@ -135,12 +137,12 @@ class _Found(NamedTuple):
 def _verify_recordings(
     left: Path, right: Path, report: Path | None, network: Path | None
 ) -> _Found:
-    from loihi_unet.hashes import hash_line
-    from loihi_unet.verify_recordings import verify_recordings
+    from loihi_unet.runs.hashes import hash_line
+    from loihi_unet.runs.verify_recordings import verify_recordings
 
     found = verify_recordings(left, right, network)
     if report is not None:
-        from loihi_unet.verify_report import write_report
+        from loihi_unet.report.verify import write_report
 
         write_report(report, found.comparison, found.left, found.right, found.network)
     record = found.to_json()
@@ -160,8 +162,8 @@ def _verify_pictures(
     workers: int | None,
     quiet: bool,
 ) -> _Found:
-    from loihi_unet.hashes import hash_line
-    from loihi_unet.verify_set import verify_set
+    from loihi_unet.runs.hashes import hash_line
+    from loihi_unet.runs.verify_set import verify_set
 
     with progress(quiet=quiet) as bar:
         found = verify_set(
@@ -184,8 +186,8 @@ def _verify_pictures(
 
 def _report_picture(report: Path, over_set: SetComparison) -> None:
     """Report on the first picture that differs, or on the first."""
-    from loihi_unet.verify_report import write_report
-    from loihi_unet.verify_set import compare_recorded, record_both
+    from loihi_unet.report.verify import write_report
+    from loihi_unet.runs.verify_set import compare_recorded, record_both
 
     job = over_set.telling
     network, a, b = record_both(job)

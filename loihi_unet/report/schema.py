@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loihi_unet.errors import UserError, first_problem
+from export.errors import UserError, first_problem
+from export.files.kind import expect
 
 Verdict = Literal["EXACT", "PARTIAL", "FAIL"]
 Grid = tuple[tuple[int, ...], ...]
@@ -86,7 +87,7 @@ class Zoom(_Record):
 
 
 class LayerRecord(_Record):
-    """What a layer did; fields as in `sim.layer_report.LayerReport`."""
+    """What a layer did; fields as in `sim.verify.layer_report.LayerReport`."""
 
     name: str
     shape: tuple[int, int, int]
@@ -125,7 +126,7 @@ class SourceRecord(_Record):
 
 
 class Failure(_Record):
-    """As `sim.diagnose.Diagnosis`."""
+    """As `sim.verify.diagnose.Diagnosis`."""
 
     layer: str
     first: Mismatch
@@ -164,7 +165,7 @@ class Report(_Record):
         Whether it is EXACT.
     quality : dict[str, float]
         ``<rung>_<measure>`` of one picture or of a set: rungs ``noisy, ann, snn,
-        chip``, measures as `loihi_unet.scores` names them (``psnr`` in dB).
+        chip``, measures as `loihi_unet.runs.evaluate_set` names them (``psnr`` in dB).
     pictures : tuple of Picture
         In the order in which they are shown.
     legend : tuple of (str, str)
@@ -220,7 +221,9 @@ def read_report(path: Path) -> Report:
     ReportError
         If it is missing or not a report: one line naming the first wrong key.
     """
-    path = path / "report.json" if path.is_dir() else path
+    if (path / "report.json").is_file():
+        path = path / "report.json"
+    expect(path, "report", "json", error=ReportError)
     try:
         return Report.model_validate_json(path.read_bytes())
     except OSError as error:
