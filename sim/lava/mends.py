@@ -3,7 +3,7 @@
 
 Import this module before Lava; there is nothing else to do::
 
-    import sim.lava.mends  # isort: split
+    import sim.lava.mends
 
     from lava.proc.lif.process import LIF
 
@@ -146,7 +146,7 @@ def shape_of_reshape(ports: Any) -> None:
     """Reshape ports without the keyword ``newshape``.
 
     `ReshapePort` makes ``partial(np.reshape, newshape=...)``; NumPy 2.1 deprecates the
-    keyword and 2.5 no longer has it. The transforms give the shape by position.
+    keyword and 2.5 does not have it. The transforms give the shape by position.
     """
     port = ports.ReshapePort
     port.get_transform_func_fwd = lambda self: functools.partial(_reshape, self.shape)
@@ -162,7 +162,9 @@ def _reshape(shape: tuple[int, ...], data: Any) -> Any:
     return np.reshape(data, shape)
 
 
-@_after("lava.magma.core.process.process", needed="Python 3.12.1 and newer, to mock")
+@_after(
+    "lava.magma.core.process.process", needed="Python 3.12 and newer, to mock a Process"
+)
 def members_of_collections(process: Any) -> None:
     """Say AttributeError where a `Collection` has no such member.
 
