@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("lava.magma", reason="no Lava: loihi-unet setup-lava")
 
-from sim.lava.mends import MENDS, LavaVersionError, check_release
+from sim.lava.mending import MENDS, LavaVersionError, check_release
 from sim.lava.probes import PROBES
 
 NEW_PYTHON = sys.version_info >= (3, 12)
@@ -48,8 +48,8 @@ UNMENDED = """
     import sys, warnings
     import sim.lava.mends
     name = sys.argv[1]
-    mend, = [m for m in sim.lava.mends.MENDS.values() if m.name == name]
-    del sim.lava.mends.MENDS[mend.module]
+    mend, = [m for m in sim.lava.mending.MENDS.values() if m.name == name]
+    del sim.lava.mending.MENDS[mend.module]
     import multiprocessing
     multiprocessing.set_start_method("spawn")
     from sim.lava.probes import PROBES
