@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, cast, runtime_checkable
 
@@ -167,6 +168,11 @@ def create(name: str) -> Simulator:
     """
     check_name(name)
     module, kind, arguments = BACKENDS[name]
+    if name.startswith("lava") and not hasattr(os, "fork"):
+        raise BackendError(
+            f"backend '{name}': needs a system that can fork (Linux, macOS); the "
+            "backends reference, torch and cuda need none"
+        )
     try:
         factory = getattr(importlib.import_module(module), kind)
     except ModuleNotFoundError as error:

@@ -211,17 +211,17 @@ def bad_inputs(tmp_path, net, image):
         ),
         "network as recording": (
             ["verify", net, net],
-            "schema: missing",
+            "a network file (.net) found, a recording (.h5) needed",
         ),
-        "network as checkpoint": (["convert", net], "not a safetensors file"),
-        "network as spiking": (["export", net], "not a safetensors file"),
+        "network as checkpoint": (["convert", net], "(.net) found, a trained"),
+        "network as spiking": (["export", net], "(.net) found, a converted"),
         "picture format": (
             ["inspect", net, "--picture", tmp_path / "graph.xyz"],
             "suffix png, svg, pdf needed",
         ),
         "no data": (["data", "check", tmp_path / "no"], "no such file or folder"),
         "step size": (["finetune", net, "--learning-rate", 0], "learning_rate 0.0"),
-        "not a network": (["evaluate", image], "not an HDF5 file"),
+        "not a network": (["evaluate", image], "a picture found, a network file"),
         "unknown key": (
             ["train", "--config", tmp_path / "text.toml"],
             "nonsense",

@@ -20,6 +20,7 @@ from loihi_unet.cli.console import (
     print_json,
     print_table,
     progress,
+    say_shipped,
 )
 from loihi_unet.cli.network import parse_size
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 def verify(
     left: Annotated[
-        Path, typer.Argument(help="Recording (.h5); with --backend, a network (.net).")
+        Path, typer.Argument(help="Recording (.h5); with --backend, a network.")
     ],
     right: Annotated[
         Path | None,
@@ -57,7 +58,9 @@ def verify(
     report: ReportOption = None,
     network: Annotated[
         Path | None,
-        typer.Option(help="netx file of what was recorded; tells potentials."),
+        typer.Option(
+            help="Network that was recorded (file or shipped name); tells potentials."
+        ),
     ] = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
@@ -88,6 +91,7 @@ def verify(
         from loihi_unet.runs.frames import Conditions
         from loihi_unet.runs.verify_set import verify_set
 
+        say_shipped(left)
         size = parse_size(crop) if crop else None
         with progress(quiet=as_json) as bar:
             over_set = verify_set(
