@@ -198,6 +198,36 @@ def counter_of_allocator(models: Any) -> None:
     model.run_spk = run_spk
 
 
+@after("lava.lib.dl.netx.hdf5", needed="NumPy 2.5 and newer")
+def weight_of_inputs(hdf5: Any) -> None:
+    """Read the weight and the bias of an input that are stored with one dimension.
+
+    `Network.create_input` calls ``int`` on the arrays of shape (1,) that slayer
+    writes, as above.
+    """
+    original = hdf5.Network.create_input
+
+    @functools.wraps(original)
+    def create_input(layer_config: Any, *arguments: Any, **options: Any) -> Any:
+        return original(_InputGroup(layer_config), *arguments, **options)
+
+    hdf5.Network.create_input = staticmethod(create_input)
+
+
+class _InputGroup:
+    """An input's group of a netx file, whose weight and bias are numbers."""
+
+    def __init__(self, group: Any) -> None:
+        self.group = group
+
+    def keys(self) -> Any:
+        return self.group.keys()
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.group[key]
+        return _scalar(value) if key in ("weight", "bias") else value
+
+
 @around("lava.lib.dl.slayer.object_detection", needed="lava-dl without torchvision")
 @contextlib.contextmanager
 def object_detection(module: ModuleType) -> Iterator[None]:
