@@ -16,6 +16,9 @@ is stock's median over the stream's.
 
 from __future__ import annotations
 
+import sim.lava.mends  # noqa: F401  # before Lava
+
+# isort: split
 import argparse
 import importlib.metadata
 import itertools

@@ -123,7 +123,7 @@ def _lava() -> Check:
 
 def _mends() -> list[Check]:
     """Try each thing that is mended in Lava, where Lava is imported."""
-    from sim.lava.mends import MENDS
+    from sim.lava.mending import MENDS
     from sim.lava.probes import PROBES
 
     results = []
