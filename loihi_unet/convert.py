@@ -16,7 +16,8 @@ from loihi_unet.checkpoint import (
     read_checkpoint,
     weights_sha256,
 )
-from loihi_unet.datasets import load_data
+from loihi_unet.datasets import AS_STATED, Reading, load_data
+from loihi_unet.deep import records
 from loihi_unet.errors import ConversionError
 from loihi_unet.graph import INPUT, Connection, Layer, Normalisation, SpikingUNet
 from loihi_unet.net import Net
@@ -37,6 +38,7 @@ def convert(
     base_threshold: float | None = None,
     search: bool = False,
     fewer: bool = False,
+    reading: Reading = AS_STATED,
 ) -> SpikingUNet:
     """Convert a trained network and write the result.
 
@@ -63,6 +65,8 @@ def convert(
         `data`'s pictures.
     fewer : bool
         Let that search give layers fewer thresholds than `num_thresholds`.
+    reading : Reading
+        How files are understood; no white level means that of the training.
 
     Returns
     -------
@@ -100,8 +104,16 @@ def convert(
     fits = calibration is not None and (
         (calibration.normalisation, calibration.percentile) == wanted
     )
+    white_levels: list[dict[str, int]] = []
     if search or not fits:
-        pictures = load_data(record.config.task, data, record.config.model.in_channels)
+        white = reading.white_level or record.config.white_level
+        pictures = load_data(
+            record.config.task,
+            data,
+            record.config.model.in_channels,
+            reading=replace(reading, white_level=white),
+        )
+        white_levels = records(picture.levels for picture in pictures)
     if calibration is None or not fits:
         calibration = calibrate(
             model,
@@ -137,6 +149,7 @@ def convert(
         provenance={
             "train": record.config.model_dump(mode="json"),
             **({"search": True} if search else {}),
+            **({"white_levels": white_levels} if white_levels else {}),
         },
     )
     save_spiking_unet(out, snn)

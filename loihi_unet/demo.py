@@ -25,6 +25,7 @@ from loihi_unet.calibrate import measure_scales
 from loihi_unet.checkpoint import Calibration, load_checkpoint, weights_sha256
 from loihi_unet.chip_tables import chip_tables
 from loihi_unet.convert import spiking_unet
+from loihi_unet.data import pad_to_multiple
 from loihi_unet.demo_subject import Photograph, Pixels, Retina, Subject
 from loihi_unet.evaluate import Network as NetworkFunction
 from loihi_unet.evaluate import restore
@@ -38,7 +39,7 @@ from loihi_unet.snn_file import load_spiking_unet
 from loihi_unet.versions import versions
 from sim.backend import BackendError, Simulator, create
 from sim.diagnose import diagnose
-from sim.images import decode, pad_to_multiple, size_multiple
+from sim.images import decode, size_multiple
 from sim.layer_report import layer_reports
 from sim.recording import Recording
 from sim.verify import Comparison, compare
@@ -149,7 +150,7 @@ def _conversions(
 
     The scales are measured on the picture itself, alike for both.
     """
-    padded = pad_to_multiple(subject.pixels, (subject.multiple, subject.multiple))
+    padded = pad_to_multiple(subject.pixels, subject.multiple)
     batches = [torch.from_numpy(padded / np.float32(255))[None]]
     found = {}
     for normalisation in get_args(Normalisation):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from loihi_unet.data import centre_crop, check_crop, pad_to_multiple
 from loihi_unet.evaluate import noisy_picture
 from loihi_unet.pictures import Picture
-from sim.images import centre_crop, pad_to_multiple
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def frame(
     """
     noisy = noisy_picture(picture, index, sigma=conditions.sigma, seed=conditions.seed)
     if conditions.crop is not None:
-        noisy = centre_crop(noisy, *conditions.crop)
+        noisy = centre_crop(noisy, *conditions.crop, picture.name)
     return Frame(
         levels=pad_to_multiple(noisy, multiple),
         size=(noisy.shape[1], noisy.shape[2]),
@@ -77,9 +77,20 @@ def frame(
 
 
 def entering_size(
-    size: tuple[int, int], conditions: Conditions, multiple: tuple[int, int]
+    size: tuple[int, int],
+    conditions: Conditions,
+    multiple: tuple[int, int],
+    name: str,
 ) -> tuple[int, int]:
-    """(H', W') of the `frame` of a picture of that (height, width)."""
+    """(H', W') of the `frame` of a picture of that (height, width) and name.
+
+    Raises
+    ------
+    DataError
+        If the picture is smaller than the crop.
+    """
+    if conditions.crop is not None:
+        check_crop(size, conditions.crop, name)
     height, width = (
         s + -s % m for s, m in zip(conditions.crop or size, multiple, strict=True)
     )

@@ -15,9 +15,11 @@ from export.network import Network as IntegerNetwork
 from export.netx import read_network
 from loihi_unet.atomic import write_text
 from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
-from loihi_unet.datasets import load_data
+from loihi_unet.datasets import AS_STATED, Reading, load_data
+from loihi_unet.deep import records
 from loihi_unet.errors import DataError
 from loihi_unet.metrics import mean_quality
+from loihi_unet.picture_files import printable
 from loihi_unet.pictures import Picture, fingerprint
 from loihi_unet.score_job import Found, Machines, ScoreJob, load, score
 from loihi_unet.segment import class_scores
@@ -55,6 +57,8 @@ class EvaluateConfig:
         The U-Net to score beside it.
     spiking : Path or None
         The float Spiking-UNet to score beside it.
+    reading : Reading
+        How files are understood.
     """
 
     data: Path | None = None
@@ -65,6 +69,7 @@ class EvaluateConfig:
     tile: int = 1024
     checkpoint: str | None = None
     spiking: Path | None = None
+    reading: Reading = AS_STATED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,10 +111,11 @@ def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     Returns
     -------
     dict[str, Any]
-        ``task, data, pictures, data_sha256, sigma, T, N, bits, q, width, seed,
-        searched, finetuned, ann, snn, chip, backend, network_sha256, command``; N is
-        the largest of any layer, ``bits`` the mean over all compartments; each of
-        ``ann``, ``snn`` and ``chip`` holds the task's measures, or None.
+        ``task, data, pictures, data_sha256, white_levels, sigma, T, N, bits, q,
+        width, seed, searched, finetuned, ann, snn, chip, backend, network_sha256,
+        command``; N is the largest of any layer, ``bits`` the mean over all
+        compartments; each of ``ann``, ``snn`` and ``chip`` holds the task's measures,
+        or None.
     """
     return evaluate_set(path, settings, **how).row
 
@@ -162,7 +168,11 @@ def evaluate_set(
             f"{path}: a network for {config.task.kind}, asked for {settings.task}"
         )
     pictures = load_data(
-        config.task, settings.data, config.model.in_channels, split="test"
+        config.task,
+        settings.data,
+        config.model.in_channels,
+        split="test",
+        reading=settings.reading,
     )
     denoise = isinstance(config.task, DenoiseConfig)
     sigma = settings.sigma if denoise else None
@@ -191,9 +201,10 @@ def evaluate_set(
     exported = network.provenance.get("export", {})
     row = {
         "task": config.task.kind if denoise else config.task.dataset,
-        "data": settings.data.name if settings.data else "scikit-image",
+        "data": printable(settings.data.name) if settings.data else "scikit-image",
         "pictures": len(pictures),
         "data_sha256": fingerprint(pictures),
+        "white_levels": records(picture.levels for picture in pictures),
         "sigma": sigma,
         "T": network.num_steps,
         **_thresholds(network),

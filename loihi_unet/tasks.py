@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from loihi_unet.config import DenoiseConfig, TrainConfig
-from loihi_unet.data import add_noise, random_crops
+from loihi_unet.data import add_noise, check_sizes, random_crops
 from loihi_unet.evaluate import Network, evaluate, noisy_picture, restore
 from loihi_unet.pictures import Picture
 from loihi_unet.segment import SegmentTask
@@ -52,12 +52,18 @@ class DenoiseTask:
         With a `DenoiseConfig` as its task.
     train, validation : list[Picture]
         Pictures to cut crops from, and pictures to score.
+
+    Raises
+    ------
+    DataError
+        If a picture is smaller than a crop.
     """
 
     def __init__(
         self, config: TrainConfig, train: list[Picture], validation: list[Picture]
     ) -> None:
         assert isinstance(config.task, DenoiseConfig)
+        check_sizes(train, config.patch_size)
         self.config = config
         self.task = config.task
         self.train = train

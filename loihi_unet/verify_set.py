@@ -14,6 +14,7 @@ from typing import Any
 from export.network import Network
 from export.netx import read_network
 from export.stream import Stream
+from loihi_unet.deep import records
 from loihi_unet.errors import DataError
 from loihi_unet.frames import Conditions, entering_size, frame
 from loihi_unet.pictures import Picture, load_pictures
@@ -91,7 +92,10 @@ class SetComparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts and lists."""
-        names = {"pictures": [job.picture.name for job in self.jobs]}
+        names = {
+            "pictures": [job.picture.name for job in self.jobs],
+            "white_levels": records(job.picture.levels for job in self.jobs),
+        }
         sha256 = self.jobs[0].machines.sha256
         return self.comparison.to_json() | names | {"network_sha256": sha256}
 
@@ -104,6 +108,7 @@ def verify_set(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
+    white_level: int | None = None,
     progress: Progress | None = None,
 ) -> SetComparison:
     """Run two machines on every picture and compare all layers, steps and outputs.
@@ -121,6 +126,8 @@ def verify_set(
     scheduler, workers, progress
         As in `sim.sweep.sweep`; the machines of a cluster must see the network's
         file under the same path.
+    white_level : int, optional
+        As in `loihi_unet.read_picture.read_pages`.
 
     Returns
     -------
@@ -153,11 +160,15 @@ def verify_set(
         picture.name: VerifyJob(
             machines=machines, picture=picture, index=index, conditions=conditions
         )
-        for index, picture in enumerate(load_pictures(data, network.input.shape[0]))
+        for index, picture in enumerate(
+            load_pictures(data, network.input.shape[0], white_level)
+        )
     }
     multiple = size_multiple(network)
     sizes = [
-        entering_size(job.picture.pixels.shape[1:], conditions, multiple)
+        entering_size(
+            job.picture.pixels.shape[1:], conditions, multiple, job.picture.name
+        )
         for job in jobs.values()
     ]
     largest = network.resized(max(h for h, _ in sizes), max(w for _, w in sizes))

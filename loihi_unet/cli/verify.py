@@ -14,11 +14,13 @@ from loihi_unet.cli.console import (
     ReportOption,
     SchedulerOption,
     SeedOption,
+    WhiteLevelOption,
     WorkersOption,
     backend_names,
     out,
     print_json,
     print_table,
+    print_white_levels,
     progress,
 )
 from loihi_unet.cli.network import parse_size
@@ -54,6 +56,7 @@ def verify(
         str | None,
         typer.Option(help="With --backend: HEIGHTxWIDTH from the middle."),
     ] = None,
+    white_level: WhiteLevelOption = None,
     report: ReportOption = None,
     network: Annotated[
         Path | None,
@@ -71,10 +74,11 @@ def verify(
     loihi-unet verify a.net Set12 --backend torch --backend lava --crop 64x64
     """
     if backend is None:
-        if (sigma, seed, crop, scheduler, workers) != (0.0, 0, None, None, None):
+        given = (sigma, seed, crop, white_level, scheduler, workers)
+        if given != (0.0, 0, None, None, None, None):
             raise typer.BadParameter(
-                "--sigma, --seed, --crop, --scheduler and --workers are for pictures: "
-                "name two machines with --backend"
+                "--sigma, --seed, --crop, --white-level, --scheduler and --workers are "
+                "for pictures: name two machines with --backend"
             )
         if right is None:
             raise typer.BadParameter("a second recording is needed, or --backend twice")
@@ -97,6 +101,7 @@ def verify(
                 Conditions(sigma=sigma, seed=seed, crop=size),
                 scheduler=scheduler,
                 workers=workers,
+                white_level=white_level,
                 progress=bar(f"{' and '.join(backend)}, pictures"),
             )
         comparison, record = over_set.comparison, over_set.to_json()
@@ -107,6 +112,7 @@ def verify(
         print_json(record)
     else:
         print_comparison(comparison, pictures)
+        print_white_levels(record.get("white_levels", ()))
         if report is not None:
             out.print(f"report in {report / 'report.html'}", soft_wrap=True)
     raise typer.Exit(0 if comparison.identical else 1)

@@ -19,7 +19,7 @@ import torch
 
 from loihi_unet.atomic import write_text
 from loihi_unet.errors import DataError
-from loihi_unet.pictures import list_pictures
+from loihi_unet.picture_files import list_pictures
 
 #: Counts up when the same settings begin to mean something else.
 FORMAT = 1

@@ -15,6 +15,8 @@ from export.netx import write_network
 from loihi_unet import run_pictures as module
 from loihi_unet.errors import DataError, UserError
 from loihi_unet.frames import Conditions
+from loihi_unet.picture_files import Page
+from loihi_unet.read_picture import Read
 from loihi_unet.run_pictures import RunConfig, run_pictures
 from sim.backend import create
 from sim.images import decode
@@ -76,20 +78,20 @@ def test_memory_is_constant_and_results_come_early(config, monkeypatch):
     alive = weakref.WeakSet()
     most, written = [], []
 
-    def reading(path, channels):
+    def reading(path, channels, white_level):
         gc.collect()
         most.append(len(alive))
         written.append(len(list(config.pictures.rglob("*.png"))))
         pixels = np.zeros((channels, 11, 14), np.uint8).view(Array)
         alive.add(pixels)
-        return pixels
+        yield Read(Page(path), pixels, None)
 
     class Array(np.ndarray):
         """An array that can be counted."""
 
         __hash__ = object.__hash__
 
-    monkeypatch.setattr(module, "read_pixels", reading)
+    monkeypatch.setattr(module, "read_pages", reading)
     run_pictures(config, progress=silent)
     assert max(most) <= 1
     assert written == list(range(9))

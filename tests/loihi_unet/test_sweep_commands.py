@@ -21,12 +21,12 @@ from loihi_unet.cli import evaluate as cli_evaluate
 from loihi_unet.cli import verify as cli_verify
 from loihi_unet.cli.main import main
 from loihi_unet.convert import convert
+from loihi_unet.data import pad_to_multiple
 from loihi_unet.errors import DataError
 from loihi_unet.evaluate import noisy_picture
 from loihi_unet.pictures import load_pictures
 from loihi_unet.score_job import Machines, load
 from sim.backend import create
-from sim.images import pad_to_multiple
 from sim.reference import ReferenceSimulator
 from sim.verify import compare
 
