@@ -18,10 +18,10 @@ from pydantic import (
 )
 
 from loihi_unet.errors import ConfigError
-from loihi_unet.model_config import MODELS, ModelConfig, Settings
-from loihi_unet.model_config import DnCNNConfig as DnCNNConfig
-from loihi_unet.model_config import FCNConfig as FCNConfig
-from loihi_unet.model_config import UNetConfig as UNetConfig
+from loihi_unet.networks.config import MODELS, ModelConfig, NeuronConfig, Settings
+from loihi_unet.networks.config import DnCNNConfig as DnCNNConfig
+from loihi_unet.networks.config import FCNConfig as FCNConfig
+from loihi_unet.networks.config import UNetConfig as UNetConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -62,7 +62,7 @@ class SegmentConfig(Settings):
     kind : str
         Names the task.
     dataset : str
-        Whose folder layout, preparation and classes: see `loihi_unet.datasets`.
+        Whose folder layout, preparation and classes: see `loihi_unet.data.datasets`.
     """
 
     kind: Literal["segment"] = "segment"
@@ -95,28 +95,6 @@ TaskConfig = Annotated[
         custom_error_message=f"a table with kind {' or '.join(_TASKS)} needed",
     ),
 ]
-
-
-#: ``"relu"``: an ordinary U-Net, to be converted.
-NeuronKind = Literal["relu", "if", "if-zero", "lif", "mt", "ml", "rs"]
-
-
-class NeuronConfig(Settings):
-    """What stands after every convolution.
-
-    Attributes
-    ----------
-    kind : str
-        ``"relu"``, or a spiking neuron: integrate-and-fire with reset by subtraction
-        (``"if"``) or to zero (``"if-zero"``), leaky (``"lif"``), multi-threshold
-        (``"mt"``), Multi-Level Firing (``"ml"``), Real Spike (``"rs"``); see
-        `loihi_unet.surrogate`.
-    num_steps : int
-        T: time steps of a picture, where it spikes.
-    """
-
-    kind: NeuronKind = "relu"
-    num_steps: int = Field(default=8, ge=1, le=64)
 
 
 class TrainConfig(Settings):

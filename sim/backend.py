@@ -11,8 +11,8 @@ from typing import Protocol, cast, runtime_checkable
 
 import numpy.typing as npt
 
+from export.errors import UserError
 from export.network import Network
-from loihi_unet.errors import UserError
 from sim.recording import Recording
 
 Progress = Callable[[int, int], None]  # (done, total)
@@ -110,7 +110,7 @@ class Pipelined(Simulator, Protocol):
         layers: tuple[str, ...] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[Recording]:
-        """Run images as they come; `sim.stream.stream` is how to call it.
+        """Run images as they come; `sim.streaming.stream` is how to call it.
 
         Parameters
         ----------
@@ -135,11 +135,11 @@ class Pipelined(Simulator, Protocol):
 
 # name -> (module, class, keyword arguments); imported only when asked for.
 BACKENDS: dict[str, tuple[str, str, dict[str, str | int]]] = {
-    "reference": ("sim.reference", "ReferenceSimulator", {}),
-    "torch": ("sim.torch_backend", "TorchSimulator", {"device": "cpu"}),
-    "cuda": ("sim.torch_backend", "TorchSimulator", {"device": "cuda", "batch": 8}),
-    "lava": ("sim.lava_backend", "LavaSimulator", {"conv": "fast"}),
-    "lava-stock": ("sim.lava_backend", "LavaSimulator", {"conv": "stock"}),
+    "reference": ("sim.reference.simulator", "ReferenceSimulator", {}),
+    "torch": ("sim.torch.simulator", "TorchSimulator", {"device": "cpu"}),
+    "cuda": ("sim.torch.simulator", "TorchSimulator", {"device": "cuda", "batch": 8}),
+    "lava": ("sim.lava.simulator", "LavaSimulator", {"conv": "fast"}),
+    "lava-stock": ("sim.lava.simulator", "LavaSimulator", {"conv": "stock"}),
 }
 
 

@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 
 from export.errors import NetworkError
-from export.hdf5 import create_file, open_file, write_text
-from export.hdf5_group import Group
+from export.files.hdf5 import create_file, open_file, write_text
+from export.files.hdf5_group import Group
 from sim.recording import Payload, Recording, RecordingError
 
 SCHEMA = 1

@@ -194,7 +194,7 @@ def test_fit_with_and_without_a_recording(run, tmp_path):
 
 @pytest.mark.lava
 def test_graph_names_the_stock_process():
-    from sim import lava_graph
+    from sim.lava import stock_graph as lava_graph
 
     with pytest.raises(UnsupportedLayerError, match=r"netx\.hdf5\.Network is its Proc"):
         lava_graph.build(streams.spiking())

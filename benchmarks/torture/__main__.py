@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.torture.render import render
 from benchmarks.torture.result import Result
 from benchmarks.torture.tests import TESTS
-from loihi_unet.atomic import write_text
+from export.files.atomic import write_text
 
 ROOT = Path(__file__).parents[2]
 

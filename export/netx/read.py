@@ -13,13 +13,13 @@ import numpy as np
 
 from export.compartment import MTIF, Accumulator, Bias, Compartment
 from export.errors import NetworkError
-from export.hdf5 import open_file
-from export.hdf5_group import Group
+from export.files.hdf5 import open_file
+from export.files.hdf5_group import Group
 from export.mapping import mapping_named
 from export.network import Connection, Input, Layer, Network
 from export.netx.read_stock import StockOptions, read_stream
 from export.netx.schema import OURS, SCHEMA, STREAM
-from export.stream import Reset, Stream
+from export.stock_network import Reset, Stream
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
 
 # Far beyond any U-Net (6 levels: 40); very many empty ones would take for ever.

@@ -7,8 +7,8 @@ import numpy as np
 
 from export.compartment import Bias
 from export.facts import CUBA_VTH, DECAY
-from export.hdf5_group import Group
-from export.stock import (
+from export.files.hdf5_group import Group
+from export.stock_compartment import (
     CUBA,
     STATE_SHIFT,
     Delta,

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from export.facts import BIAS_MANT, PAYLOAD, IntRange
-from export.hdf5 import open_file
-from export.hdf5_group import Group
+from export.files.hdf5 import open_file
+from export.files.hdf5_group import Group
 from export.network import Input
 from export.netx.dense import mangled
 from export.netx.read_neuron import read_neuron
-from export.stock import Delta, StockCompartment
-from export.stream import Frames, Reset, StockConnection, StockLayer, Stream
+from export.stock_compartment import Delta, StockCompartment
+from export.stock_network import Frames, Reset, StockConnection, StockLayer, Stream
 from export.synapse import Conv, Dense, Injection, Pair, Shape, StockSynapse
 
 # Why a layer type of netx is refused.

@@ -71,8 +71,8 @@ def evaluate(
     On a cluster: loihi-unet evaluate network.net --data Set12 --scheduler
     tcp://10.0.0.1:8786
     """
-    from loihi_unet.datasets import Reading
-    from loihi_unet.scores import EvaluateConfig, add_row, evaluate_set
+    from loihi_unet.data.datasets import Reading
+    from loihi_unet.runs.evaluate_set import EvaluateConfig, add_row, evaluate_set
 
     settings = EvaluateConfig(
         data=data,
@@ -99,7 +99,7 @@ def evaluate(
     if results is not None:
         add_row(results, row)
     if report is not None:
-        from loihi_unet.evaluate_report import write_report
+        from loihi_unet.report.evaluate import write_report
 
         write_report(report, evaluation)
     if as_json:
@@ -136,8 +136,8 @@ def check(
 
     Example: loihi-unet data check DRIVE
     """
-    from loihi_unet.data_check import check_data
-    from loihi_unet.datasets import Reading
+    from loihi_unet.data.check import check_data
+    from loihi_unet.data.datasets import Reading
 
     reading = Reading(white_level=white_level, label_colours=label_colours)
     found = check_data(path, reading)

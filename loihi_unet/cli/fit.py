@@ -46,8 +46,8 @@ def fit(
     from export.fit import fit as run_fit
     from export.fit import fit_tables
     from export.netx import read_network
-    from export.stream import Stream
-    from loihi_unet.chip_tables import mapping_of
+    from export.stock_network import Stream
+    from loihi_unet.report.chip_tables import mapping_of
 
     network = read_network(network_path)
     activity = None

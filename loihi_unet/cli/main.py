@@ -11,6 +11,7 @@ import sys
 
 import typer
 
+from export.errors import UserError
 from loihi_unet.cli import (
     demo,
     doctor,
@@ -22,7 +23,6 @@ from loihi_unet.cli import (
     train,
     verify,
 )
-from loihi_unet.errors import UserError
 
 app = typer.Typer(
     name="loihi-unet",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loihi_unet.errors import UserError, first_problem
+from export.errors import UserError, first_problem
 
 Grid = tuple[tuple[int, ...], ...]
 # It goes into a style attribute.
@@ -76,7 +76,7 @@ class Zoom(_Record):
 
 
 class LayerRecord(_Record):
-    """What a layer did; fields as in `sim.layer_report.LayerReport`."""
+    """What a layer did; fields as in `sim.verify.layer_report.LayerReport`."""
 
     name: str
     shape: tuple[int, int, int]
@@ -115,7 +115,7 @@ class SourceRecord(_Record):
 
 
 class Failure(_Record):
-    """As `sim.diagnose.Diagnosis`."""
+    """As `sim.verify.diagnose.Diagnosis`."""
 
     layer: str
     first: Mismatch
@@ -151,7 +151,7 @@ class Report(_Record):
         The verdict; None where nothing was compared.
     quality : dict[str, float]
         ``<rung>_<measure>`` of one picture or of a set: rungs ``noisy, ann, snn,
-        chip``, measures as `loihi_unet.scores` names them (``psnr`` in dB).
+        chip``, measures as `loihi_unet.runs.evaluate_set` names them (``psnr`` in dB).
     pictures : tuple of Picture
         In the order in which they are shown.
     legend : tuple of (str, str)

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Any number of pictures through one machine, in constant memory.
+
+Like `loihi_unet.demo.run` it may import `export` and `sim`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.images import decode, size_multiple
+from export.network import Network
+from export.netx import read_network
+from export.stock_network import Stream
+from loihi_unet.data.deep import Levels, records
+from loihi_unet.data.layouts import photographs
+from loihi_unet.data.picture_files import Page, pages
+from loihi_unet.data.pictures import Picture, warn, write_picture
+from loihi_unet.data.read_picture import read_pages
+from loihi_unet.errors import DataError
+from loihi_unet.runs.frames import Conditions, entering_size, frame
+from sim.backend import create
+from sim.recording import Recording, recordable
+from sim.recording_file import recording_writer
+from sim.streaming import stream
+
+#: Images that a GPU runs together.
+CUDA_BATCH = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What to run, and where results go.
+
+    Attributes
+    ----------
+    network : Path
+        netx file.
+    images : tuple of Path
+        Pictures, and folders of them, in order.
+    backend : str
+        A key of `sim.backend.BACKENDS`.
+    conditions : Conditions
+        Noise and crop.
+    layers : tuple of str or None
+        Spiking layers to record; None means all.
+    recording : Path
+        HDF5 file to write.
+    pictures : Path or None
+        Folder for the output pictures.
+    white_level : int or None
+        As in `loihi_unet.data.read_picture.read_pages`.
+    """
+
+    network: Path
+    images: tuple[Path, ...]
+    backend: str
+    conditions: Conditions
+    layers: tuple[str, ...] | None
+    recording: Path
+    pictures: Path | None
+    white_level: int | None = None
+
+
+class Entered(NamedTuple):
+    """A picture's name, and its (H, W) before padding."""
+
+    name: str
+    size: tuple[int, int]
+
+
+def run_pictures(
+    config: RunConfig, *, progress: Callable[[float, int], None]
+) -> dict[str, Any]:
+    """Run pictures one after the other; write what each gave as it comes.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What to run.
+    progress : callable
+        Called with (images done, all images).
+
+    Returns
+    -------
+    dict[str, Any]
+        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate,
+        white_levels``, the last as `loihi_unet.data.deep.records`.
+
+    Raises
+    ------
+    DataError
+        If pictures cannot be read, are of several sizes, or the network takes none.
+    UserError
+        As the backend, or if a file cannot be written.
+    """
+    network = read_network(config.network)
+    if isinstance(network, Stream):
+        raise DataError(
+            f"{config.network}: stock neurons take arrays, not pictures "
+            "(docs/netx_stock.md)"
+        )
+    simulator = create(config.backend)
+    found = _pages(config)
+    network = network.resized(*_one_size(found, config.conditions, network))
+    recordable(network, config.layers)  # an unknown layer is said before any work
+    waiting: deque[Entered] = deque()  # read, and not yet given out
+    levels: list[Levels | None] = []
+    total = _Totals()
+    with recording_writer(config.recording) as writer:
+        for part in stream(
+            network,
+            _frames(found, config, network, waiting, levels),
+            backend=simulator,
+            batch=CUDA_BATCH if config.backend == "cuda" else 1,
+            layers=config.layers,
+            progress=lambda done: progress(done, len(found)),
+        ):
+            writer.append(part)
+            total.add(part)
+            for index in range(len(part.images)):
+                entered = waiting.popleft()
+                if config.pictures is not None and part.output is not None:
+                    height, width = entered.size
+                    pixels = 255 * decode(network, part.output[index])
+                    target = _target(config.pictures, entered.name)
+                    write_picture(target, pixels[:, :height, :width])
+        white_levels = records(levels)
+        writer.note_white_levels(white_levels)
+    warn(levels, config.white_level)
+    return {
+        "backend": simulator.name,
+        "network_sha256": network.sha256,
+        "images": len(found),
+        "num_steps": network.num_steps,
+        "seconds": total.seconds,
+        "out": str(config.recording),
+        "spike_rate": total.rates(),
+        "white_levels": white_levels,
+    }
+
+
+class _Totals:
+    """Sums over the parts of a run."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.spikes: Counter[str] = Counter()
+        self.values: Counter[str] = Counter()
+
+    def add(self, part: Recording) -> None:
+        self.seconds += part.seconds
+        for name, payload in part.payloads.items():
+            self.spikes[name] += int(np.count_nonzero(payload))
+            self.values[name] += payload.size
+
+    def rates(self) -> dict[str, float]:
+        return {name: self.spikes[name] / n for name, n in self.values.items()}
+
+
+class _Found(NamedTuple):
+    """A picture to be run; ``name`` is that of its output, without suffix."""
+
+    page: Page
+    size: tuple[int, int]  # (height, width)
+    name: str
+
+
+def _pages(config: RunConfig) -> list[_Found]:
+    """Every page of every file, told by the headers."""
+    found = [
+        _Found(page, size, _shown_as(page, folder))
+        for image in config.images
+        for folder, paths in [photographs(image)]
+        for path in paths
+        for page, size in pages(path)
+    ]
+    if config.pictures is not None:
+        targets: dict[Path, Page] = {}
+        for page, _, name in found:
+            target = _target(config.pictures, name)
+            if target in targets:
+                raise DataError(
+                    f"{target}: both {targets[target]} and {page} would go there; "
+                    "rename one or leave out --pictures"
+                )
+            targets[target] = page
+    return found
+
+
+def _shown_as(page: Page, folder: Path) -> str:
+    """``a/b.tif`` is shown in ``a/b.png``, the second of its pages in ``a/b-2.png``."""
+    name = page.path.relative_to(folder).with_suffix("").as_posix()
+    return f"{name}-{page.number}" if page.count > 1 else name
+
+
+def _target(folder: Path, name: str) -> Path:
+    return folder / f"{name}.png"
+
+
+def _one_size(
+    found: list[_Found], conditions: Conditions, network: Network
+) -> tuple[int, int]:
+    """The size in which all pictures enter, told by their headers."""
+    multiple = size_multiple(network)
+    sizes = {
+        entering_size(size, conditions, multiple, str(page)) for page, size, _ in found
+    }
+    if len(sizes) > 1:
+        raise DataError(
+            f"images of sizes {sorted(sizes)} found; one recording needs one size "
+            "(use --crop)"
+        )
+    return sizes.pop()
+
+
+def _frames(
+    found: list[_Found],
+    config: RunConfig,
+    network: Network,
+    waiting: deque[Entered],
+    levels: list[Levels | None],
+) -> Iterator[NDArray[np.float32]]:
+    """Read and prepare pictures when they are asked for; note them in ``waiting``."""
+    channels = network.input.shape[0]
+    multiple = size_multiple(network)
+    names = iter(found)
+    # A file is opened once for all its pages.
+    for path in [item.page.path for item in found if item.page.number == 1]:
+        for read in read_pages(path, channels, config.white_level):
+            index = len(levels)
+            name = next(names).name
+            picture = Picture(name=name, pixels=read.pixels)
+            entering = frame(picture, index, config.conditions, multiple)
+            levels.append(read.levels)
+            waiting.append(Entered(name, entering.size))
+            del read, picture
+            yield entering.levels

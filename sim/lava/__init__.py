@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The Lava runtime as a machine; nothing else of `sim` imports Lava."""
