@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """evaluate, simulate, verify and demo run one picture as the same integers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -39,9 +41,14 @@ def seen(monkeypatch):
     return calls
 
 
+@pytest.fixture
+def network(snn, tiny):
+    train = {"train": tiny.model_dump(mode="json")}
+    return lower(dataclasses.replace(snn, provenance=train), 16, 16)
+
+
 @pytest.mark.parametrize("size", SIZES)
-def test_four_commands_give_the_same_integers(size, snn, tmp_path, seen):
-    network = lower(snn, 16, 16)
+def test_four_commands_give_the_same_integers(size, network, tmp_path, seen):
     path = tmp_path / "a.net"
     write_network(network, path)
     levels = np.random.default_rng(sum(size)).integers(0, 256, size, np.uint8)
@@ -75,9 +82,9 @@ def test_four_commands_give_the_same_integers(size, snn, tmp_path, seen):
         np.testing.assert_array_equal(output, seen[0][1])
 
 
-def test_a_crop_larger_than_the_picture_is_refused(snn, tmp_path):
+def test_a_crop_larger_than_the_picture_is_refused(network, tmp_path):
     path = tmp_path / "a.net"
-    write_network(lower(snn, 16, 16), path)
+    write_network(network, path)
     Image.fromarray(np.zeros((9, 20), np.uint8)).save(tmp_path / "a.png")
     conditions = Conditions(crop=(8, 21))
     message = r"a\.png: 9x20 pixels \(height x width\), smaller than the crop of 8x21"
