@@ -35,7 +35,7 @@ LABEL_FOLDERS = frozenset(
     )
 )
 #: Ends of the name of a label that lies beside its picture.
-_LABEL_ENDS = ("_l", "_label", "_labels", "_mask", "_gt", "_manual1", "_seg")
+_LABEL_ENDS = ("_label", "_labels", "_mask", "_gt", "_manual1", "_seg")
 _LABEL_ENDS = (*_LABEL_ENDS, "-labels", "-label", "-mask", "_segmentation")
 #: Ends that need no picture beside them.
 _CERTAIN_ENDS = ("-labels", "_labels", "_manual1", "_manual2")
@@ -209,21 +209,21 @@ def outlines(data: Path) -> dict[str, Path | str]:
 
 def labels_in(data: Path, paths: list[Path]) -> str | None:
     """Return the first file of a folder that its name calls a label, or None."""
-    stems = {path.with_suffix("").as_posix().lower() for path in paths}
+    exact = {path.with_suffix("").as_posix() for path in paths}
+    stems = {stem.lower() for stem in exact}
+    if data.resolve().name.lower() in LABEL_FOLDERS:
+        return data.name
     for path in paths:
-        folders = [part.lower() for part in path.relative_to(data).parts[:-1]]
-        stem = path.with_suffix("").as_posix().lower()
-        beside = any(
+        folders = {part.lower() for part in path.relative_to(data).parts[:-1]}
+        stem = path.with_suffix("").as_posix()
+        # CamSeq01's drawings are called NAME_L; img_l.png is a left picture.
+        beside = stem.endswith("_L") and stem.removesuffix("_L") in exact
+        stem = stem.lower()
+        beside |= any(
             stem.endswith(end) and stem.removesuffix(end) in stems
             for end in _LABEL_ENDS
         )
-        named = data.resolve().name.lower() in LABEL_FOLDERS
-        if (
-            named
-            or beside
-            or LABEL_FOLDERS & set(folders)
-            or stem.endswith(_CERTAIN_ENDS)
-        ):
+        if beside or LABEL_FOLDERS & folders or stem.endswith(_CERTAIN_ENDS):
             return str(path.relative_to(data))
     return None
 
@@ -361,9 +361,9 @@ def _drawings(root: Path) -> Iterator[tuple[Path, Path]]:
     if not root.is_dir():
         return
     paths = [path for path in root.iterdir() if is_picture(path, root)]
-    stems = {path.stem.lower(): path for path in paths}
+    stems = {path.stem: path for path in paths}
     for stem in sorted(stems, key=lambda stem: natural(Path(stem))):
-        label = stems.get(f"{stem}_l")
+        label = stems.get(f"{stem}_L")
         if label is not None:
             yield stems[stem], label
 

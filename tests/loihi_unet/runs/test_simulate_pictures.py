@@ -3,12 +3,15 @@
 
 import dataclasses
 import gc
+import json
 import re
 import weakref
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from export.errors import UserError
@@ -125,3 +128,24 @@ def test_documented_example(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "data-sets.md", "exec"), {})  # our own text
     assert capsys.readouterr().out.count("(1, 32, 32)") == 3
+
+
+def test_a_deep_stack_and_its_white_level(config, tmp_path):
+    values = np.arange(2 * 11 * 14, dtype=np.uint16).reshape(2, 11, 14) * 13
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, values, photometric="minisblack")
+    stack = dataclasses.replace(
+        config, images=(path,), white_level=4000, conditions=Conditions()
+    )
+    record = run_pictures(stack, progress=silent)
+    assert record["images"] == 2
+    (found,) = record["white_levels"]
+    assert (found["white_level"], found["highest"]) == (4000, 307 * 13)
+    with h5py.File(config.recording) as file:
+        assert json.loads(file["whiteLevels"][()]) == [found]
+    images = read_recording(config.recording).images
+    expected = np.rint(255 * values / 4000)
+    np.testing.assert_array_equal(images[:, 0, :11], expected)
+    # The page's number is part of the output's name.
+    written = sorted(p.name for p in config.pictures.iterdir())
+    assert written == ["stack-1.png", "stack-2.png"]
