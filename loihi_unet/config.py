@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from export.files.kind import expect
 from loihi_unet.errors import ConfigError
 from loihi_unet.networks.config import MODELS, ModelConfig, NeuronConfig, Settings
 from loihi_unet.networks.config import DnCNNConfig as DnCNNConfig
@@ -231,11 +232,13 @@ def load_config(
         file = resources.files("loihi_unet") / "configs" / f"{source}.toml"
     else:
         file = Path(source)
-        if not file.is_file():
+        if not file.exists():
             raise ConfigError(
                 f"{source}: neither a file nor a named configuration; allowed names: "
                 f"{', '.join(names)}"
             )
+        # An empty file is TOML too: all settings have defaults.
+        expect(file, "toml", "empty", error=ConfigError)
     try:
         text = file.read_text(encoding="utf-8")
         if len(text) > LONGEST_CONFIG:

@@ -25,6 +25,7 @@ from loihi_unet.cli.console import (
     print_table,
     print_white_levels,
     progress,
+    say_shipped,
 )
 
 data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
@@ -52,7 +53,8 @@ def evaluate(
         str | None, typer.Option(help="Score this U-Net too: run folder or model.")
     ] = None,
     spiking: Annotated[
-        Path | None, typer.Option(help="Score this float Spiking-UNet too.")
+        Path | None,
+        typer.Option(help="Score this float Spiking-UNet too: file or shipped name."),
     ] = None,
     white_level: WhiteLevelOption = None,
     label_colours: LabelColoursOption = None,
@@ -72,7 +74,12 @@ def evaluate(
     tcp://10.0.0.1:8786
     """
     from loihi_unet.data.datasets import Reading
-    from loihi_unet.runs.evaluate_set import EvaluateConfig, add_row, evaluate_set
+    from loihi_unet.runs.evaluate_set import (
+        EvaluateConfig,
+        add_row,
+        evaluate_set,
+        read_rows,
+    )
 
     settings = EvaluateConfig(
         data=data,
@@ -85,6 +92,9 @@ def evaluate(
         spiking=spiking,
         reading=Reading(white_level=white_level, label_colours=label_colours),
     )
+    if results is not None:
+        read_rows(results)  # what could not be added to is said before the work
+    say_shipped(network)
     command = shlex.join(["loihi-unet", *sys.argv[1:]])
     with progress(quiet=as_json) as bar:
         evaluation = evaluate_set(

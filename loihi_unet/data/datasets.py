@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.exposure import adjust_gamma, equalize_adapthist
 
+from export.files.kind import expect
 from loihi_unet.config import DenoiseConfig, SegmentConfig
 from loihi_unet.data.labels import CAMVID, read_binary, read_classes, read_colours
 from loihi_unet.data.layouts import LAYOUTS, Entry, Part, Split, find_root
@@ -101,6 +102,7 @@ def load_data(
             f"segmentation needs the folder of {task.dataset} (--data); there is no "
             "default"
         )
+    expect(data, "folder", error=DataError)
     part = LAYOUTS[task.dataset](find_root(data, task.dataset), split)
     if part.problems:
         more = len(part.problems) - 1

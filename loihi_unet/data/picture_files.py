@@ -14,6 +14,7 @@ import png
 import tifffile
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from export.files.kind import expect
 from loihi_unet.errors import DataError
 
 # What Pillow's plugins, pypng and tifffile raise on damaged pictures has no one type.
@@ -126,6 +127,7 @@ def list_pictures(data: Path) -> tuple[Path, list[Path]]:
         raise DataError(f"{data}: no such file or folder")
     paths = [path for path in data.rglob("*") if is_picture(path, data)]
     if not paths:
+        expect(data, "folder", "report-folder", error=DataError)
         raise DataError(f"{data}: no picture in this folder or below it")
     return data, sorted(paths, key=lambda path: natural(path.relative_to(data)))
 
@@ -162,6 +164,7 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
     PIL.Image.Image or None
         None for a TIFF that Pillow does not know: tifffile may.
     """
+    expect(path, "picture", error=DataError)
     with damage_named(path):
         try:
             image = Image.open(path, formats=FORMATS)

@@ -144,7 +144,7 @@ def test_a_deep_stack_and_its_white_level(config, tmp_path):
     with h5py.File(config.recording) as file:
         assert json.loads(file["whiteLevels"][()]) == [found]
     images = read_recording(config.recording).images
-    expected = np.rint(255 * values / 4000)
+    expected = np.rint(255 * values.astype(float) / 4000)
     np.testing.assert_array_equal(images[:, 0, :11], expected)
     # The page's number is part of the output's name.
     written = sorted(p.name for p in config.pictures.iterdir())

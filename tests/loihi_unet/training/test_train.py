@@ -188,7 +188,9 @@ def test_a_picture_smaller_than_a_crop_is_said_before_the_first_iteration(
     data = tmp_path / "data"
     shutil.copytree(folder, data)
     Image.new("L", (40, 12)).save(data / "small.png")
-    with pytest.raises(DataError, match=r"small\.png: 40x12 pixels, a crop needs 16x16"):
+    with pytest.raises(
+        DataError, match=r"small\.png: 40x12 pixels, a crop needs 16x16"
+    ):
         train(tiny, data, tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
 
