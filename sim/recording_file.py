@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,18 @@ class RecordingWriter:
             dataset[before:] = values
         self._seconds += part.seconds
         self._file["seconds"][()] = self._seconds
+
+    def note_white_levels(self, found: Sequence[Mapping[str, int]]) -> None:
+        """Write how pictures of more than 8 bits became the images.
+
+        Parameters
+        ----------
+        found : sequence of mapping
+            A record for each white level; empty where all pictures have 8 bits, of
+            which nothing is written.
+        """
+        if found:
+            write_text(self._file, "whiteLevels", json.dumps([*map(dict, found)]))
 
     def _begin(self, part: Recording) -> None:
         file = self._file

@@ -15,11 +15,13 @@ from loihi_unet.cli.console import (
     ReportOption,
     SchedulerOption,
     SeedOption,
+    WhiteLevelOption,
     WorkersOption,
     backend_names,
     out,
     print_json,
     print_table,
+    print_white_levels,
     progress,
     say_shipped,
 )
@@ -57,6 +59,7 @@ def verify(
         str | None,
         typer.Option(help="With --backend: HEIGHTxWIDTH from the middle."),
     ] = None,
+    white_level: WhiteLevelOption = None,
     report: ReportOption = None,
     network: Annotated[
         Path | None,
@@ -84,10 +87,11 @@ def verify(
     loihi-unet verify a.net Set12 --backend torch --backend lava --crop 64x64
     """
     if backend is None:
-        if (sigma, seed, crop, scheduler, workers) != (0.0, 0, None, None, None):
+        given = (sigma, seed, crop, white_level, scheduler, workers)
+        if given != (0.0, 0, None, None, None, None):
             raise typer.BadParameter(
-                "--sigma, --seed, --crop, --scheduler and --workers are for pictures: "
-                "name two machines with --backend"
+                "--sigma, --seed, --crop, --white-level, --scheduler and --workers are "
+                "for pictures: name two machines with --backend"
             )
         if right is None:
             raise typer.BadParameter("a second recording is needed, or --backend twice")
@@ -111,12 +115,14 @@ def verify(
             report=report,
             scheduler=scheduler,
             workers=workers,
+            white_level=white_level,
             quiet=as_json,
         )
     if as_json:
         print_json(found.record)
     else:
         print_comparison(found.comparison, found.pictures)
+        print_white_levels(found.record.get("white_levels", ()))
         for line in found.lines:
             out.print(line, soft_wrap=True, markup=False)
         if report is not None:
@@ -160,6 +166,7 @@ def _verify_pictures(
     report: Path | None,
     scheduler: str | None,
     workers: int | None,
+    white_level: int | None,
     quiet: bool,
 ) -> _Found:
     from loihi_unet.runs.hashes import hash_line
@@ -173,6 +180,7 @@ def _verify_pictures(
             conditions,
             scheduler=scheduler,
             workers=workers,
+            white_level=white_level,
             progress=bar(f"{' and '.join(backends)}, pictures"),
         )
     if report is not None:

@@ -18,12 +18,13 @@ import numpy as np
 import torch
 
 from export.files.atomic import write_text
-from export.images import decode, pad_to_multiple, size_multiple
+from export.images import decode, size_multiple
 from export.lowering import lower
 from export.network import Network
 from export.netx import write_network
 from loihi_unet.conversion.calibrate import measure_scales
 from loihi_unet.conversion.normalise import spiking_unet
+from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.demo.rates import activations, rate_records
 from loihi_unet.demo.subject import Photograph, Pixels, Retina, Subject
@@ -151,7 +152,7 @@ def _conversions(
 
     The scales are measured on the picture itself, alike for both.
     """
-    padded = pad_to_multiple(subject.pixels, (subject.multiple, subject.multiple))
+    padded = pad_to_multiple(subject.pixels, subject.multiple)
     batches = [torch.from_numpy(padded / np.float32(255))[None]]
     found = {}
     for normalisation in get_args(Normalisation):

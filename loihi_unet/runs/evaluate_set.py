@@ -16,7 +16,9 @@ from export.files.kind import expect
 from export.images import size_multiple
 from export.network import Network as IntegerNetwork
 from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
-from loihi_unet.data.datasets import load_data
+from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.data.deep import records
+from loihi_unet.data.picture_files import printable
 from loihi_unet.data.pictures import Picture, fingerprint
 from loihi_unet.errors import DataError
 from loihi_unet.runs.evaluate_job import Found, Machines, ScoreJob, load, score
@@ -58,6 +60,8 @@ class EvaluateConfig:
         The U-Net to score beside it.
     spiking : Path or None
         The float Spiking-UNet to score beside it.
+    reading : Reading
+        How files are understood.
     """
 
     data: Path | None = None
@@ -68,6 +72,7 @@ class EvaluateConfig:
     tile: int = 1024
     checkpoint: str | None = None
     spiking: Path | None = None
+    reading: Reading = AS_STATED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,8 +124,8 @@ def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     Returns
     -------
     dict[str, Any]
-        ``task, data, pictures, data_sha256, sigma, T, N, bits, q, width, seed,
-        searched, finetuned, ann, snn, chip, backend, network_sha256,
+        ``task, data, pictures, data_sha256, white_levels, sigma, T, N, bits, q,
+        width, seed, searched, finetuned, ann, snn, chip, backend, network_sha256,
         network_sha256_any_size, command``; N is the largest of any layer, ``bits``
         the mean over all compartments; each of ``ann``, ``snn`` and ``chip`` holds the
         task's measures, or None.
@@ -176,7 +181,11 @@ def evaluate_set(
             f"{path}: a network for {config.task.kind}, asked for {settings.task}"
         )
     pictures = load_data(
-        config.task, settings.data, config.model.in_channels, split="test"
+        config.task,
+        settings.data,
+        config.model.in_channels,
+        split="test",
+        reading=settings.reading,
     )
     denoise = isinstance(config.task, DenoiseConfig)
     sigma = settings.sigma if denoise else None
@@ -205,9 +214,10 @@ def evaluate_set(
     exported = network.provenance.get("export", {})
     row = {
         "task": config.task.kind if denoise else config.task.dataset,
-        "data": settings.data.name if settings.data else "scikit-image",
+        "data": printable(settings.data.name) if settings.data else "scikit-image",
         "pictures": len(pictures),
         "data_sha256": fingerprint(pictures),
+        "white_levels": records(picture.levels for picture in pictures),
         "sigma": sigma,
         "T": network.num_steps,
         **_thresholds(network),

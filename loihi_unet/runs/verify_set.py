@@ -14,6 +14,7 @@ from typing import Any
 from export.images import size_multiple
 from export.network import Network
 from export.stock_network import Stream
+from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture, load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
@@ -104,9 +105,12 @@ class SetComparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts and lists."""
-        names = [job.picture.name for job in self.jobs]
         record = self.comparison.to_json() | hashes(self.network)
-        return record | {"pictures": names, "note": self.note}
+        return record | {
+            "pictures": [job.picture.name for job in self.jobs],
+            "white_levels": records(job.picture.levels for job in self.jobs),
+            "note": self.note,
+        }
 
 
 def verify_set(
@@ -117,6 +121,7 @@ def verify_set(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
+    white_level: int | None = None,
     progress: Progress | None = None,
 ) -> SetComparison:
     """Run two machines on every picture and compare all layers, steps and outputs.
@@ -134,6 +139,8 @@ def verify_set(
     scheduler, workers, progress
         As in `sim.sweeps.sweep.sweep`; the machines of a cluster must see the network's
         file under the same path.
+    white_level : int, optional
+        As in `loihi_unet.data.read_picture.read_pages`.
 
     Returns
     -------
@@ -166,11 +173,15 @@ def verify_set(
         picture.name: VerifyJob(
             machines=machines, picture=picture, index=index, conditions=conditions
         )
-        for index, picture in enumerate(load_pictures(data, network.input.shape[0]))
+        for index, picture in enumerate(
+            load_pictures(data, network.input.shape[0], white_level)
+        )
     }
     multiple = size_multiple(network)
     sizes = [
-        entering_size(job.picture.pixels.shape[1:], conditions, multiple)
+        entering_size(
+            job.picture.pixels.shape[1:], conditions, multiple, job.picture.name
+        )
         for job in jobs.values()
     ]
     largest = network.resized(max(h for h, _ in sizes), max(w for _, w in sizes))
