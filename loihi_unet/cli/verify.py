@@ -59,6 +59,20 @@ def verify(
         Path | None,
         typer.Option(help="netx file of what was recorded; tells potentials."),
     ] = None,
+    stimulus: Annotated[
+        bool,
+        typer.Option(
+            "--stimulus",
+            help="With --backend: pictures that are made to exercise the network.",
+        ),
+    ] = False,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            help="With --stimulus: how many; default: until coverage no longer grows.",
+            min=1,
+        ),
+    ] = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -69,7 +83,32 @@ def verify(
 
     Two machines on every picture of a folder, on all cores or a Dask cluster:
     loihi-unet verify a.net Set12 --backend torch --backend lava --crop 64x64
+
+    On pictures that are made until as many weights as possible have had a say:
+    loihi-unet verify a.net --stimulus --backend torch --backend lava
     """
+    if stimulus:
+        if backend is None or len(backend) != 2:
+            raise typer.BadParameter("--stimulus needs --backend twice")
+        if (right, network, sigma, scheduler, workers) != (None, None, 0.0, None, None):
+            raise typer.BadParameter(
+                "--stimulus makes the pictures, here: no folder, --network, --sigma, "
+                "--scheduler or --workers"
+            )
+        from loihi_unet.cli.coverage import verify_stimulus
+
+        code = verify_stimulus(
+            left,
+            (backend[0], backend[1]),
+            size=parse_size(crop) if crop else None,
+            count=count,
+            seed=seed,
+            report=report,
+            as_json=as_json,
+        )
+        raise typer.Exit(code)
+    if count is not None:
+        raise typer.BadParameter("--count is for --stimulus")
     if backend is None:
         if (sigma, seed, crop, scheduler, workers) != (0.0, 0, None, None, None):
             raise typer.BadParameter(
