@@ -13,10 +13,12 @@ from loihi_unet.cli.console import (
     JsonOption,
     NetworkArgument,
     SeedOption,
+    out,
     print_json,
     print_table,
     progress,
 )
+from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
 
 
@@ -115,3 +117,4 @@ def simulate(
     )
     rates = list(record["spike_rate"].items())
     print_table(title, ["layer", "share of non-zero spikes"], rates)
+    out.print(coverage_line(record["coverage"]), soft_wrap=True)

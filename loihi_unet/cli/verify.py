@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ from loihi_unet.cli.console import (
     print_table,
     progress,
 )
+from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
 
 if TYPE_CHECKING:
@@ -117,8 +118,8 @@ def verify(
             )
         if right is None:
             raise typer.BadParameter("a second recording is needed, or --backend twice")
-        comparison = _recordings(left, right, report, network)
-        record, pictures = comparison.to_json(), None
+        comparison, record = _recordings(left, right, report, network)
+        pictures = None
     else:
         if len(backend) != 2 or network is not None:
             raise typer.BadParameter(
@@ -146,6 +147,8 @@ def verify(
         print_json(record)
     else:
         print_comparison(comparison, pictures)
+        if "coverage" in record:
+            out.print(coverage_line(record["coverage"]), soft_wrap=True)
         if report is not None:
             out.print(f"report in {report / 'report.html'}", soft_wrap=True)
     raise typer.Exit(0 if comparison.identical else 1)
@@ -153,7 +156,7 @@ def verify(
 
 def _recordings(
     left: Path, right: Path, report: Path | None, network: Path | None
-) -> Comparison:
+) -> tuple[Comparison, dict[str, Any]]:
     from sim.recording_file import read_recording
     from sim.verify.comparison import compare
 
@@ -163,7 +166,12 @@ def _recordings(
         from loihi_unet.report.verify import write_report
 
         write_report(report, comparison, a, b, network)
-    return comparison
+    record = comparison.to_json()
+    if network is not None:
+        from loihi_unet.runs.coverage_of import coverage_of
+
+        record["coverage"] = coverage_of(network, a)
+    return comparison, record
 
 
 def _report_picture(report: Path, over_set: SetComparison) -> None:
@@ -173,7 +181,7 @@ def _report_picture(report: Path, over_set: SetComparison) -> None:
     from sim.verify.comparison import compare
 
     job = over_set.telling
-    a, b = record_both(job)
+    _, a, b = record_both(job)
     write_report(report, compare(a, b), a, b, job.machines.network)
 
 

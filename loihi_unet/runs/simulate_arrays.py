@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from export.stock_network import Stream
 from loihi_unet.errors import DataError
 from sim.backend import Progress, create
+from sim.coverage.counter import Coverage
+from sim.coverage.rerun import recorded_coverage, records_all
 from sim.recording_file import write_recording
 
 
@@ -104,7 +106,8 @@ def run_arrays(
     Returns
     -------
     dict[str, Any]
-        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate``.
+        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate,
+        coverage``.
 
     Raises
     ------
@@ -115,6 +118,9 @@ def run_arrays(
     stream, inputs = load_runs(paths, stream, num_steps)
     found = simulator.run(stream, inputs, layers=layers, progress=progress)
     write_recording(found, recording)
+    coverage = Coverage(stream)
+    if records_all(stream, layers):
+        coverage.add(stream, found)
     return {
         "backend": found.backend,
         "network_sha256": found.network_sha256,
@@ -127,4 +133,5 @@ def run_arrays(
             for name, payload in found.payloads.items()
             if ":" not in name  # a stock neuron's state
         },
+        "coverage": recorded_coverage(stream, coverage, layers),
     }

@@ -29,6 +29,8 @@ from loihi_unet.data.pictures import (
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
 from sim.backend import create
+from sim.coverage.counter import Coverage
+from sim.coverage.rerun import recorded_coverage, records_all
 from sim.recording import Recording, recordable
 from sim.recording_file import recording_writer
 from sim.streaming import stream
@@ -90,7 +92,8 @@ def run_pictures(
     Returns
     -------
     dict[str, Any]
-        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate``.
+        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate,
+        coverage``.
 
     Raises
     ------
@@ -111,6 +114,7 @@ def run_pictures(
     recordable(network, config.layers)  # an unknown layer is said before any work
     waiting: deque[Entered] = deque()  # read, and not yet given out
     total = _Totals()
+    coverage = Coverage(network)
     with recording_writer(config.recording) as writer:
         for part in stream(
             network,
@@ -122,6 +126,8 @@ def run_pictures(
         ):
             writer.append(part)
             total.add(part)
+            if records_all(network, config.layers):
+                coverage.add(network, part)
             for index in range(len(part.images)):
                 entered = waiting.popleft()
                 if config.pictures is not None and part.output is not None:
@@ -137,6 +143,7 @@ def run_pictures(
         "seconds": total.seconds,
         "out": str(config.recording),
         "spike_rate": total.rates(),
+        "coverage": recorded_coverage(network, coverage, config.layers),
     }
 
 

@@ -19,6 +19,7 @@ from loihi_unet.data.pictures import Picture, load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
 from sim.backend import BackendError, Progress, Simulator, check_name, create
+from sim.coverage.counter import Coverage, CoverageReport, together
 from sim.recording import Recording
 from sim.sweeps.demand import demand
 from sim.sweeps.sweep import sweep
@@ -76,10 +77,13 @@ class SetComparison:
         Over all pictures; the ``image`` of a mismatch counts them.
     jobs : tuple of VerifyJob
         In that order.
+    coverage : CoverageReport
+        What all pictures together exercised, by what the left machine gave.
     """
 
     comparison: Comparison
     jobs: tuple[VerifyJob, ...]
+    coverage: CoverageReport
 
     @property
     def telling(self) -> VerifyJob:
@@ -93,7 +97,8 @@ class SetComparison:
         """Return plain dicts and lists."""
         names = {"pictures": [job.picture.name for job in self.jobs]}
         sha256 = self.jobs[0].machines.sha256
-        return self.comparison.to_json() | names | {"network_sha256": sha256}
+        record = self.comparison.to_json() | names | {"network_sha256": sha256}
+        return record | {"coverage": self.coverage.to_json()}
 
 
 def verify_set(
@@ -170,28 +175,41 @@ def verify_set(
         progress=progress,
     )
     return SetComparison(
-        comparison=merge(list(compared.values())), jobs=tuple(jobs.values())
+        comparison=merge([comparison for comparison, _ in compared.values()]),
+        jobs=tuple(jobs.values()),
+        coverage=together(coverage for _, coverage in compared.values()).report(
+            network
+        ),
     )
 
 
-def compare_one(job: VerifyJob) -> Comparison:
-    """Run both machines on one picture and compare all they recorded.
+def compare_one(job: VerifyJob) -> tuple[Comparison, Coverage]:
+    """Run both machines on one picture, compare all they recorded, and count it.
 
     Raises
     ------
     DataError
         If the network's file is not the one that is meant.
     """
-    return compare(*record_both(job))
+    network, left, right = record_both(job)
+    coverage = Coverage(network)
+    coverage.add(network, left)
+    return compare(left, right), coverage
 
 
-def record_both(job: VerifyJob) -> tuple[Recording, Recording]:
-    """Run both machines on one picture; errors as in `compare_one`."""
+def record_both(job: VerifyJob) -> tuple[Network, Recording, Recording]:
+    """Network at the picture's size, and both machines' recordings of one picture.
+
+    Raises
+    ------
+    DataError
+        As in `compare_one`.
+    """
     network, left, right = _load(job.machines)
     entering = frame(job.picture, job.index, job.conditions, size_multiple(network))
     image = entering.levels[None]
     network = network.resized(*image.shape[2:])
-    return left.run(network, image), right.run(network, image)
+    return network, left.run(network, image), right.run(network, image)
 
 
 @functools.lru_cache(maxsize=1)

@@ -16,6 +16,8 @@ decay, saturate and wrap, and are recorded themselves.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -230,8 +232,8 @@ class Coverage:
 
             near[distant] = highest_potentials(network, layer, recording, distant) > 0
 
-    def merge(self, other: Coverage) -> None:
-        """Add what another counter of the same network found."""
+    def merge(self, other: Coverage) -> Coverage:
+        """Add what another counter of the same network found; return this one."""
         self.images += other.images
         for name, fired in other._fired.items():
             self._fired[name] |= fired
@@ -240,6 +242,7 @@ class Coverage:
         for name, connections in other._met.items():
             for met, theirs in zip(self._met[name], connections, strict=True):
                 met += theirs
+        return self
 
     def least_met(self, network: Network) -> dict[tuple[str, int], int]:
         """How often the tap that was met least was met, of each channel.
@@ -328,6 +331,11 @@ class Coverage:
             of=len(silent),
             weights=sum(shape.unread(silent) for shape in readers),
         )
+
+
+def together(parts: Iterable[Coverage]) -> Coverage:
+    """Make one counter of those over parts of a set of images; at least one."""
+    return functools.reduce(Coverage.merge, parts)
 
 
 def _tap_shapes(network: Network, layer: Layer) -> list[TapShape]:
