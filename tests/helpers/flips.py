@@ -116,7 +116,8 @@ def every_flip(network):
 def unnoticed(network, recording, flips=None):
     """Flips that a recording of the right network does not give away."""
     noticing = Noticing(network, recording)
-    return [flip for flip in flips or every_flip(network) if not noticing(flip)]
+    candidates = every_flip(network) if flips is None else flips
+    return [flip for flip in candidates if not noticing(flip)]
 
 
 class Noticing:
