@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from export.files.kind import expect
 from loihi_unet.errors import ConfigError
 from loihi_unet.networks.config import MODELS, ModelConfig, NeuronConfig, Settings
 from loihi_unet.networks.config import DnCNNConfig as DnCNNConfig
@@ -212,11 +213,13 @@ def load_config(
         file = resources.files("loihi_unet") / "configs" / f"{source}.toml"
     else:
         file = Path(source)
-        if not file.is_file():
+        if not file.exists():
             raise ConfigError(
                 f"{source}: neither a file nor a named configuration; allowed names: "
                 f"{', '.join(names)}"
             )
+        # An empty file is TOML too: all settings have defaults.
+        expect(file, "toml", "empty", error=ConfigError)
     try:
         text = file.read_text(encoding="utf-8")
         if len(text) > LONGEST_CONFIG:

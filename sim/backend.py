@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
-import sys
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, cast, runtime_checkable
 
 import numpy.typing as npt
 
-from export.errors import UserError
+from export.errors import UserError, one_line
 from export.network import Network
 from sim.recording import Recording
 
@@ -149,16 +148,6 @@ def check_name(name: str) -> None:
         raise BackendError(f"backend '{name}': {', '.join(BACKENDS)} are allowed")
 
 
-def let_lava_start() -> None:
-    """Call this before the first import of Lava.
-
-    Lava 0.10.0 sets multiprocessing's start method when it is imported, and fails
-    where that is settled: in a process that was spawned, or that has spawned others.
-    """
-    if "lava.magma.runtime.message_infrastructure.multiprocessing" not in sys.modules:
-        multiprocessing.set_start_method(None, force=True)
-
-
 def create(name: str) -> Simulator:
     """Make the simulator of that name.
 
@@ -179,13 +168,31 @@ def create(name: str) -> Simulator:
     """
     check_name(name)
     module, kind, arguments = BACKENDS[name]
-    if name.startswith("lava"):
-        let_lava_start()
+    if name.startswith("lava") and not hasattr(os, "fork"):
+        raise BackendError(
+            f"backend '{name}': needs a system that can fork (Linux, macOS); the "
+            "backends reference, torch and cuda need none"
+        )
     try:
         factory = getattr(importlib.import_module(module), kind)
     except ModuleNotFoundError as error:
         raise BackendError(
-            f"backend '{name}': needs '{error.name}', which is not installed here "
-            "(Lava 0.10 installs on Python 3.10 only)"
+            f"backend '{name}': needs '{error.name}', which is not installed here; "
+            f"{_remedy(error.name or '')}"
+        ) from error
+    except Exception as error:
+        if not name.startswith("lava"):
+            raise
+        # Another release of Lava, or an installation damaged in any way.
+        text = one_line(f"{type(error).__name__}: {error}")
+        raise BackendError(
+            f"backend '{name}': Lava cannot be imported here ({text}); "
+            "run: loihi-unet setup-lava"
         ) from error
     return cast(Simulator, factory(**arguments))
+
+
+def _remedy(module: str) -> str:
+    if module.split(".")[0] == "lava":
+        return "run: loihi-unet setup-lava"
+    return "run: pip install 'loihi-unet[lava]'"

@@ -171,7 +171,7 @@ def read_recording(path: Path) -> Recording:
         file, place, found and allowed.
     """
     try:
-        with open_file(path) as root:
+        with open_file(path, "recording") as root:
             schema = root.integer("schema")
             if schema != SCHEMA:
                 raise RecordingError(f"{path}: schema {schema} found, {SCHEMA} allowed")

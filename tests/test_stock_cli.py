@@ -145,8 +145,8 @@ def bad_input(tmp_path, what):
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        ("a picture", "takes integers, not pictures; a .npy file needed"),
-        ("nothing", "not a .npy array ([Errno 2] No such file"),
+        ("a picture", "a picture found, a NumPy array (.npy) needed"),
+        ("nothing", "a.npy: no such file"),
         ("no array", "not a .npy array"),
         ("cut short", "not a .npy array (mmap length is greater than file size)"),
         ("objects", "not a .npy array"),

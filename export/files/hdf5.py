@@ -15,16 +15,19 @@ import numpy as np
 from export.errors import NetworkError, UserError
 from export.files.atomic import atomic
 from export.files.hdf5_group import Budget, Group
+from export.files.kind import expect
 
 
 @contextlib.contextmanager
-def open_file(path: Path) -> Iterator[Group]:
+def open_file(path: Path, kind: str) -> Iterator[Group]:
     """Open an HDF5 file for reading.
 
     Parameters
     ----------
     path : Path
         File.
+    kind : str
+        ``"network"`` or ``"recording"``: what it is to be (`export.files.kind`).
 
     Yields
     ------
@@ -34,11 +37,10 @@ def open_file(path: Path) -> Iterator[Group]:
     Raises
     ------
     NetworkError
-        If it is missing, not HDF5, truncated or damaged, or if a value read
+        If it is missing, of another kind, truncated or damaged, or if a value read
         inside the block is damaged.
     """
-    if not path.is_file():
-        raise NetworkError(f"{path}: no such file")
+    expect(path, kind, error=NetworkError)
     try:
         file = h5py.File(path, "r")
     except (OSError, ValueError, RuntimeError) as error:

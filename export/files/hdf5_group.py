@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import h5py
 import numpy as np
@@ -20,6 +21,10 @@ from export.synapse import IntArray, integers
 # size: the 34 M weights of a 64-channel U-Net take 68 MB; deflate reaches 1000.
 MAX_BYTES = 2**29
 MAX_RATIO = 64
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class Budget:
@@ -79,13 +84,18 @@ class Group:
 
     @contextlib.contextmanager
     def located(self) -> Iterator[None]:
-        """Put the file's name before errors that do not start with it."""
+        """Put file and place before errors that do not start with the file's name.
+
+        What the classes of `export` refuse names a layer or a value, but cannot know
+        where in which file that was.
+        """
         try:
             yield
         except NetworkError as error:
             if str(error).startswith(str(self._path)):
                 raise
-            raise type(error)(f"{self._path}: {error}") from None
+            place = f"{self._name}: " if self._name else ""
+            raise type(error)(f"{self._path}: {place}{error}") from None
 
     def is_array(self, key: str) -> bool:
         """Whether ``key`` is a dataset, not a group."""
@@ -240,3 +250,18 @@ class Group:
             return value.decode("utf-8")
         except UnicodeDecodeError as error:
             raise self.error(key, "not UTF-8") from error
+
+
+def located(
+    read: Callable[Concatenate[Group, Parameters], Result],
+) -> Callable[Concatenate[Group, Parameters], Result]:
+    """Make a function that reads from a group put its place before errors."""
+
+    @functools.wraps(read)
+    def inner(
+        group: Group, /, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        with group.located():
+            return read(group, *args, **kwargs)
+
+    return inner

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from export.errors import UserError
+from export.errors import UserError, one_line
 from loihi_unet.cli import (
     demo,
     doctor,
@@ -18,6 +18,7 @@ from loihi_unet.cli import (
     fit,
     network,
     reproduce,
+    setup_lava,
     simulate,
     train,
     verify,
@@ -44,6 +45,7 @@ app.command("fit")(fit.fit)
 app.command("report")(verify.report)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
+app.command("setup-lava")(setup_lava.setup_lava)
 
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -62,6 +64,10 @@ def main() -> None:
         fail(error.format_message())
     except UserError as error:
         fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        fail(one_line(f"{error.filename}: {error.strerror}"))
     except (typer.Abort, KeyboardInterrupt):
         pass
     if code == INTERRUPTED:  # some versions of typer make it an exit code themselves

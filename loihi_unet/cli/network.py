@@ -13,6 +13,7 @@ from export.mapping import MappingName
 from loihi_unet.cli.console import (
     JsonOption,
     NetworkArgument,
+    open_network,
     out,
     print_json,
     print_table,
@@ -76,9 +77,7 @@ def inspect(
 
     Example: loihi-unet inspect network.net --picture network.png
     """
-    from export.netx import read_network
-
-    network = read_network(path)
+    network = open_network(path)
     if picture is not None:
         from loihi_unet.report.drawing import draw_network
 

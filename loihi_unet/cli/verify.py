@@ -20,6 +20,7 @@ from loihi_unet.cli.console import (
     print_json,
     print_table,
     progress,
+    say_shipped,
 )
 from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def verify(
     left: Annotated[
-        Path, typer.Argument(help="Recording (.h5); with --backend, a network (.net).")
+        Path, typer.Argument(help="Recording (.h5); with --backend, a network.")
     ],
     right: Annotated[
         Path | None,
@@ -58,7 +59,9 @@ def verify(
     report: ReportOption = None,
     network: Annotated[
         Path | None,
-        typer.Option(help="netx file of what was recorded; tells potentials."),
+        typer.Option(
+            help="Network that was recorded (file or shipped name); tells potentials."
+        ),
     ] = None,
     stimulus: Annotated[
         bool,
@@ -128,6 +131,7 @@ def verify(
         from loihi_unet.runs.frames import Conditions
         from loihi_unet.runs.verify_set import verify_set
 
+        say_shipped(left)
         size = parse_size(crop) if crop else None
         with progress(quiet=as_json) as bar:
             over_set = verify_set(

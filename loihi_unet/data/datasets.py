@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.exposure import adjust_gamma, equalize_adapthist
 
+from export.files.kind import expect
 from loihi_unet.config import DenoiseConfig, SegmentConfig
 from loihi_unet.data.pictures import (
     FORMATS,
@@ -81,6 +82,7 @@ def load_data(
             f"segmentation needs the folder of {task.dataset} (--data); there is no "
             "default"
         )
+    expect(data, "folder", error=DataError)
     return _LAYOUTS[task.dataset](data, split)
 
 

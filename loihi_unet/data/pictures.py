@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from export.files.atomic import atomic
+from export.files.kind import expect
 from loihi_unet.errors import DataError
 
 #: Photographs that ship inside the scikit-image wheel (0.22 to 0.26).
@@ -152,6 +153,7 @@ def list_pictures(data: Path) -> tuple[Path, list[Path]]:
         if path.suffix.lower() in suffixes and path.is_file()
     ]
     if not paths:
+        expect(data, "folder", "report-folder", error=DataError)
         raise DataError(f"{data}: no picture in this folder or below it")
     return data, sorted(paths, key=lambda path: natural(path.relative_to(data)))
 
@@ -166,6 +168,7 @@ def natural(path: Path) -> list[int | str]:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open a file of one of `FORMATS`; whatever Pillow then cannot read is one line."""
+    expect(path, "picture", error=DataError)
     try:
         with Image.open(path, formats=FORMATS) as image:
             yield image

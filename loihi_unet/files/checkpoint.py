@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from export.errors import first_problem
+from export.files.kind import expect
 from loihi_unet.config import TrainConfig
 from loihi_unet.errors import CheckpointError
 from loihi_unet.files.tensors import read_tensors, write_tensors
@@ -146,6 +147,10 @@ def find_checkpoint(source: str | Path) -> Path:
     if str(source) in names:
         folder = resources.files("loihi_unet") / "models"
         return Path(str(folder / f"{source}.safetensors"))
+    if (path / "checkpoints").is_dir():
+        raise CheckpointError(f"{best}: missing, the run has not been scored yet")
+    if path.exists():
+        expect(path, "checkpoint", error=CheckpointError)
     raise CheckpointError(
         f"{source}: neither a checkpoint, a run's folder, nor a model that comes with "
         f"the package ({', '.join(names) or 'none'})"
@@ -193,7 +198,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     CheckpointError
         If it is no checkpoint, or its tensors do not fit its settings.
     """
-    tensors, raw = read_tensors(path)
+    tensors, raw = read_tensors(path, "checkpoint")
     if raw.get("kind") != "unet":
         raise CheckpointError(
             f"{path}: holds {raw.get('kind')!r}; allowed is a trained network, 'unet'"

@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from export.errors import first_problem
+from export.files.kind import expect
 from loihi_unet.errors import CheckpointError, ConversionError
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.networks.config import ModelConfig
@@ -168,6 +169,8 @@ def find_spiking_unet(source: str | Path) -> Path:
     if str(source) in names:
         folder = resources.files("loihi_unet") / "models" / "spiking"
         return Path(str(folder / f"{source}.safetensors"))
+    if path.exists():
+        expect(path, "converted", error=CheckpointError)
     raise CheckpointError(
         f"{source}: no such file, nor a network that comes with the package "
         f"({', '.join(names)})"
@@ -194,7 +197,7 @@ def load_spiking_unet(source: str | Path) -> SpikingUNet:
         If the file cannot be read, is of another kind, or contradicts itself.
     """
     path = find_spiking_unet(source)
-    return unpack(*read_tensors(path), where=str(path))
+    return unpack(*read_tensors(path, "converted"), where=str(path))
 
 
 def unpack(

@@ -11,10 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from export.files.atomic import atomic
+from export.files.kind import expect
+from export.files.recognise import RECORD_KEY
 from loihi_unet.errors import CheckpointError
 
-#: The one metadata key of our safetensors files; its value is a JSON object.
-RECORD_KEY = "loihi_unet"
+#: Kinds of safetensors files that this project writes.
+OURS = ("checkpoint", "converted", "finetuning")
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _DTYPES = (*_FLOATS, torch.int8, torch.int16)
@@ -45,33 +47,38 @@ def write_tensors(
         temporary.write_bytes(save(stored, metadata={RECORD_KEY: text}))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def read_tensors(
+    path: Path, *kinds: str
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote.
 
     Parameters
     ----------
     path : Path
         A safetensors file with our record in its metadata.
+    *kinds : str
+        What it may be, of `export.files.kind.KINDS`; any of `OURS` if none is named.
 
     Returns
     -------
     tensors : dict[str, Tensor]
-        On the CPU.
+        On the CPU, in memory of their own: the file may be replaced meanwhile.
     record : dict[str, Any]
         The JSON object.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, is no safetensors file, has no such record, or a
+        If the file is missing, is of another kind, has no such record, or a
         tensor of other numbers than finite floats and small integers.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+    expect(path, *(kinds or OURS), error=CheckpointError)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: tensors on a mapped file would keep Windows from replacing it.
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name).clone() for name in names}
     except (SafetensorError, OSError, LookupError, AttributeError) as error:
         # Of a dtype that this torch lacks, safetensors raises the last two.
         raise CheckpointError(f"{path}: not a safetensors file: {error}") from error

@@ -120,7 +120,7 @@ def resume(path: Path, run: dict[str, Any]) -> FinetuneState:
     CheckpointError
         If the file cannot be read, or belongs to another run.
     """
-    tensors, record = read_tensors(path)
+    tensors, record = read_tensors(path, "finetuning")
     if record.get("kind") != KIND:
         raise CheckpointError(
             f"{path}: holds {record.get('kind')!r}; allowed is {KIND!r}"

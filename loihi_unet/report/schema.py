@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from export.errors import UserError, first_problem
+from export.files.kind import expect
 
 Grid = tuple[tuple[int, ...], ...]
 # It goes into a style attribute.
@@ -198,7 +199,9 @@ def read_report(path: Path) -> Report:
     ReportError
         If it is missing or not a report: one line naming the first wrong key.
     """
-    path = path / "report.json" if path.is_dir() else path
+    if (path / "report.json").is_file():
+        path = path / "report.json"
+    expect(path, "report", "json", error=ReportError)
     try:
         return Report.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from export.files.atomic import write_text
 from export.images import decode
 from export.network import Network
-from export.netx import read_network
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.report import render_report
 from loihi_unet.report.chip_tables import chip_tables
+from loihi_unet.runs.network_source import load_network
 from sim.recording import Recording, RecordingError
 from sim.verify.comparison import Comparison
 from sim.verify.diagnose import diagnose
@@ -90,7 +90,7 @@ def write_report(
 
 
 def _network(path: Path, recording: Recording) -> Network:
-    network = read_network(path).resized(*recording.images.shape[2:])
+    network = load_network(path).resized(*recording.images.shape[2:])
     if recording.network_sha256 not in (None, network.sha256):
         raise RecordingError(
             f"{path}: sha256 {network.sha256[:12]} at this image size, recorded was "

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import shutil
 import sys
 from collections.abc import Callable
@@ -57,9 +58,14 @@ def checks() -> list[Check]:
         try:
             results.append(test())
         except Exception as error:  # a broken installation may raise anything
-            text = f"{type(error).__name__}: {error}".splitlines()[0]
-            results.append(Check(what=what, state="broken", found=text))
+            results.append(Check(what=what, state="broken", found=_words(error)))
+        if what == "Lava" and results[-1].state == "ok":
+            results += _mends()
     return results
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _python() -> Check:
@@ -106,12 +112,8 @@ def _lava() -> Check:
     try:
         create("lava")
     except BackendError as error:
-        return Check(
-            what="Lava",
-            state="missing",
-            found=str(error),
-            advice="needs Python 3.10: make setup PYTHON=python3.10",
-        )
+        found, _, advice = str(error).rpartition("; ")
+        return Check(what="Lava", state="missing", found=found, advice=advice)
     return Check(
         what="Lava",
         state="ok",
@@ -119,20 +121,57 @@ def _lava() -> Check:
     )
 
 
+def _mends() -> list[Check]:
+    """Try each thing that is mended in Lava, where Lava is imported."""
+    from sim.lava.mends import MENDS
+    from sim.lava.probes import PROBES
+
+    results = []
+    for mend in MENDS.values():
+        if mend.module.startswith("lava.lib.dl") and not _has_lava_dl():
+            continue
+        try:
+            works, found = PROBES[mend.name](), f"needed by {mend.needed}"
+        except Exception as error:  # as above
+            works, found = False, _words(error)
+        results.append(
+            Check(
+                what=f"Lava: {mend.name}",
+                state="ok" if works else "broken",
+                found=found,
+                advice="" if works else "install Lava again: loihi-unet setup-lava",
+            )
+        )
+    return results
+
+
+def _has_lava_dl() -> bool:
+    try:
+        return importlib.util.find_spec("lava.lib.dl") is not None
+    except ModuleNotFoundError:  # not even lava.lib
+        return False
+
+
 def _lava_dl() -> Check:
+    advice = "needed for slayer and stock netx only; run: loihi-unet setup-lava"
     try:
         version = importlib.metadata.version("lava-dl")
+        importlib.import_module("lava.lib.dl.netx")
     except importlib.metadata.PackageNotFoundError:
         return Check(
-            what="lava-dl",
-            state="missing",
-            found="not installed",
-            advice="only needed beside Lava, to read files with stock netx",
+            what="lava-dl", state="missing", found="not installed", advice=advice
+        )
+    except ImportError as error:
+        return Check(
+            what="lava-dl", state="missing", found=_words(error), advice=advice
         )
     return Check(what="lava-dl", state="ok", found=f"lava-dl {version}")
 
 
 def _shared_memory() -> Check:
+    if sys.platform == "darwin":
+        found = "POSIX shared memory without a limit that could be read"
+        return Check(what="shared memory", state="ok", found=found)
     if not _SHARED_MEMORY.is_dir():
         return Check(
             what="shared memory",

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.netx import read_network
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import DataError
 from loihi_unet.files.checkpoint import load_checkpoint
 from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.runs.network_source import load_network
 from loihi_unet.runs.tiling import WholeNetwork
 from loihi_unet.spiking.run_float import run
 from loihi_unet.tasks.denoise import Network, score_picture
@@ -139,7 +139,7 @@ def load(machines: Machines) -> tuple[dict[str, Network], int]:
         If a file cannot be used, the network's is not the one that is meant, or
         the backend cannot run here.
     """
-    network = read_network(machines.network)
+    network = load_network(machines.network)
     if network.sha256 != machines.sha256:
         raise DataError(
             f"{machines.network}: sha256 {network.sha256[:12]} on this worker, "

@@ -12,14 +12,15 @@ from typing import Any
 
 from export.compartment import MTIF
 from export.files.atomic import write_text
+from export.files.kind import expect
 from export.images import size_multiple
 from export.network import Network as IntegerNetwork
-from export.netx import read_network
 from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
 from loihi_unet.data.datasets import load_data
 from loihi_unet.data.pictures import Picture, fingerprint
 from loihi_unet.errors import DataError
 from loihi_unet.runs.evaluate_job import Found, Machines, ScoreJob, load, score
+from loihi_unet.runs.network_source import anywhere, load_network
 from loihi_unet.tasks.metrics import mean_quality
 from loihi_unet.tasks.segment import class_scores
 from sim.backend import Progress
@@ -155,7 +156,7 @@ def evaluate_set(
     SweepError
         If a picture cannot be run, or workers keep dying.
     """
-    network = read_network(path)
+    network = load_network(path)
     config = _training(network, path)
     if settings.task not in (None, config.task.kind):
         raise DataError(
@@ -250,12 +251,12 @@ def _machines(
     if checkpoint is not None and Path(checkpoint).exists():
         checkpoint = str(Path(checkpoint).resolve())
     return Machines(
-        network=path.resolve(),
+        network=anywhere(path),
         sha256=network.sha256,
         backend=settings.backend,
         tile=settings.tile,
         checkpoint=checkpoint,
-        spiking=settings.spiking.resolve() if settings.spiking else None,
+        spiking=anywhere(settings.spiking) if settings.spiking else None,
         sweep=uuid.uuid4().hex,
     )
 
@@ -298,6 +299,36 @@ def _measures(
     return measures
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read a JSON list of rows.
+
+    Parameters
+    ----------
+    path : Path
+        File; a missing one has no rows.
+
+    Returns
+    -------
+    list of dict
+        As `add_row` wrote them.
+
+    Raises
+    ------
+    DataError
+        If the file holds something else.
+    """
+    if not path.exists():
+        return []
+    expect(path, "json", error=DataError)
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not JSON ({error})") from error
+    if not isinstance(rows, list) or not all(isinstance(item, dict) for item in rows):
+        raise DataError(f"{path}: a JSON list of rows is needed")
+    return rows
+
+
 def add_row(path: Path, row: Mapping[str, Any]) -> None:
     """Put a row into a JSON list of rows, in place of an earlier one of its kind.
 
@@ -313,14 +344,7 @@ def add_row(path: Path, row: Mapping[str, Any]) -> None:
     DataError
         If the file holds something else.
     """
-    rows: Any = []
-    if path.is_file():
-        try:
-            rows = json.loads(path.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise DataError(f"{path}: not JSON ({error})") from error
-    if not isinstance(rows, list) or not all(isinstance(item, dict) for item in rows):
-        raise DataError(f"{path}: a JSON list of rows is needed")
+    rows = read_rows(path)
 
     def key(item: Mapping[str, Any]) -> str:
         return json.dumps([item.get(name) for name in _KEY])

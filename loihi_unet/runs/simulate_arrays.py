@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.files.kind import expect
 from export.stock_network import Stream
 from loihi_unet.errors import DataError
 from sim.backend import Progress, create
@@ -57,11 +58,7 @@ def load_runs(
 
 def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger]]:
     """Runs in one file, each of so many axes."""
-    if path.suffix != ".npy":
-        raise DataError(
-            f"{path}: a network of stock neurons takes integers, not pictures; a .npy "
-            "file needed (docs/netx_stock.md)"
-        )
+    expect(path, "npy", error=DataError)
     try:
         # Mapped first: a header that promises more than the file holds is refused.
         array = np.load(path, mmap_mode="r", allow_pickle=False)

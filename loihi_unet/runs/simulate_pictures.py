@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from export.images import decode, size_multiple
 from export.network import Network
-from export.netx import read_network
 from export.stock_network import Stream
 from loihi_unet.data.pictures import (
     Picture,
@@ -28,6 +27,7 @@ from loihi_unet.data.pictures import (
 )
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
+from loihi_unet.runs.network_source import load_network
 from sim.backend import create
 from sim.coverage.counter import Coverage
 from sim.coverage.rerun import recorded_coverage, records_all
@@ -102,7 +102,7 @@ def run_pictures(
     UserError
         As the backend, or if a file cannot be written.
     """
-    network = read_network(config.network)
+    network = load_network(config.network)
     if isinstance(network, Stream):
         raise DataError(
             f"{config.network}: stock neurons take arrays, not pictures "

@@ -13,11 +13,11 @@ from typing import Any
 
 from export.images import size_multiple
 from export.network import Network
-from export.netx import read_network
 from export.stock_network import Stream
 from loihi_unet.data.pictures import Picture, load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
+from loihi_unet.runs.network_source import anywhere, load_network
 from sim.backend import BackendError, Progress, Simulator, check_name, create
 from sim.coverage.counter import Coverage, CoverageReport, together
 from sim.recording import Recording
@@ -145,14 +145,14 @@ def verify_set(
         check_name(name)
     if backends[0] == backends[1]:
         raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
-    network = read_network(path)
+    network = load_network(path)
     if isinstance(network, Stream):
         raise DataError(
             f"{path}: stock neurons that take spike trains or biases, not pictures; "
             "compare recordings made from Python (docs/netx_stock.md)"
         )
     machines = Machines(
-        network=path.resolve(), sha256=network.sha256, backends=backends
+        network=anywhere(path), sha256=network.sha256, backends=backends
     )
     jobs = {
         picture.name: VerifyJob(
@@ -215,7 +215,7 @@ def record_both(job: VerifyJob) -> tuple[Network, Recording, Recording]:
 @functools.lru_cache(maxsize=1)
 def _load(machines: Machines) -> tuple[Network, Simulator, Simulator]:
     """Network and machines; a worker reads the file once."""
-    network = read_network(machines.network)
+    network = load_network(machines.network)
     if network.sha256 != machines.sha256:
         raise DataError(
             f"{machines.network}: sha256 {network.sha256[:12]} on this worker, "

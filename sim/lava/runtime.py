@@ -74,7 +74,9 @@ def _end_with_parent() -> None:
         os._exit(1)  # it died just before
 
 
-os.register_at_fork(after_in_child=_end_with_parent)
+# `sim.backend.create` makes no Lava machine where there is no fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_end_with_parent)
 
 
 @contextlib.contextmanager

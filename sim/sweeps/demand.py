@@ -138,7 +138,7 @@ def share_machine(
         At least 1 each; together as many threads as there are cores, unless memory
         or items are too few.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     if workers is None:
         workers = cores // (needs.cores or cores)
         free = available_memory()
@@ -146,6 +146,13 @@ def share_machine(
             workers = min(workers, int(SHARE * free) // needs.memory)
     workers = max(1, min(workers, items))
     return workers, max(1, cores // workers)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; where no system call tells, all there are."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; neither macOS nor Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def available_memory() -> int | None:

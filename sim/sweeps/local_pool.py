@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 #: Rounds of workers before their deaths are taken for the items' fault (memory, most
 #: often). Dask allows three deaths too (distributed.scheduler.allowed-failures).
 ROUNDS = 4
+#: Windows waits for no more processes at once (concurrent.futures.process).
+MOST_WORKERS = 61 if sys.platform == "win32" else sys.maxsize
 
 
 class SweepError(UserError):
@@ -41,6 +43,8 @@ class SweepError(UserError):
 
 def _start_worker(threads: int) -> None:
     """Prepare a fresh worker: its neighbours have the other cores."""
+    if not hasattr(signal, "pthread_sigmask"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
@@ -59,8 +63,12 @@ def _end_with_parent() -> None:
 def _children_leave_interrupts() -> Iterator[None]:
     """Let processes started here leave Ctrl-C to this one, which ends them.
 
-    A terminal sends it to all; a child keeps its parent's signal mask.
+    A terminal sends it to all; a child keeps its parent's signal mask. Windows has
+    none: there a worker ignores Ctrl-C from `_start_worker` on.
     """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -105,7 +113,7 @@ def run_on_cores(
             return
         # Forking a process that has run torch can hang; hence spawn.
         pool = cf.ProcessPoolExecutor(
-            min(max(1, workers >> already), len(missing)),
+            min(max(1, workers >> already), len(missing), MOST_WORKERS),
             multiprocessing.get_context("spawn"),
             _start_worker,
             (threads,),

@@ -244,7 +244,7 @@ def kind(index, name):
             put("layer/1/weight", h5py.SoftLink("/layer/3/weight")),
             "/layer/1/weight: soft or external link found, none is followed",
         ),
-        (drop("layer"), "/layer: missing, a group needed"),
+        (drop("layer"), "an HDF5 file of another program found, a network file"),
     ],
 )
 def test_refused_with_one_line(tmp_path, edit, message):

@@ -32,7 +32,7 @@ def _altered(path, snn, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t, r: r.update(kind="unet"), "holds 'unet'; allowed is a converted"),
+        (lambda t, r: r.update(kind="u"), "holds 'u'; allowed is a converted"),
         (lambda t, r: r.pop("layers"), "record: layers: Field required"),
         (
             lambda t, r: r["layers"][0]["connections"][0].update(kind="dense"),
@@ -60,5 +60,5 @@ def test_a_file_that_contradicts_itself(tmp_path, snn, change, message):
 
 
 def test_a_checkpoint_is_no_converted_network(trained):
-    with pytest.raises(CheckpointError, match="holds 'unet'"):
+    with pytest.raises(CheckpointError, match=r"found, a converted network"):
         load_spiking_unet(trained / "checkpoints" / "best.safetensors")

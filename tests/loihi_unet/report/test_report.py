@@ -176,7 +176,7 @@ def test_bad_report_is_one_line(folder, tmp_path, change, message):
 
 
 def test_missing_and_damaged_report(tmp_path):
-    with pytest.raises(ReportError, match="cannot be read"):
+    with pytest.raises(ReportError, match=r"a folder found, a report\.json needed"):
         read_report(tmp_path)
     (tmp_path / "report.json").write_text("{")
     with pytest.raises(ReportError, match="content: Invalid JSON"):

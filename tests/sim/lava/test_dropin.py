@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("lava.magma", reason="Lava 0.10 installs on Python 3.10 only")
+pytest.importorskip("lava.magma", reason="no Lava: loihi-unet setup-lava")
 
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg

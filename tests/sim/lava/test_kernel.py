@@ -6,7 +6,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-pytest.importorskip("lava.magma", reason="Lava 0.10 installs on Python 3.10 only")
+pytest.importorskip("lava.magma", reason="no Lava: loihi-unet setup-lava")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
