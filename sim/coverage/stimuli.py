@@ -114,7 +114,8 @@ def _clouds(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
     fall = 1 / np.maximum(np.hypot(fy, fx), 1 / max(shape[1:])) ** rng.uniform(0.5, 2)
     cloud = np.fft.ifft2(np.fft.fft2(rng.standard_normal(shape)) * fall).real
     cloud -= cloud.min()
-    return cloud / max(float(cloud.max()), 1e-12)
+    levels: Floats = cloud / max(float(cloud.max()), 1e-12)
+    return levels
 
 
 def _sparse(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:

@@ -33,6 +33,9 @@ LEAK = 0.05
 #: A channel is wanted until it has this many times the input that makes it fire once.
 ENOUGH = 4.0
 
+#: Of a pool, which has none of its own.
+_NO_WEIGHT = torch.zeros(0)
+
 
 class Climber:
     """A network in floating point, for the gradients of its pictures.
@@ -73,14 +76,15 @@ class Climber:
         source = self._network.input
         stride = STRIDE * (source.maximum - source.minimum)
         x = torch.from_numpy(pictures.astype(np.float32))
-        with torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        with torch.set_grad_enabled(True), torch.autocast("cpu", enabled=False):
             for step in range(STEPS):
                 x.requires_grad_(True)
                 (slope,) = torch.autograd.grad(self._height(x, targets), x)
                 usual = slope.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
                 move = stride * (1 - step / STEPS) * (slope / usual).clamp(-2, 2) / 2
                 x = (x.detach() + move).clamp(source.minimum, source.maximum)
-        return x.round().numpy().astype(np.int32)
+        climbed: Pictures = x.round().numpy().astype(np.int32)
+        return climbed
 
     def _height(self, x: Tensor, targets: Sequence[Target]) -> Tensor:
         """How far the wanted channels have come, all pictures together."""
@@ -114,12 +118,12 @@ class Climber:
         bias = layer.compartment.bias.effective().astype(np.float32)
         total = torch.from_numpy(bias)[None, :, None, None]
         for index, c in enumerate(layer.connections):
-            weight = self._weights.get((layer.name, index))
+            weight = self._weights.get((layer.name, index), _NO_WEIGHT)
             total = total + _sums(c, weight, sent[c.source])
         return total
 
 
-def _sums(c: Connection, weight: Tensor | None, x: Tensor) -> Tensor:
+def _sums(c: Connection, weight: Tensor, x: Tensor) -> Tensor:
     match c.synapse:
         case Conv(stride=stride, padding=padding, dilation=dilation, groups=groups):
             return functional.conv2d(x, weight, None, stride, padding, dilation, groups)
