@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from loihi_unet.cli.console import JsonOption, out, print_json, print_table, progress
-from loihi_unet.cli.verify import print_comparison
+from loihi_unet.cli.verdict import print_comparison
 
 
 def demo(

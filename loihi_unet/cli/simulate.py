@@ -21,6 +21,7 @@ from loihi_unet.cli.console import (
     print_white_levels,
     progress,
 )
+from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
 
 
@@ -122,6 +123,7 @@ def simulate(
     )
     rates = list(record["spike_rate"].items())
     print_table(title, ["layer", "share of non-zero spikes"], rates)
+    out.print(coverage_line(record["coverage"]), soft_wrap=True)
     print_white_levels(record.get("white_levels", ()))
     if record["note"]:
         out.print(record["note"], soft_wrap=True)

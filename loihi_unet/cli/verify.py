@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from rich.markup import escape
 
 from loihi_unet.cli.console import (
     JsonOption,
@@ -20,12 +19,13 @@ from loihi_unet.cli.console import (
     backend_names,
     out,
     print_json,
-    print_table,
     print_white_levels,
     progress,
     say_shipped,
 )
+from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
+from loihi_unet.cli.verdict import print_comparison
 
 if TYPE_CHECKING:
     from loihi_unet.runs.frames import Conditions
@@ -72,6 +72,20 @@ def verify(
         bool,
         typer.Option("--partial", help="PARTIAL is wanted: exit code 0 for it."),
     ] = False,
+    stimulus: Annotated[
+        bool,
+        typer.Option(
+            "--stimulus",
+            help="With --backend: pictures that are made to exercise the network.",
+        ),
+    ] = False,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            help="With --stimulus: how many; default: until coverage no longer grows.",
+            min=1,
+        ),
+    ] = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -85,7 +99,32 @@ def verify(
 
     Two machines on every picture of a folder, on all cores or a Dask cluster:
     loihi-unet verify a.net Set12 --backend torch --backend lava --crop 64x64
+
+    On pictures that are made until as many weights as possible have had a say:
+    loihi-unet verify a.net --stimulus --backend torch --backend lava
     """
+    if stimulus:
+        if backend is None or len(backend) != 2:
+            raise typer.BadParameter("--stimulus needs --backend twice")
+        if (right, network, sigma, scheduler, workers) != (None, None, 0.0, None, None):
+            raise typer.BadParameter(
+                "--stimulus makes the pictures, here: no folder, --network, --sigma, "
+                "--scheduler or --workers"
+            )
+        from loihi_unet.cli.coverage import verify_stimulus
+
+        code = verify_stimulus(
+            left,
+            (backend[0], backend[1]),
+            size=parse_size(crop) if crop else None,
+            count=count,
+            seed=seed,
+            report=report,
+            as_json=as_json,
+        )
+        raise typer.Exit(code)
+    if count is not None:
+        raise typer.BadParameter("--count is for --stimulus")
     if backend is None:
         given = (sigma, seed, crop, white_level, scheduler, workers)
         if given != (0.0, 0, None, None, None, None):
@@ -154,6 +193,11 @@ def _verify_recordings(
     record = found.to_json()
     height, width = found.left.images.shape[-2:]
     lines = [found.note, hash_line(record, (height, width))]
+    if found.network is not None:
+        from sim.coverage.rerun import rerun
+
+        record["coverage"] = rerun(found.network, found.left)
+        lines.append(coverage_line(record["coverage"]))
     return _Found(found.comparison, record, None, [line for line in lines if line])
 
 
@@ -186,7 +230,8 @@ def _verify_pictures(
     if report is not None:
         _report_picture(report, found)
     record = found.to_json()
-    lines = [found.note, hash_line(record, found.file_size)]
+    coverage = coverage_line(record["coverage"])
+    lines = [found.note, hash_line(record, found.file_size), coverage]
     return _Found(
         found.comparison, record, record["pictures"], [line for line in lines if line]
     )
@@ -221,54 +266,3 @@ def report(
         print_json({"out": str(written)})
     else:
         out.print(f"wrote {written}", soft_wrap=True)
-
-
-def print_comparison(
-    comparison: Comparison, pictures: Sequence[str] | None = None
-) -> None:
-    """Print a verdict: a table of the layers that differ, and the last word.
-
-    Images are called by their names, if ``pictures`` has these, else by number.
-    """
-    bad = [layer for layer in comparison.layers if layer.mismatches]
-    if bad:
-        rows = []
-        for layer in bad:
-            first = layer.first
-            assert first is not None  # a layer with mismatches has a first one
-            image = pictures[first.image] if pictures else f"image {first.image}"
-            where = f"{image}, step {first.step}"
-            place = f"({first.c}, {first.y}, {first.x})"
-            counts = (layer.name, layer.compared, layer.mismatches)
-            rows.append([*counts, where, place, first.left, first.right])
-        columns = ["layer", "compared", "mismatches", "first", "(c, y, x)"]
-        print_table("", [*columns, comparison.left, comparison.right], rows)
-    colour = {"EXACT": "green", "PARTIAL": "yellow", "FAIL": "red"}
-    verdict = comparison.verdict
-    # One line, however narrow the terminal is.
-    out.print(
-        f"[{colour[verdict]}]{verdict}[/]  {escape(sentence(comparison))}",
-        soft_wrap=True,
-    )
-    for cause in comparison.causes:
-        out.print(f"diagnosis: {cause}", soft_wrap=True, markup=False)
-
-
-def sentence(comparison: Comparison) -> str:
-    """What was compared and what came out, all in one line."""
-    sign = "!=" if comparison.verdict == "FAIL" else "="
-    parts = [f"{comparison.left} {sign} {comparison.right}: "]
-    parts[0] += "; ".join(comparison.reasons)
-    if comparison.compared:
-        counts = (
-            f"{comparison.mismatches:,} mismatches in {comparison.compared:,} values"
-        )
-        if comparison.verdict != "FAIL":
-            counts += (
-                f", {len(comparison.layers)} layers, {comparison.images} image(s), "
-                f"{comparison.steps} steps"
-            )
-        parts[0] += f"; {counts}" if comparison.reasons else counts
-        if comparison.not_compared:
-            parts.append("not compared: " + ", ".join(comparison.not_compared))
-    return "; ".join(parts)

@@ -13,6 +13,8 @@ from export.stock_network import Stream
 from loihi_unet.errors import DataError
 from loihi_unet.runs.hashes import hashes
 from sim.backend import Progress, create
+from sim.coverage.counter import Coverage
+from sim.coverage.rerun import recorded_coverage, records_all
 from sim.recording_file import write_recording
 
 
@@ -113,6 +115,9 @@ def run_arrays(
     stream, inputs = load_runs(paths, stream, num_steps)
     found = simulator.run(stream, inputs, layers=layers, progress=progress)
     write_recording(found, recording)
+    coverage = Coverage(stream)
+    if records_all(stream, layers):
+        coverage.add(stream, found)
     return {
         "backend": found.backend,
         **hashes(stream),
@@ -127,4 +132,5 @@ def run_arrays(
             for name, payload in found.payloads.items()
             if ":" not in name  # a stock neuron's state
         },
+        "coverage": recorded_coverage(stream, coverage, layers),
     }

@@ -28,6 +28,8 @@ from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import hashes, size_note
 from loihi_unet.runs.network_source import load_network
 from sim.backend import create
+from sim.coverage.counter import Coverage
+from sim.coverage.rerun import recorded_coverage, records_all
 from sim.recording import Recording, recordable
 from sim.recording_file import recording_writer
 from sim.streaming import stream
@@ -93,8 +95,9 @@ def run_pictures(
     -------
     dict[str, Any]
         ``backend, network_sha256, network_sha256_any_size, size, note, images,
-        num_steps, seconds, out, spike_rate, white_levels``; ``note`` says where
-        ``size`` is not the file's, the last is as `loihi_unet.data.deep.records`.
+        num_steps, seconds, out, spike_rate, white_levels, coverage``; ``note`` says
+        where ``size`` is not the file's, ``white_levels`` is as
+        `loihi_unet.data.deep.records`.
 
     Raises
     ------
@@ -118,6 +121,7 @@ def run_pictures(
     waiting: deque[Entered] = deque()  # read, and not yet given out
     levels: list[Levels | None] = []
     total = _Totals()
+    coverage = Coverage(network)
     with recording_writer(config.recording) as writer:
         for part in stream(
             network,
@@ -129,6 +133,8 @@ def run_pictures(
         ):
             writer.append(part)
             total.add(part)
+            if records_all(network, config.layers):
+                coverage.add(network, part)
             for index in range(len(part.images)):
                 entered = waiting.popleft()
                 if config.pictures is not None and part.output is not None:
@@ -150,6 +156,7 @@ def run_pictures(
         "out": str(config.recording),
         "spike_rate": total.rates(),
         "white_levels": white_levels,
+        "coverage": recorded_coverage(network, coverage, config.layers),
     }
 
 

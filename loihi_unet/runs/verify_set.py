@@ -21,6 +21,7 @@ from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import hashes, size_note
 from loihi_unet.runs.network_source import anywhere, load_network
 from sim.backend import BackendError, Progress, Simulator, check_name, create
+from sim.coverage.counter import Coverage, CoverageReport, together
 from sim.recording import Recording
 from sim.sweeps.demand import demand
 from sim.sweeps.sweep import sweep
@@ -82,12 +83,15 @@ class SetComparison:
         As its file holds it.
     note : str
         At which other sizes it ran; empty if at none.
+    coverage : CoverageReport
+        What all pictures together exercised, by what the left machine gave.
     """
 
     comparison: Comparison
     jobs: tuple[VerifyJob, ...]
     network: Network
     note: str
+    coverage: CoverageReport
 
     @property
     def file_size(self) -> tuple[int, int]:
@@ -110,6 +114,7 @@ class SetComparison:
             "pictures": [job.picture.name for job in self.jobs],
             "white_levels": records(job.picture.levels for job in self.jobs),
             "note": self.note,
+            "coverage": self.coverage.to_json(),
         }
 
 
@@ -194,22 +199,28 @@ def verify_set(
         progress=progress,
     )
     return SetComparison(
-        comparison=merge(list(compared.values())),
+        comparison=merge([comparison for comparison, _ in compared.values()]),
         jobs=tuple(jobs.values()),
+        coverage=together(coverage for _, coverage in compared.values()).report(
+            network
+        ),
         network=network,
         note=size_note(network, sizes),
     )
 
 
-def compare_one(job: VerifyJob) -> Comparison:
-    """Run both machines on one picture and compare all they recorded.
+def compare_one(job: VerifyJob) -> tuple[Comparison, Coverage]:
+    """Run both machines on one picture, compare all they recorded, and count it.
 
     Raises
     ------
     DataError
         If the network's file is not the one that is meant.
     """
-    return compare_recorded(*record_both(job))
+    network, left, right = record_both(job)
+    coverage = Coverage(network)
+    coverage.add(network, left)
+    return compare_recorded(network, left, right), coverage
 
 
 def compare_recorded(network: Network, left: Recording, right: Recording) -> Comparison:
