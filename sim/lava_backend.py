@@ -23,7 +23,7 @@ from export.network import Network
 from export.stream import Stream
 from export.synapse import IntArray
 from sim import lava_graph, lava_layers, lava_stock, stock_run
-from sim.backend import BackendError, Progress
+from sim.backend import BackendError, OverflowLayerError, Progress
 from sim.lava_pipeline import Pipeline, pipeline
 from sim.lava_processes.compartment import (
     MTIF,
@@ -35,6 +35,7 @@ from sim.lava_processes.delay import DelayLine, PyDelayLineModel
 from sim.lava_processes.layer import Layer
 from sim.lava_processes.source import FrameSource, PyFrameSourceModel
 from sim.lava_tap import Tap
+from sim.overflow import first_in_order
 from sim.recording import Payload, Recording, recordable
 
 
@@ -98,9 +99,16 @@ class LavaSimulator:
                 if progress:
                     progress(step, total)
 
-            running.advance(total, watch)
-            found = running.finished(0, count)
-        return self._recording(network, entering, found, time.perf_counter() - started)
+            try:
+                running.advance(total, watch)
+            except OverflowLayerError as error:
+                first = error
+            else:
+                found = running.finished(0, count)
+                seconds = time.perf_counter() - started
+                return self._recording(network, entering, found, seconds)
+        # Now that its processes are gone, others may start.
+        raise first_in_order(self, network, entering, first)
 
     def stream(
         self,
@@ -144,38 +152,44 @@ class LavaSimulator:
         entered = given = 0
         slots = batch + _behind(network)
         started = time.perf_counter()
-        with self._pipeline(network, slots, None, layers) as running:
+        try:
+            with self._pipeline(network, slots, None, layers) as running:
 
-            def watch(step: int) -> None:
-                if progress:
-                    progress(max(0, step - running.stages) / T)
+                def watch(step: int) -> None:
+                    if progress:
+                        progress(max(0, step - running.stages) / T)
 
-            def finished(steps: int) -> Iterator[Recording]:
-                nonlocal given, started
-                done = (steps - running.stages) // T - given
-                if done > 0:
-                    found = running.finished(given, done)
-                    own = np.stack([images.popleft() for _ in range(done)])
-                    seconds = time.perf_counter() - started
-                    yield self._recording(network, own, found, seconds)
-                    given += done
-                    started = time.perf_counter()
+                def finished(steps: int) -> Iterator[Recording]:
+                    nonlocal given, started
+                    done = (steps - running.stages) // T - given
+                    if done > 0:
+                        found = running.finished(given, done)
+                        own = np.stack([images.popleft() for _ in range(done)])
+                        seconds = time.perf_counter() - started
+                        yield self._recording(network, own, found, seconds)
+                        given += done
+                        started = time.perf_counter()
 
-            for some in batches:
-                entering = network.input.check(some)
-                running.feed(entered, entering)
-                images.extend(entering)
-                entered += len(entering)
-                running.advance(len(entering) * T, watch)
-                yield from finished(entered * T)
-            # What follows the last image must not fail where that did not: itself,
-            # window by window, since each needs the place of one that is finished.
-            last = entered * T + running.stages if entered else 0
-            for steps in range(entered * T, last, T):
-                running.feed(steps // T, images[-1][None])
-                end = min(steps + T, last)
-                running.advance(end - steps, watch)
-                yield from finished(end)
+                for some in batches:
+                    entering = network.input.check(some)
+                    running.feed(entered, entering)
+                    images.extend(entering)
+                    entered += len(entering)
+                    running.advance(len(entering) * T, watch)
+                    yield from finished(entered * T)
+                # What follows the last image must not fail where that did not: itself,
+                # window by window, since each needs the place of one that is finished.
+                last = entered * T + running.stages if entered else 0
+                for steps in range(entered * T, last, T):
+                    running.feed(steps // T, images[-1][None])
+                    end = min(steps + T, last)
+                    running.advance(end - steps, watch)
+                    yield from finished(end)
+        except OverflowLayerError as error:
+            error.image -= given  # among those that are under way
+            first = first_in_order(self, network, np.stack(images), error)
+            first.image += given
+            raise first from None
 
     def _pipeline(
         self,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from export.stream import Stream
 from export.synapse import IntArray
 from sim.backend import Progress
+from sim.overflow import of_image
 from sim.recording import Payload, Recording, payload_dtype, recordable
 
 # One run: input (T, C, H, W), or (C, H, W) if constant -> traces by name,
@@ -48,7 +49,8 @@ def record(
     wanted = recordable(network, layers)
     found: dict[str, list[Payload]] = {trace: [] for trace in wanted}
     for number, values in enumerate(runs):
-        traces = run_one(network, values)
+        with of_image(number):
+            traces = run_one(network, values)
         for trace in wanted:
             found[trace].append(traces[trace].astype(trace_dtype(network, trace)))
         if progress:

@@ -14,7 +14,7 @@ from export.compartment import Accumulator, Bias
 from export.fit.bounds import potential_bounds
 from export.network import Connection, Input, Layer, Network
 from export.synapse import Conv
-from sim import synapse, torch_backend, torch_exact, torch_synapse
+from sim import synapse, torch_exact, torch_int8, torch_synapse, torch_window
 from sim.backend import BackendError, OverflowLayerError, create
 from sim.reference import mtif_step
 from sim.selftest import small_network
@@ -84,28 +84,28 @@ def test_onednn_switched_off_is_refused():
 
 @contextlib.contextmanager
 def fresh_self_test():
-    torch_exact.has_onednn_int8.cache_clear()
+    torch_int8.has_onednn_int8.cache_clear()
     try:
         yield
     finally:
-        torch_exact.has_onednn_int8.cache_clear()
+        torch_int8.has_onednn_int8.cache_clear()
 
 
 def test_int8_convolution_that_saturates_is_an_error(monkeypatch):
     """What vpmaddubsw would do to payloads beyond 127, played by a wrong class."""
 
-    class Saturating(torch_exact.OneDnnConv):
+    class Saturating(torch_int8.OneDnnConv):
         def __call__(self, payload):
             return super().__call__(payload).clamp(-(2**15), 2**15 - 1)
 
-    if not torch_exact.has_onednn_int8():
+    if not torch_int8.has_onednn_int8():
         pytest.skip("no int8 convolution on this processor")
     with fresh_self_test():
-        monkeypatch.setattr(torch_exact, "OneDnnConv", Saturating)
+        monkeypatch.setattr(torch_int8, "OneDnnConv", Saturating)
         with pytest.raises(
             BackendError, match=r"int8 convolution of torch .* not exact"
         ):
-            torch_exact.has_onednn_int8()
+            torch_int8.has_onednn_int8()
 
 
 def test_missing_int8_convolution_means_float32(monkeypatch):
@@ -115,7 +115,7 @@ def test_missing_int8_convolution_means_float32(monkeypatch):
 
     network, images = small_network(), np.full((1, 1, 8, 8), 300)
     with fresh_self_test():
-        monkeypatch.setattr(torch_exact, "OneDnnConv", Missing)
+        monkeypatch.setattr(torch_int8, "OneDnnConv", Missing)
         run = create("torch").run(network, images)
     assert compare(run, create("reference").run(network, images)).identical
 
@@ -244,7 +244,7 @@ def test_a_trained_like_network_needs_few_checks():
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_batch_of_images_and_blocks_of_steps(batch, monkeypatch):
     """Neither how many images run together nor how many steps changes anything."""
-    monkeypatch.setattr("sim.torch_backend.BLOCK", 300)
+    monkeypatch.setattr("sim.torch_window.BLOCK", 300)
     monkeypatch.setattr("sim.torch_compartment.TILE", 64)
     network = small_network(num_steps=5, size=(8, 12))
     images = np.random.default_rng(1).integers(-256, 512, (5, 1, 8, 12))
@@ -268,7 +268,7 @@ def as_on_cuda():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "_int_mm", strict_int_mm)
         patch.setattr("sim.torch_synapse.int8_kernel", lambda _: "matmul")
-        patch.setattr("sim.torch_backend.BLOCK", torch_backend.BLOCK_CUDA)
+        patch.setattr("sim.torch_window.BLOCK", torch_window.BLOCK_CUDA)
         patch.setattr("sim.torch_compartment.TILE", 2**40)
         yield TorchSimulator(batch=8)
 
