@@ -30,8 +30,11 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from export.network import Connection
+from export.synapse import Pair
 from sim.backend import BackendError
 
 FLOAT32_EXACT = 2**24
@@ -131,3 +134,25 @@ def exact_arithmetic() -> Iterator[None]:
         if torch.cuda.is_available():
             stack.enter_context(torch.autocast("cuda", enabled=False))
         yield
+
+
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Tensor:
+    """Convolution in floating point, as ``torch.nn.functional.conv2d``.
+
+    oneDNN ends the process with a segmentation fault where there is more padding than
+    the kernel reaches on an axis, in float32 as in int8 (docs/upstream.md). There the
+    zeros are written beside the values instead.
+    """
+    reaches = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    if any(p > reach for p, reach in zip(padding, reaches, strict=True)):
+        (ph, pw), padding = padding, (0, 0)
+        x = functional.pad(x, (pw, pw, ph, ph))
+    return functional.conv2d(x, weight, bias, stride, padding, dilation, groups)

@@ -15,7 +15,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 from typing_extensions import assert_never
 
 from export.facts import DECAY, STATE
@@ -24,7 +23,7 @@ from export.stream import Reset, StockLayer, Stream
 from export.synapse import Conv, Dense, Injection, IntArray
 from sim.backend import OverflowLayerError
 from sim.recording import Payload
-from sim.torch_exact import FLOAT32_EXACT
+from sim.torch_exact import FLOAT32_EXACT, convolve
 
 Traces = dict[str, Tensor]
 
@@ -130,7 +129,7 @@ def _arriving(layer: StockLayer, sent: Tensor, magnitude: int) -> Tensor:
     x = sent.to(torch.float32 if exact else torch.float64)
     weight = torch.from_numpy(np.array(synapse.weight)).to(x.device, x.dtype)
     if isinstance(synapse, Conv):
-        sums = functional.conv2d(
+        sums = convolve(
             x,
             weight,
             None,

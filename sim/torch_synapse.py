@@ -21,7 +21,7 @@ from typing_extensions import assert_never
 from export.network import Connection
 from export.synapse import AveragePool, Conv, ConvTranspose, Pair, Shape, Synapse
 from sim import torch_int8
-from sim.torch_exact import conv_dtype
+from sim.torch_exact import conv_dtype, convolve
 from sim.torch_int8 import INT8_PAYLOAD, UINT8_PAYLOAD, Geometry, OneDnnConv
 
 #: Payload (N, C_in, H, W) to sums (N, C_out, H_out, W_out), both channels last.
@@ -302,7 +302,7 @@ class FloatConv:
     def __call__(self, payload: Tensor) -> Tensor:
         """Sums for a payload (N, C_in, H, W)."""
         x = payload.to(self.weight.dtype)
-        sums = functional.conv2d(x, self.weight, self.bias, *self.geometry)
+        sums = convolve(x, self.weight, self.bias, *self.geometry)
         return sums.contiguous(memory_format=torch.channels_last)
 
 
