@@ -91,24 +91,20 @@ class LavaSimulator:
         count = len(entering)
         # Silence follows the last image until the deepest layer has seen it.
         slots = count + _behind(network)
-        with self._pipeline(network, slots, count, layers) as running:
-            running.feed(0, entering)
-            total = count * network.num_steps + running.stages
+        try:
+            with self._pipeline(network, slots, count, layers) as running:
+                running.feed(0, entering)
+                total = count * network.num_steps + running.stages
 
-            def watch(step: int) -> None:
-                if progress:
-                    progress(step, total)
+                def watch(step: int) -> None:
+                    if progress:
+                        progress(step, total)
 
-            try:
                 running.advance(total, watch)
-            except OverflowLayerError as error:
-                first = error
-            else:
                 found = running.finished(0, count)
-                seconds = time.perf_counter() - started
-                return self._recording(network, entering, found, seconds)
-        # Now that its processes are gone, others may start.
-        raise first_in_order(self, network, entering, first)
+        except OverflowLayerError as error:
+            raise first_in_order(self, network, entering, error) from None
+        return self._recording(network, entering, found, time.perf_counter() - started)
 
     def stream(
         self,
