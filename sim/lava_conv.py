@@ -9,8 +9,8 @@ Any Lava network runs with them by one argument::
 
 Sums, the wrap to 24 bits, the cast of binary messages to bool and the delay of
 one time step are those of lava.proc.conv.models.PyConvModelFixed (lava-nc 0.10.0).
-Integers only: the weights of a floating-point network are refused when it is started,
-fractions that arrive when they do.
+Integers only: fractional weights, of a floating-point network, are refused when it is
+started; fractions that arrive are cut, as there, and an error is logged.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
         self._check: SumCheck | None = proc_params.get("sum_check")
         self._conv: ExactConv | None = None
         self._error: Exception | None = None
+        self._warned = False
 
     def on_var_update(self) -> None:
         """Forget the prepared kernel: a Var was set."""
@@ -143,10 +144,8 @@ class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
         ------
         OverflowLayerError
             With a `SumCheck`, at the time step at which the sums arrive.
-        BackendError
-            At that step, if what the message held was not integers.
         """
-        # An error is raised after sending: see `sim.lava_processes.layer`.
+        # It is raised after sending: see `sim.lava_processes.layer`.
         self.a_out.send(self.a_buf)
         if self._error is not None:
             raise self._error
@@ -155,12 +154,13 @@ class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
             s_in = s_in.astype(bool)
         if self._conv is None:
             self._conv = self._prepare()
-        self._error = fraction(s_in, "payload")
-        if self._error is not None:
-            # Lava ends the run, but keeps the reason to itself.
-            logging.getLogger(__name__).error("%s", self._error)
+        if not self._warned and (error := fraction(s_in, "payload")):
+            # An error here would let Lava wait for ever; so fractions of the sums are
+            # cut, as the fixed-point Conv of Lava does, but not without a word.
+            logging.getLogger(__name__).error("%s", error)
+            self._warned = True
         sums = self._conv.sums(s_in)
-        if self._error is None and self._check is not None:
+        if self._check is not None:
             self._error = self._check.error(sums, self.time_step + 1)
         self.a_buf = wrap(sums.astype(np.int32))
 

@@ -31,10 +31,8 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from export.network import Connection
-from export.synapse import Pair
 from sim.backend import BackendError
 
 FLOAT32_EXACT = 2**24
@@ -121,12 +119,18 @@ def exact_arithmetic() -> Iterator[None]:
     Raises
     ------
     BackendError
-        If this torch has no oneDNN, or was told to lower its precision.
+        If this torch has no oneDNN, was told to lower its precision, or does not
+        compute (fake tensors).
     """
     mkldnn = torch.backends.mkldnn
     if not (mkldnn.is_available() and mkldnn.enabled):  # type: ignore[no-untyped-call]
         raise BackendError("backend 'torch': oneDNN is missing or switched off here")
     _check_precision()
+    kind = type(torch.zeros(1, device="cpu"))
+    if kind is not Tensor:
+        raise BackendError(
+            f"backend 'torch': a mode of torch gives {kind.__name__} instead of numbers"
+        )
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.backends.nnpack.flags(enabled=False))
         stack.enter_context(torch.backends.cudnn.flags(enabled=False))
@@ -134,25 +138,3 @@ def exact_arithmetic() -> Iterator[None]:
         if torch.cuda.is_available():
             stack.enter_context(torch.autocast("cuda", enabled=False))
         yield
-
-
-def convolve(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    groups: int,
-) -> Tensor:
-    """Convolution in floating point, as ``torch.nn.functional.conv2d``.
-
-    oneDNN ends the process with a segmentation fault where there is more padding than
-    the kernel reaches on an axis, in float32 as in int8 (docs/upstream.md). There the
-    zeros are written beside the values instead.
-    """
-    reaches = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-    if any(p > reach for p, reach in zip(padding, reaches, strict=True)):
-        (ph, pw), padding = padding, (0, 0)
-        x = functional.pad(x, (pw, pw, ph, ph))
-    return functional.conv2d(x, weight, bias, stride, padding, dilation, groups)

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""oneDNN's int8 convolution on the CPU, taken where it was seen to be exact.
+"""oneDNN's convolutions on the CPU, int8 and float32, taken where they are exact.
 
-It is fast, and right for the usual geometries. For some others it gives wrong
-integers without a word, or ends the process (docs/upstream.md), and which ones depends
-on torch's version, the processor, the number of images and of threads. So nothing is
-trusted:
+They are right for the usual geometries. For some others they give wrong integers
+without a word, or end the process (docs/upstream.md), and which ones depends on torch's
+version, the processor, the number of images and of threads. So nothing is trusted:
 
 - Geometries with more padding than a kernel reaches, ``padding > dilation * (kernel -
   1)`` on an axis, are those that end the process. They are never tried
   (`may_be_tried`).
 - Every other one is run once, in the very shape, before it is used (`is_exact`).
 
-Elsewhere the float32 convolution does the work; it is exact, too (`sim.torch_exact`).
+Elsewhere float32 does the work, after the same trial, with padding beyond the kernel
+written beside the values (`convolve`); and where float32 is wrong, too, float64, tap by
+tap, since torch's own float64 convolution is wrong in some shapes as well.
 
 Why one run is enough
 ---------------------
@@ -31,7 +32,7 @@ and such payloads, is compared value by value with the closed form.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,8 +52,6 @@ UINT8_PAYLOAD = 255
 MAX_TERMS = 2**16
 #: Random factors of the sum over a pixel's channels.
 FACTORS = 4096
-#: Input values that the float64 convolution reads at once; it copies every window.
-BLOCK_VALUES = 2**18
 CPU = torch.device("cpu")
 
 
@@ -147,6 +146,7 @@ class OneDnnConv:
         -------
         Tensor, shape (N, C_out, H_out, W_out), float32, channels last
         """
+        payload = _channels_last(payload)
         packed = self.packed.get(payload.shape)
         if packed is None:
             packed = onednn.qconv_prepack(
@@ -161,9 +161,24 @@ class OneDnnConv:
         return sums
 
 
+def _channels_last(x: Tensor) -> Tensor:
+    """The same values, with the strides of channels last even where a side is 1.
+
+    There torch takes several strides for contiguous, and oneDNN goes different ways.
+    """
+    count, channels, height, width = x.shape
+    strides = (height * width * channels, 1, width * channels, channels)
+    x = x.contiguous(memory_format=torch.channels_last)
+    return x.as_strided((count, channels, height, width), strides)
+
+
 def may_be_tried(geometry: Geometry) -> bool:
     """Whether trying the int8 convolution is known not to end the process."""
-    return geometry.terms <= MAX_TERMS and all(
+    return geometry.terms <= MAX_TERMS and _padding_is_reached(geometry)
+
+
+def _padding_is_reached(geometry: Geometry) -> bool:
+    return all(
         padding <= dilation * (kernel - 1)
         for padding, dilation, kernel in zip(
             geometry.padding, geometry.dilation, geometry.weight[2:], strict=True
@@ -191,11 +206,75 @@ def _is_exact(
     geometry: Geometry, shape: tuple[int, ...], limit: int, _threads: int
 ) -> bool:
     try:
-        return _adds_products(geometry, shape, limit) and not _saturates(
-            geometry, shape, limit
-        )
+        return _adds_products(
+            geometry, shape, limit, functools.partial(_int8, geometry)
+        ) and not _saturates(geometry, shape, limit)
     except (AttributeError, RuntimeError, TypeError):
         return False  # oneDNN has nothing for this shape
+
+
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Tensor:
+    """Convolution as ``torch.nn.functional.conv2d``, where that is right.
+
+    Parameters
+    ----------
+    x, weight, bias : Tensor
+        float32 or float64, in which all sums are exact.
+    stride, padding, dilation, groups
+        As there.
+    """
+    c_out, c_in, height, width = weight.shape
+    geometry = Geometry(
+        weight=(c_out, c_in, height, width),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
+    if x.device.type != "cpu":
+        return _conv2d(geometry, x, weight, bias)
+    if x.dtype == torch.float32 and _float32_is_exact(
+        geometry, tuple(x.shape), torch.get_num_threads()
+    ):
+        return _conv2d(geometry, x, weight, bias)
+    sums = _by_taps(geometry, x.double(), weight.double())
+    if bias is not None:
+        sums += bias.double()[:, None, None]
+    return sums.to(x.dtype)
+
+
+def _conv2d(
+    geometry: Geometry, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """OneDNN ends the process where padding goes beyond the kernel, so write it."""
+    padding = geometry.padding
+    if not _padding_is_reached(geometry):
+        x = functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+        padding = (0, 0)
+    x, weight = _channels_last(x), _channels_last(weight)
+    return functional.conv2d(
+        *(x, weight, bias, geometry.stride, padding),
+        *(geometry.dilation, geometry.groups),
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _float32_is_exact(
+    geometry: Geometry, shape: tuple[int, ...], _threads: int
+) -> bool:
+    def make(levels: Tensor) -> Callable[[Tensor], Tensor]:
+        weight = levels.float().contiguous(memory_format=torch.channels_last)
+        return lambda payload: _conv2d(geometry, payload.float(), weight, None)
+
+    return _adds_products(geometry, shape, UINT8_PAYLOAD, make)
 
 
 def _random(
@@ -217,20 +296,27 @@ def _int8(geometry: Geometry, levels: Tensor) -> OneDnnConv:
     return OneDnnConv(levels.to(torch.int8), 1, None, steps, geometry.groups)
 
 
-def _adds_products(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bool:
+def _adds_products(
+    geometry: Geometry,
+    shape: tuple[int, ...],
+    limit: int,
+    make: Callable[[Tensor], Callable[[Tensor], Tensor]],
+) -> bool:
     """Compare with float64: random levels, and two random pictures in random order."""
     generator = torch.Generator(CPU).manual_seed(0)
     # Small enough that every sum stays below 2**24, which float32 holds.
     size = min(127, (2**24 - 1) // (limit * geometry.terms))
+    if size == 0:
+        return False  # nothing to tell right from wrong with
     levels = _random(generator, -size, size, geometry.weight)
     pictures = _random(generator, 0, limit, (2, *shape[1:])).to(torch.uint8)
     order = _random(generator, 0, 1, (shape[0],)).long()
     factors = _random(generator, 1, FACTORS, (len(levels),)).double()
     payload = pictures[order].contiguous(memory_format=torch.channels_last)
-    found = _int8(geometry, levels)(payload)
+    found = make(levels)(payload)
     weighted = levels.double() * factors[:, None, None, None]
     weighted = weighted.view(geometry.groups, -1, *geometry.weight[1:])
-    expected = _convolve(geometry, pictures, weighted.sum(1))
+    expected = _by_taps(geometry, pictures.double(), weighted.sum(1))
     factors = factors.view(geometry.groups, -1)
     for sums, picture in zip(found, order.tolist(), strict=True):
         columns = sums.double().reshape(*factors.shape, *sums.shape[1:])
@@ -240,24 +326,28 @@ def _adds_products(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bo
     return True
 
 
-def _convolve(geometry: Geometry, pictures: Tensor, weight: Tensor) -> Tensor:
-    """Sums in float64, some rows at a time: it copies every window."""
-    (ph, pw), sh = geometry.padding, geometry.stride[0]
-    reach = geometry.dilation[0] * (geometry.weight[2] - 1)
-    padded = functional.pad(pictures, (pw, pw, ph, ph))
-    height = (padded.shape[2] - reach - 1) // sh + 1
-    block = max(1, BLOCK_VALUES // (padded[:, :, 0].numel() * sh))
-    parts = []
-    for first in range(0, height, block):
-        last = min(first + block, height) - 1
-        rows = padded[:, :, first * sh : last * sh + reach + 1].double()
-        parts.append(
-            functional.conv2d(
-                *(rows, weight, None, geometry.stride, 0),
-                *(geometry.dilation, geometry.groups),
+def _by_taps(geometry: Geometry, x: Tensor, weight: Tensor) -> Tensor:
+    """Sums in float64: one matrix product for each place in the kernel."""
+    (ph, pw), (sh, sw) = geometry.padding, geometry.stride
+    (dh, dw), (kh, kw) = geometry.dilation, geometry.weight[2:]
+    padded = functional.pad(x, (pw, pw, ph, ph))
+    height = (padded.shape[2] - dh * (kh - 1) - 1) // sh + 1
+    width = (padded.shape[3] - dw * (kw - 1) - 1) // sw + 1
+    grouped = padded.unflatten(1, (geometry.groups, -1))  # type: ignore[no-untyped-call]
+    matrices = weight.reshape(geometry.groups, -1, *weight.shape[1:])
+    sums: Tensor | None = None
+    for ky in range(kh):
+        rows = slice(ky * dh, ky * dh + (height - 1) * sh + 1, sh)
+        for kx in range(kw):
+            columns = slice(kx * dw, kx * dw + (width - 1) * sw + 1, sw)
+            tap = torch.einsum(
+                "ngchw,goc->ngohw",
+                grouped[..., rows, columns],
+                matrices[..., ky, kx],
             )
-        )
-    return torch.cat(parts, dim=2)
+            sums = tap if sums is None else sums.add_(tap)
+    assert sums is not None  # a kernel has a place
+    return sums.flatten(1, 2)
 
 
 def _saturates(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bool:

@@ -23,7 +23,8 @@ from export.stream import Reset, StockLayer, Stream
 from export.synapse import Conv, Dense, Injection, IntArray
 from sim.backend import OverflowLayerError
 from sim.recording import Payload
-from sim.torch_exact import FLOAT32_EXACT, convolve
+from sim.torch_exact import FLOAT32_EXACT
+from sim.torch_int8 import convolve
 
 Traces = dict[str, Tensor]
 

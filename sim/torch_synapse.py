@@ -21,8 +21,14 @@ from typing_extensions import assert_never
 from export.network import Connection
 from export.synapse import AveragePool, Conv, ConvTranspose, Pair, Shape, Synapse
 from sim import torch_int8
-from sim.torch_exact import conv_dtype, convolve
-from sim.torch_int8 import INT8_PAYLOAD, UINT8_PAYLOAD, Geometry, OneDnnConv
+from sim.torch_exact import conv_dtype
+from sim.torch_int8 import (
+    INT8_PAYLOAD,
+    UINT8_PAYLOAD,
+    Geometry,
+    OneDnnConv,
+    convolve,
+)
 
 #: Payload (N, C_in, H, W) to sums (N, C_out, H_out, W_out), both channels last.
 Sums = Callable[[Tensor], Tensor]
