@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import IntArray
-from sim.backend import Progress
-from sim.overflow import of_image
+from sim.backend import OverflowLayerError, Progress
 from sim.recording import Payload, Recording, payload_dtype, recordable
 
 # One run: input (T, C, H, W), or (C, H, W) if constant -> traces by name,
@@ -49,8 +48,11 @@ def record(
     wanted = recordable(network, layers)
     found: dict[str, list[Payload]] = {trace: [] for trace in wanted}
     for number, values in enumerate(runs):
-        with of_image(number):
+        try:
             traces = run_one(network, values)
+        except OverflowLayerError as error:
+            error.image = number
+            raise
         for trace in wanted:
             found[trace].append(traces[trace].astype(trace_dtype(network, trace)))
         if progress:

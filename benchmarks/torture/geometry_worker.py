@@ -18,11 +18,11 @@ from export.compartment import Accumulator, Bias
 from export.network import Connection, Input, Layer, Network
 from export.synapse import Conv, IntArray
 from loihi_unet.errors import UserError
-from sim import torch_int8
-from sim.reference import ReferenceSimulator
-from sim.torch_backend import TorchSimulator
-from sim.torch_synapse import ProvenConv
-from sim.verify import compare
+from sim.reference.simulator import ReferenceSimulator
+from sim.torch import int8 as torch_int8
+from sim.torch.simulator import TorchSimulator
+from sim.torch.synapse import ProvenConv
+from sim.verify.comparison import compare
 
 #: Largest sum of levels times payloads; of mantissas, it is twice that.
 LARGEST_SUM = 2**22 - 2**12

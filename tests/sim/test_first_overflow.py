@@ -13,8 +13,8 @@ from export.compartment import MTIF, Accumulator, Bias
 from export.network import Connection, Input, Layer, Network
 from export.synapse import Conv
 from sim.backend import OverflowLayerError, create
-from sim.stream import stream
-from sim.torch_backend import TorchSimulator
+from sim.streaming import stream
+from sim.torch.simulator import TorchSimulator
 
 
 def place(run):

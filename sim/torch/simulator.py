@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The same integers in torch, layer by layer, on CPU or CUDA.
+
+A window needs no clock: with aligned delays, algorithm step t of a layer uses
+step t of its sources, so a layer runs all its T steps before the next one begins,
+many steps in one batch. The input is constant over a window, so a connection from
+it is computed once.
+
+Exactness is argued in `sim.torch.exact` (sums) and `sim.torch.compartment`
+(closed form); `sim.torch.plan` chooses the arithmetic from static bounds.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from export.network import Network
+from export.stock_network import Stream
+from export.synapse import IntArray
+from sim import stock_run
+from sim.backend import BackendError, OverflowLayerError, Progress
+from sim.recording import Payload, Recording, recordable
+from sim.torch import stock as torch_stock
+from sim.torch.exact import exact_arithmetic
+from sim.torch.plan import PreparedLayer, prepare_network
+from sim.torch.window import Window
+
+
+class TorchSimulator:
+    """Layer-by-layer simulation with many steps in the batch.
+
+    Networks are prepared (weights packed, bounds computed) when they first run, and
+    stay prepared while they live.
+
+    Parameters
+    ----------
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+    batch : int
+        Images that run together.
+
+    Raises
+    ------
+    BackendError
+        If the device is missing.
+    """
+
+    def __init__(self, device: str = "cpu", batch: int = 1) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise BackendError("backend 'cuda': torch finds no CUDA device here")
+        self.name = "torch" if device == "cpu" else device
+        self.device = torch.device(device)
+        self.batch = batch
+        self._prepared: weakref.WeakKeyDictionary[
+            Network, tuple[PreparedLayer, ...]
+        ] = weakref.WeakKeyDictionary()
+
+    @torch.inference_mode()
+    @exact_arithmetic()
+    def run(
+        self,
+        network: Network,
+        images: npt.ArrayLike,
+        *,
+        layers: tuple[str, ...] | None = None,
+        progress: Progress | None = None,
+    ) -> Recording:
+        """Run the images, some at a time; see `sim.backend.Simulator.run`."""
+        if isinstance(network, Stream):
+            return stock_run.record(
+                self.name,
+                torch_stock.runner(self.device),
+                network,
+                images,
+                layers,
+                progress,
+                {"torch": torch.__version__},
+            )
+        started = time.perf_counter()
+        stream = network.input.check(images)
+        wanted = recordable(network, layers)
+        if network not in self._prepared:
+            self._prepared[network] = prepare_network(network, self.device)
+        plan = self._prepared[network]
+        payloads: dict[str, list[Payload]] = {name: [] for name in wanted}
+        outputs: list[Payload] = []
+        for first in range(0, len(stream), self.batch):
+            together = stream[first : first + self.batch]
+            window = Window(network, together, self.device)
+            for number, prepared in enumerate(plan):
+                name = prepared.layer.name
+                try:
+                    output = window.run(prepared)
+                except OverflowLayerError as error:
+                    earliest = self._first_overflow(network, together) or error
+                    earliest.image += first
+                    raise earliest from None
+                if output is not None:
+                    outputs.append(output.cpu().numpy())
+                if name in payloads:
+                    payloads[name].append(window.recorded(prepared))
+                window.forget(name)
+                if progress:
+                    done = first * len(plan) + window.images * (number + 1)
+                    progress(done, len(stream) * len(plan))
+        return Recording(
+            backend=self.name,
+            network_sha256=network.sha256,
+            num_steps=network.num_steps,
+            steps=tuple(range(network.num_steps)),
+            images=stream,
+            payloads={name: np.concatenate(p) for name, p in payloads.items()},
+            output=np.concatenate(outputs) if outputs else None,
+            seconds=time.perf_counter() - started,
+            versions={"torch": torch.__version__},
+        )
+
+    def _first_overflow(
+        self, network: Network, images: IntArray
+    ) -> OverflowLayerError | None:
+        """Find the place that `OverflowLayerError` defines, image by image.
+
+        Layer by layer, a window first meets the overflow of its first layer, not that
+        of its first time step. So it runs again up to the time step of the overflow
+        that was found, without that step, until there is none: then with it. All
+        values before the first overflow are right, and nothing else is looked at.
+        """
+        for number in range(len(images)):
+            alone = images[number : number + 1]
+            found = None
+            while error := self._overflow(network, alone, found):
+                found = error.step + network.stages[error.layer]
+            if found is not None:
+                first = self._overflow(network, alone, found + 1)
+                assert first is not None  # the same arithmetic found it before
+                first.image = number
+                return first
+        return None
+
+    def _overflow(
+        self, network: Network, images: IntArray, end: int | None
+    ) -> OverflowLayerError | None:
+        """First overflow, layer by layer, before time step ``end`` of the chip."""
+        window = Window(network, images, self.device, end)
+        for prepared in self._prepared[network]:
+            try:
+                window.run(prepared)
+            except OverflowLayerError as error:
+                return error
+            window.forget(prepared.layer.name)
+        return None
