@@ -9,10 +9,13 @@ Any Lava network runs with them by one argument::
 
 Sums, the wrap to 24 bits, the cast of binary messages to bool and the delay of
 one time step are those of lava.proc.conv.models.PyConvModelFixed (lava-nc 0.10.0).
+Integers only: fractional weights, of a floating-point network, are refused when it is
+started; fractions that arrive are cut, as there, and an error is logged.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +30,7 @@ from lava.proc.conv.models import PyConvModelFixed
 from lava.proc.conv.process import Conv
 
 from export.facts import STATE
-from sim.backend import OverflowLayerError
+from sim.backend import BackendError, OverflowLayerError
 from sim.lava.kernel import ExactConv
 from sim.lava.window import Windows
 
@@ -74,22 +77,61 @@ class SumCheck:
             return None
         worst = low if low < STATE.minimum else high
         what = f"input from '{self.source}' {worst}"
-        return OverflowLayerError(self.layer, now[1], what)
+        return OverflowLayerError(self.layer, now[1], what, image=now[0])
+
+
+def fraction(values: npt.ArrayLike, what: str) -> BackendError | None:
+    """Error of values that are not all integers; Lava would cut them without a word.
+
+    Parameters
+    ----------
+    values : array_like
+        Any dtype.
+    what : str
+        Named in the error.
+
+    Examples
+    --------
+    >>> fraction(np.array([1, 2.5]), "weight")
+    BackendError('FAST_CONV: weight 2.5 found, integers are allowed; floating-point \
+networks run with the Conv model of Lava')
+    >>> fraction(np.array([1.0, -2.0]), "weight")
+    """
+    array = np.asarray(values)
+    if array.dtype.kind != "f":
+        return None
+    broken = array[array != np.trunc(array)]
+    if not broken.size:
+        return None
+    return BackendError(
+        f"FAST_CONV: {what} {broken.flat[0]} found, integers are allowed; "
+        "floating-point networks run with the Conv model of Lava"
+    )
 
 
 @implements(proc=Conv, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fast")
 class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
-    """Stock Conv by matrix products; ignores weight_exp, as stock does."""
+    """Stock Conv by matrix products; ignores weight_exp, as stock does.
+
+    Raises
+    ------
+    BackendError
+        When it is made, if the weights of the Process are not integers.
+    """
 
     a_buf: npt.NDArray[np.int32] = LavaPyType(np.ndarray, np.int32, precision=24)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
+        error = fraction(proc_params["weight"], "weight")
+        if error is not None:
+            raise error
         self._check: SumCheck | None = proc_params.get("sum_check")
         self._conv: ExactConv | None = None
-        self._overflow: Exception | None = None
+        self._error: Exception | None = None
+        self._warned = False
 
     def on_var_update(self) -> None:
         """Forget the prepared kernel: a Var was set."""
@@ -103,17 +145,23 @@ class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
         OverflowLayerError
             With a `SumCheck`, at the time step at which the sums arrive.
         """
+        # It is raised after sending: see `sim.lava.processes.layer`.
         self.a_out.send(self.a_buf)
-        if self._overflow is not None:
-            raise self._overflow
+        if self._error is not None:
+            raise self._error
         s_in = self.s_in.recv()
         if self.num_message_bits.item() == 0:
             s_in = s_in.astype(bool)
         if self._conv is None:
             self._conv = self._prepare()
+        if not self._warned and (error := fraction(s_in, "payload")):
+            # An error here would let Lava wait for ever; so fractions of the sums are
+            # cut, as the fixed-point Conv of Lava does, but not without a word.
+            logging.getLogger(__name__).error("%s", error)
+            self._warned = True
         sums = self._conv.sums(s_in)
         if self._check is not None:
-            self._overflow = self._check.error(sums, self.time_step + 1)
+            self._error = self._check.error(sums, self.time_step + 1)
         self.a_buf = wrap(sums.astype(np.int32))
 
     def _prepare(self) -> ExactConv:
