@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fast ProcessModels for stock `lava.proc.conv.process.Conv`, the same integers.
 
-Any Lava network runs with them by one argument::
-
-    run_cfg = Loihi2SimCfg(
-        select_tag="fixed_pt", exception_proc_model_map={Conv: FAST_CONV["stock"]}
-    )
-
 Sums, the wrap to 24 bits, the cast of binary messages to bool and the delay of
 one time step are those of lava.proc.conv.models.PyConvModelFixed (lava-nc 0.10.0).
-Integers only: fractional weights, of a floating-point network, are refused when it is
-started; fractions that arrive are cut, as there, and an error is logged.
+Integers only. `sim.lava.fast_conv` is how any Lava network takes them.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import threadpoolctl
 from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from lava.proc.conv.models import PyConvModelFixed
+from lava.proc.conv.models import AbstractPyConvModel
 from lava.proc.conv.process import Conv
 
 from export.facts import STATE
-from sim.backend import BackendError, OverflowLayerError
+from sim.backend import OverflowLayerError
 from sim.lava.kernel import ExactConv
 from sim.lava.window import Windows
 
@@ -80,58 +73,23 @@ class SumCheck:
         return OverflowLayerError(self.layer, now[1], what, image=now[0])
 
 
-def fraction(values: npt.ArrayLike, what: str) -> BackendError | None:
-    """Error of values that are not all integers; Lava would cut them without a word.
-
-    Parameters
-    ----------
-    values : array_like
-        Any dtype.
-    what : str
-        Named in the error.
-
-    Examples
-    --------
-    >>> fraction(np.array([1, 2.5]), "weight")
-    BackendError('FAST_CONV: weight 2.5 found, integers are allowed; floating-point \
-networks run with the Conv model of Lava')
-    >>> fraction(np.array([1.0, -2.0]), "weight")
-    """
-    array = np.asarray(values)
-    if array.dtype.kind != "f":
-        return None
-    broken = array[array != np.trunc(array)]
-    if not broken.size:
-        return None
-    return BackendError(
-        f"FAST_CONV: {what} {broken.flat[0]} found, integers are allowed; "
-        "floating-point networks run with the Conv model of Lava"
-    )
-
-
-@implements(proc=Conv, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fast")
-class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
+class AbstractFastConvModel(AbstractPyConvModel):  # type: ignore[misc]
     """Stock Conv by matrix products; ignores weight_exp, as stock does.
 
-    Raises
-    ------
-    BackendError
-        When it is made, if the weights of the Process are not integers.
+    Lava's decorators bind a model to one Process, subclasses included, so this one is
+    bound to none.
     """
 
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     a_buf: npt.NDArray[np.int32] = LavaPyType(np.ndarray, np.int32, precision=24)
+    weight: npt.NDArray[np.int32] = LavaPyType(np.ndarray, np.int32, precision=8)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        error = fraction(proc_params["weight"], "weight")
-        if error is not None:
-            raise error
         self._check: SumCheck | None = proc_params.get("sum_check")
         self._conv: ExactConv | None = None
         self._error: Exception | None = None
-        self._warned = False
 
     def on_var_update(self) -> None:
         """Forget the prepared kernel: a Var was set."""
@@ -154,11 +112,6 @@ class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
             s_in = s_in.astype(bool)
         if self._conv is None:
             self._conv = self._prepare()
-        if not self._warned and (error := fraction(s_in, "payload")):
-            # An error here would let Lava wait for ever; so fractions of the sums are
-            # cut, as the fixed-point Conv of Lava does, but not without a word.
-            logging.getLogger(__name__).error("%s", error)
-            self._warned = True
         sums = self._conv.sums(s_in)
         if self._check is not None:
             self._error = self._check.error(sums, self.time_step + 1)
@@ -180,13 +133,16 @@ class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
         return weight
 
 
-class PyFastConvExpModel(PyFastConvModel):
-    """As `PyFastConvModel`, but honours weight_exp: ``weight << weight_exp``."""
+class AbstractFastConvExpModel(AbstractFastConvModel):
+    """As `AbstractFastConvModel`, but honours weight_exp: ``weight << weight_exp``."""
 
     def _effective_weight(self) -> npt.NDArray[np.int32]:
         weight: npt.NDArray[np.int32] = self.weight << int(self.weight_exp[0])
         return weight
 
 
-# What weight_exp does -> model. Stock Conv ignores it (lava-nc issue 803).
-FAST_CONV = {"stock": PyFastConvModel, "honour": PyFastConvExpModel}
+@implements(proc=Conv, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fast")
+class PyFastConvModel(AbstractFastConvModel):
+    """For the graphs that this project builds, which hold integers only."""
