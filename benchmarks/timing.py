@@ -93,7 +93,7 @@ def exact(recording: Recording, network: Network, judge: str) -> dict[str, Any]:
     comparison = compare(recording, judged)
     return {
         "judge": judge,
-        "identical": comparison.identical,
+        "identical": comparison.verdict != "FAIL",
         "compared": comparison.compared,
     }
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +32,9 @@ from export.layer import Layer as Layer
 from export.leaves import flatten
 from export.synapse import Synapse
 
+# Shapes of the input and of layers, as `flatten` names them.
+_SHAPE = re.compile(r"(input|layers\[.*\])\.shape", re.DOTALL)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
@@ -47,7 +51,7 @@ class Network:
     task : str
         What the output is, e.g. ``"denoise"``.
     provenance : mapping of str to JSON value
-        Where the network came from. Not part of `sha256`.
+        Where the network came from. Not part of any hash.
     """
 
     input: Input
@@ -155,10 +159,24 @@ class Network:
         """Time steps from an image's first input to its complete output."""
         return self.num_steps + self.stages[self.output.name]
 
-    @cached_property
+    @property
     def sha256(self) -> str:
-        """Hash of everything but the provenance, as 64 hexadecimal digits."""
-        digest = hashlib.sha256()
+        """Hash of everything but the provenance, as 64 hexadecimal digits.
+
+        It depends on the picture's size, as the shapes of the layers do; compare
+        `sha256_any_size`.
+        """
+        return self._hashes[0]
+
+    @property
+    def sha256_any_size(self) -> str:
+        """Hash of what `resized` keeps: the same at every height and width."""
+        return self._hashes[1]
+
+    @cached_property
+    def _hashes(self) -> tuple[str, str]:
+        """`sha256` and `sha256_any_size`, in one walk over the weights."""
+        this_size, any_size = hashlib.sha256(), hashlib.sha256(b"any size\0")
         for path, value in flatten(self):
             if path.startswith("provenance"):
                 continue
@@ -169,8 +187,11 @@ class Network:
                 data = value.astype("<i4").tobytes()
             else:
                 text, data = f"{type(value).__name__} {value!r}", b""
-            digest.update(f"{path}\0{text}\0".encode() + data)
-        return digest.hexdigest()
+            this_size.update(f"{path}\0{text}\0".encode() + data)
+            if _SHAPE.fullmatch(path):  # height and width follow from the input's
+                text = f"channels {value[0]}"
+            any_size.update(f"{path}\0{text}\0".encode() + data)
+        return this_size.hexdigest(), any_size.hexdigest()
 
     def resized(self, height: int, width: int) -> Network:
         """Same weights for an input of another height and width.

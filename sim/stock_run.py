@@ -12,7 +12,7 @@ import numpy.typing as npt
 from export.stock_network import Stream
 from export.synapse import IntArray
 from sim.backend import Progress
-from sim.recording import Payload, Recording, payload_dtype, recordable
+from sim.recording import Payload, Recording, identity, payload_dtype, recordable
 
 # One run: input (T, C, H, W), or (C, H, W) if constant -> traces by name,
 # each (T, C, H, W).
@@ -55,8 +55,7 @@ def record(
             progress(number + 1, len(runs))
     return Recording(
         backend=name,
-        network_sha256=network.sha256,
-        num_steps=network.num_steps,
+        **identity(network),
         steps=tuple(range(network.num_steps)),
         images=runs,
         payloads={trace: np.stack(values) for trace, values in found.items()},

@@ -6,6 +6,7 @@ Exit codes: 0 done (for verify: EXACT), 1 the check failed, 2 bad input, 130 Ctr
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -58,6 +59,9 @@ UsageError = typer.BadParameter.__mro__[1]
 def main() -> None:
     """Run the command line; bad input is one line and exit code 2."""
     code = INTERRUPTED
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may be in any encoding.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except UsageError as error:

@@ -16,7 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from export.gain import settle
 from loihi_unet.config import TrainConfig, parse_config
-from loihi_unet.data.datasets import load_data
+from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import fingerprint, hold_out
 from loihi_unet.errors import CheckpointError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
@@ -75,12 +76,15 @@ class FinetuneResult:
         The best one; 0 if none was better than the start.
     seconds : float
         Wall-clock time.
+    white_levels : list[dict[str, int]]
+        As `loihi_unet.data.deep.records`.
     """
 
     before: float
     after: float
     iteration: int
     seconds: float
+    white_levels: list[dict[str, int]]
 
 
 class FinetuneFiles:
@@ -112,6 +116,7 @@ def finetune(
     data: Path | None,
     settings: FinetuneConfig,
     resume: bool = False,
+    reading: Reading = AS_STATED,
 ) -> FinetuneResult:
     """Fine-tune a converted network and write the best iteration.
 
@@ -133,6 +138,8 @@ def finetune(
     resume : bool
         Go on from the run's last state: with the same number of threads, the result
         has the same bits as that of a run that never stopped.
+    reading : Reading
+        How files are understood; no white level means that of the training.
 
     Returns
     -------
@@ -162,7 +169,11 @@ def finetune(
         }
     )
     config = parse_config(config.model_dump(), where="fine-tuning")
-    pictures = load_data(config.task, data, config.model.in_channels)
+    white = reading.white_level or config.white_level
+    reading = replace(reading, white_level=white)
+    channels = config.model.in_channels
+    pictures = load_data(config.task, data, channels, reading=reading)
+    white_levels = records(picture.levels for picture in pictures)
     task = make_task(config, *hold_out(pictures, config.validation_images))
     run = {
         **settings.model_dump(),
@@ -170,6 +181,7 @@ def finetune(
         "weights_sha256": snn.provenance.get("weights_sha256"),
         "T": snn.num_steps,
         "N": snn.num_thresholds,
+        **({"white_levels": white_levels} if white_levels else {}),
     }
     files = FinetuneFiles(out)
     if resume:
@@ -188,6 +200,7 @@ def finetune(
         after=state.scores[state.best],
         iteration=state.best,
         seconds=time.monotonic() - started,
+        white_levels=white_levels,
     )
 
 

@@ -82,6 +82,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
     report: dict[str, Any] = {
         "title": f"{row['data']}: {row['pictures']} pictures, {row['backend']}",
         "network_sha256": row["network_sha256"],
+        "network_sha256_any_size": row["network_sha256_any_size"],
         "quality": quality_of,
         "versions": versions(),
         "settings": {

@@ -38,7 +38,7 @@ from sim.lava.processes.delay import DelayLine, PyDelayLineModel
 from sim.lava.processes.layer import Layer
 from sim.lava.processes.source import FrameSource, PyFrameSourceModel
 from sim.lava.tap import Tap
-from sim.recording import Payload, Recording, recordable
+from sim.recording import Payload, Recording, identity, recordable
 
 
 class LavaSimulator:
@@ -213,8 +213,7 @@ class LavaSimulator:
             output = found.pop(network.output.name)
         return Recording(
             backend=self.name,
-            network_sha256=network.sha256,
-            num_steps=network.num_steps,
+            **identity(network),
             steps=tuple(range(network.num_steps)),
             images=images,
             payloads=found,

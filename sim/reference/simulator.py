@@ -19,7 +19,7 @@ from export.network import Layer, Network
 from export.stock_network import Stream
 from sim import stock_run
 from sim.backend import Progress
-from sim.recording import Recording, payload_dtype, recordable
+from sim.recording import Recording, identity, payload_dtype, recordable
 from sim.reference import stock as reference_stock
 from sim.reference import synapse
 from sim.reference.overflow import check_state
@@ -243,8 +243,7 @@ class ReferenceSimulator:
                 progress(now, last)
         return Recording(
             backend=self.name,
-            network_sha256=network.sha256,
-            num_steps=num_steps,
+            **identity(network),
             steps=tuple(range(num_steps)),
             images=stream,
             payloads=payloads,

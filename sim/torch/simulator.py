@@ -27,7 +27,7 @@ from export.network import Network
 from export.stock_network import Stream
 from sim import stock_run
 from sim.backend import BackendError, OverflowLayerError, Progress
-from sim.recording import Payload, Recording, payload_dtype, recordable
+from sim.recording import Payload, Recording, identity, payload_dtype, recordable
 from sim.torch import stock as torch_stock
 from sim.torch.compartment import Potential, payload_tensor_dtype
 from sim.torch.exact import exact_arithmetic
@@ -114,8 +114,7 @@ class TorchSimulator:
                     progress(done, len(stream) * len(plan))
         return Recording(
             backend=self.name,
-            network_sha256=network.sha256,
-            num_steps=network.num_steps,
+            **identity(network),
             steps=tuple(range(network.num_steps)),
             images=stream,
             payloads={name: np.concatenate(p) for name, p in payloads.items()},
