@@ -107,7 +107,9 @@ class Evaluation:
         """At which other sizes than its file's the network ran; empty if at none."""
         tile, multiple = self.machines.tile, size_multiple(self.network)
         sizes = [
-            entering_size(job.picture.pixels.shape[1:], Conditions(), multiple)
+            entering_size(
+                job.picture.pixels.shape[1:], Conditions(), multiple, job.picture.name
+            )
             for job in self.jobs
         ]
         return size_note(self.network, [(min(tile, h), min(tile, w)) for h, w in sizes])
