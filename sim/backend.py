@@ -203,6 +203,7 @@ def create(name: str) -> Simulator:
 
 
 def _remedy(module: str) -> str:
-    if module.split(".")[0] == "lava":
+    package = module.split(".")[0]
+    if package == "lava":
         return "run: loihi-unet setup-lava"
-    return "run: pip install 'loihi-unet[lava]'"
+    return f"run: pip install {package}"
