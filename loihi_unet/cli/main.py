@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import cast
 
 import typer
 
@@ -53,7 +54,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 # What typer raises for a wrong option or argument; each typer version has its own
 # copy of the class, public only as the base of BadParameter.
-UsageError = typer.BadParameter.__mro__[1]
+UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 
 
 def main() -> None:
