@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -78,7 +78,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 # What typer raises for a wrong option or argument; each typer version has its own
 # copy of the class, public only as the base of BadParameter.
-UsageError = typer.BadParameter.__mro__[1]
+UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 
 
 def main() -> None:

@@ -117,7 +117,7 @@ def _summary(
     found: dict[str, Any] = {"pictures": len(pictures), "sizes": dict(sizes)}
     labels = [p.label for p in pictures if p.label is not None]
     if labels:
-        counts = sum(np.bincount(label.ravel(), minlength=256) for label in labels)
+        counts = np.sum([np.bincount(x.ravel(), minlength=256) for x in labels], axis=0)
         found["classes"] = {
             "void" if value == VOID else str(value): round(count / counts.sum(), 4)
             for value, count in enumerate(counts.tolist())

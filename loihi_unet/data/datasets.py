@@ -15,6 +15,7 @@
   21 test.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +163,7 @@ def reader(
         label = _tried(problems, lambda: label_of(entry))
         mask = None
         if (page := entry.mask) is not None:
-            mask = _tried(problems, lambda: read_binary(page))
+            mask = _tried(problems, functools.partial(read_binary, page))
         for page, values in ((entry.label, label), (entry.mask, mask)):
             if found is None or values is None:
                 continue

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +129,7 @@ def read_binary(page: Page, colours: Colours | None = None) -> NDArray[np.uint8]
     present = np.unique(values)
     for high in (1, top):
         if np.isin(present, (0, high)).all():
-            return (values == high).astype(np.uint8)
+            return np.asarray(values == high, np.uint8)
     others = present[~np.isin(present, (0, 1, top))]
     strange = ", ".join(map(str, others[:1] if others.size else (1, top)))
     raise DataError(
@@ -186,9 +187,7 @@ def _of(raw: Raw) -> str:
     return "" if raw.palette is None else " (index of a palette picture)"
 
 
-def _values(
-    raw: Raw, page: Page, colours: Colours | None
-) -> tuple[NDArray[np.generic], bool]:
+def _values(raw: Raw, page: Page, colours: Colours | None) -> tuple[NDArray[Any], bool]:
     """Values of shape (H, W), and whether a table of colours gave them."""
     if raw.values.ndim == 2:
         return raw.values, False

@@ -35,8 +35,10 @@ LABEL_FOLDERS = frozenset(
     )
 )
 #: Ends of the name of a label that lies beside its picture.
-_LABEL_ENDS = ("_label", "_labels", "_mask", "_gt", "_manual1", "_seg")
-_LABEL_ENDS = (*_LABEL_ENDS, "-labels", "-label", "-mask", "_segmentation")
+_LABEL_ENDS = (
+    *("_label", "_labels", "_mask", "_gt", "_manual1", "_seg"),
+    *("-labels", "-label", "-mask", "_segmentation"),
+)
 #: Ends that need no picture beside them.
 _CERTAIN_ENDS = ("-labels", "_labels", "_manual1", "_manual2")
 #: How far below the named folder a data set is looked for.

@@ -67,6 +67,12 @@ class Picture:
     mask: NDArray[np.bool_] | None = None
     levels: Levels | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        _, height, width = self.pixels.shape
+        return height, width
+
 
 def load_pictures(
     data: Path | None, channels: int, white_level: int | None = None

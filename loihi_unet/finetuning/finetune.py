@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import Progress
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.writer import SummaryWriter
 
 from export.gain import settle
 from loihi_unet.config import TrainConfig, parse_config

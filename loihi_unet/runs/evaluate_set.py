@@ -107,10 +107,8 @@ class Evaluation:
         """At which other sizes than its file's the network ran; empty if at none."""
         tile, multiple = self.machines.tile, size_multiple(self.network)
         sizes = [
-            entering_size(
-                job.picture.pixels.shape[1:], Conditions(), multiple, job.picture.name
-            )
-            for job in self.jobs
+            entering_size(picture.size, Conditions(), multiple, picture.name)
+            for picture in (job.picture for job in self.jobs)
         ]
         return size_note(self.network, [(min(tile, h), min(tile, w)) for h, w in sizes])
 
@@ -189,7 +187,8 @@ def evaluate_set(
         split="test",
         reading=settings.reading,
     )
-    denoise = isinstance(config.task, DenoiseConfig)
+    task = config.task
+    denoise = isinstance(task, DenoiseConfig)
     sigma = settings.sigma if denoise else None
     machines = _machines(path, network, settings)
     if scheduler is None:
@@ -215,7 +214,7 @@ def evaluate_set(
     measures = _measures(list(found.values()), pictures, config)
     exported = network.provenance.get("export", {})
     row = {
-        "task": config.task.kind if denoise else config.task.dataset,
+        "task": task.kind if isinstance(task, DenoiseConfig) else task.dataset,
         "data": printable(settings.data.name) if settings.data else "scikit-image",
         "pictures": len(pictures),
         "data_sha256": fingerprint(pictures),

@@ -159,8 +159,8 @@ def classes_of(logits: NDArray[np.float32]) -> NDArray[np.int64]:
     One output: class 1 where it is above 0. Several: the largest, the first of equals.
     """
     if len(logits) == 1:
-        return (logits[0] > 0).astype(np.int64)
-    return logits.argmax(axis=0)
+        return np.asarray(logits[0] > 0, np.int64)
+    return np.asarray(logits.argmax(axis=0), np.int64)
 
 
 def segment_scores(

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.writer import SummaryWriter
 
 from loihi_unet.config import TrainConfig, load_config
 from loihi_unet.data.datasets import Reading, load_data
