@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import cast
+from typing import Annotated, cast
 
 import typer
 
@@ -28,11 +28,35 @@ from loihi_unet.cli import (
 
 app = typer.Typer(
     name="loihi-unet",
-    help="Spiking U-Nets for Intel Loihi: train, export to netx, simulate bit-exactly.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from loihi_unet.versions import own_version
+
+        sys.stdout.write(f"loihi-unet {own_version()}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Spiking U-Nets for Intel Loihi: train, export to netx, simulate bit-exactly."""
+
+
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("convert")(train.convert)
