@@ -14,9 +14,9 @@ from export.synapse import IntArray
 from sim.backend import Progress
 from sim.recording import Payload, Recording, payload_dtype, recordable
 
-# One run: input (T, C, H, W), or (C, H, W) if constant -> traces by name,
-# each (T, C, H, W).
-RunOne = Callable[[Stream, IntArray], Mapping[str, Payload]]
+# One run: input (T, C, H, W), or (C, H, W) if constant, and the traces that are wanted
+# -> those at least, by name, each (T, C, H, W).
+RunOne = Callable[[Stream, IntArray, tuple[str, ...]], Mapping[str, Payload]]
 
 
 def record(
@@ -48,7 +48,7 @@ def record(
     wanted = recordable(network, layers)
     found: dict[str, list[Payload]] = {trace: [] for trace in wanted}
     for number, values in enumerate(runs):
-        traces = run_one(network, values)
+        traces = run_one(network, values, wanted)
         for trace in wanted:
             found[trace].append(traces[trace].astype(trace_dtype(network, trace)))
         if progress:

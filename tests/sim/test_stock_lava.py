@@ -219,7 +219,7 @@ def test_pilotnet_sdnn_sigmas(name, suffix, size):
     assert compared == (4 if suffix else 2)
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", streams.CHAINS)
 def test_our_file_in_stock_netx(kind, tmp_path):
     stream = streams.KINDS[kind](3)
     write_network(stream, tmp_path / "a.net")
