@@ -123,20 +123,19 @@ class Delta:
 
     Parameters
     ----------
-    vth_mant : int, or ndarray of shape (C,)
-        Threshold in units of the input, 0 or more.
+    vth_mant : int
+        Threshold in units of the input, 0 or more; Lava holds one for the layer.
     spike_exp : int
         Fraction bits of the payload, 0..7; netx's argument of that name.
     """
 
-    vth_mant: PerChannel
+    vth_mant: int
     spike_exp: int = 6
     states: ClassVar[tuple[str, ...]] = ("act", "residue")
     payload_maximum: ClassVar[int] = PAYLOAD.maximum + 1
 
     def __post_init__(self) -> None:
-        vth = _checked_sdn(self.vth_mant, self.spike_exp, "Delta")
-        object.__setattr__(self, "vth_mant", vth)
+        _check_sdn(self.vth_mant, self.spike_exp, "Delta")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -161,15 +160,14 @@ class SigmaDelta:
         compartment shifts it.
     """
 
-    vth_mant: PerChannel
+    vth_mant: int
     bias: Bias
     spike_exp: int = 6
     states: ClassVar[tuple[str, ...]] = ("sigma", "act", "residue")
     payload_maximum: ClassVar[int] = PAYLOAD.maximum + 1
 
     def __post_init__(self) -> None:
-        vth = _checked_sdn(self.vth_mant, self.spike_exp, "SigmaDelta")
-        object.__setattr__(self, "vth_mant", vth)
+        _check_sdn(self.vth_mant, self.spike_exp, "SigmaDelta")
         if self.bias.exp:
             raise NetworkError(f"SigmaDelta bias_exp: {self.bias.exp} found, 0 needed")
 
@@ -185,10 +183,10 @@ class Sigma:
     payload_maximum: ClassVar[int] = PAYLOAD.maximum + 1
 
 
-def _checked_sdn(vth_mant: PerChannel, spike_exp: int, kind: str) -> PerChannel:
+def _check_sdn(vth_mant: int, spike_exp: int, kind: str) -> None:
     _check(spike_exp, SPIKE_EXP, f"{kind} spike_exp")
-    allowed = IntRange(minimum=0, maximum=STATE.maximum >> (spike_exp + STATE_SHIFT))
-    return _per_channel(vth_mant, allowed, f"{kind} vth_mant")
+    highest = STATE.maximum >> (spike_exp + STATE_SHIFT)
+    _check(vth_mant, IntRange(minimum=0, maximum=highest), f"{kind} vth_mant")
 
 
 StockCompartment = CUBA | Delta | SigmaDelta | Sigma

@@ -22,9 +22,10 @@ from export.stock import (
     column,
 )
 from export.stream import StockConnection, StockLayer, Stream
-from export.synapse import Dense, Injection, IntArray, Shape, StockSynapse
+from export.synapse import Injection, IntArray
 from sim import synapse
 from sim.overflow import check_state
+from sim.stock_run import arriving, by_delay
 
 Int64 = npt.NDArray[np.int64]
 
@@ -77,22 +78,12 @@ def _like(value: PerChannel, states: Int64) -> int | Int64:
     return value if isinstance(value, int) else column(value)
 
 
-def _by_delay(found: StockSynapse) -> list[tuple[int, StockSynapse]]:
-    """Synapses of each delay of a synapse, the others zero."""
-    if not isinstance(found, Dense) or found.delay is None:
-        return [(0, found)]
-    return [
-        (int(d), Dense(weight=np.where(found.delay == d, found.weight, 0)))
-        for d in np.unique(found.delay)
-    ]
-
-
-class _Incoming:
+class Incoming:
     """One connection, and what its source sent last."""
 
-    def __init__(self, connection: StockConnection, source: Shape) -> None:
+    def __init__(self, connection: StockConnection, source: tuple[int, ...]) -> None:
         self.source = connection.source
-        self.parts = _by_delay(connection.synapse)
+        self.parts = by_delay(connection.synapse)
         depth = 1 + max(delay for delay, _ in self.parts)
         zeros = np.zeros(source, dtype=np.int64)
         self.sent = deque([zeros] * depth, maxlen=depth)
@@ -104,7 +95,7 @@ class _Incoming:
         return total
 
 
-class _Axons:
+class Axons:
     """Holds back what a layer sends, each channel by its own delay."""
 
     def __init__(self, layer: StockLayer) -> None:
@@ -135,12 +126,10 @@ class _LayerState:
         self.states = {name: zeros for name in layer.compartment.states}
         self.sigma = zeros
         self.incoming = [
-            _Incoming(c, stream.nodes[c.source].shape) for c in layer.connections
+            Incoming(c, stream.nodes[c.source].shape) for c in layer.connections
         ]
-        self.axons = _Axons(layer)
-        self.arriving = "sum of all inputs"
-        if len(self.incoming) == 1:
-            self.arriving = f"input from '{first.source}'"
+        self.axons = Axons(layer)
+        self.arriving = arriving(layer)
 
     def step(self, now: int, injected: Int64) -> Int64:
         """Advance to time step ``now`` (1-based); return what is emitted."""
@@ -189,10 +178,10 @@ class _LayerState:
         self.states = {"u": u, "v": v}
         return spikes
 
-    def _delta(self, x: Int64, vth: PerChannel, exp: int) -> Int64:
+    def _delta(self, x: Int64, vth: int, exp: int) -> Int64:
         delta = x - self.states["act"] + self.states["residue"]
         self._check(delta, "delta")
-        reached = np.abs(delta) >= column(vth) << (exp + STATE_SHIFT)
+        reached = np.abs(delta) >= vth << (exp + STATE_SHIFT)
         sent = np.where(reached, delta, 0)
         self._keep(act=x, residue=delta - sent)
         return sent >> STATE_SHIFT

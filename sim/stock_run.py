@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from export.stream import Stream
-from export.synapse import IntArray
+from export.stream import StockLayer, Stream
+from export.synapse import Dense, IntArray, StockSynapse
 from sim.backend import Progress
 from sim.recording import Payload, Recording, payload_dtype, recordable
 
@@ -71,3 +71,20 @@ def trace_dtype(network: Stream, trace: str) -> np.dtype[np.integer]:  # type: i
     if ":" in trace:
         return np.dtype(np.int32)
     return payload_dtype(network.nodes[trace].magnitude)
+
+
+def arriving(layer: StockLayer) -> str:
+    """What an error calls the sum of all that arrives at a layer."""
+    if len(layer.connections) == 1:
+        return f"input from '{layer.connections[0].source}'"
+    return "sum of all inputs"
+
+
+def by_delay(synapse: StockSynapse) -> list[tuple[int, StockSynapse]]:
+    """Parts of a synapse by their extra delay; the weights of the others are zero."""
+    if not isinstance(synapse, Dense) or synapse.delay is None:
+        return [(0, synapse)]
+    return [
+        (int(d), Dense(weight=np.where(synapse.delay == d, synapse.weight, 0)))
+        for d in np.unique(synapse.delay)
+    ]

@@ -20,11 +20,18 @@ from torch.nn import functional
 from typing_extensions import assert_never
 
 from export.stream import StockConnection, StockLayer, Stream
-from export.synapse import Conv, ConvTranspose, Dense, Injection, IntArray
+from export.synapse import (
+    Conv,
+    ConvTranspose,
+    Dense,
+    Injection,
+    IntArray,
+    StockSynapse,
+)
 from sim.recording import Payload
-from sim.stock_run import trace_dtype
+from sim.stock_run import arriving, by_delay, trace_dtype
 from sim.torch_exact import FLOAT32_EXACT
-from sim.torch_stock_neurons import arriving, check, compartment_of
+from sim.torch_stock_neurons import check, compartment_of
 
 RunOne = Callable[[Stream, IntArray, tuple[str, ...]], dict[str, Payload]]
 
@@ -101,19 +108,14 @@ def _arriving(connection: StockConnection, sent: Tensor) -> Tensor:
     """Sums that arrive at each step, (T, C, H, W), int64."""
     synapse = connection.synapse
     if isinstance(synapse, Dense) and synapse.delay is not None:
-        delay = torch.from_numpy(np.array(synapse.delay))
-        return sum(
-            _later(_sums(_of_delay(synapse, delay == steps), sent), 1 + steps)
-            for steps in np.unique(synapse.delay).tolist()
-        )
+        parts = [
+            _later(_sums(part, sent), 1 + steps) for steps, part in by_delay(synapse)
+        ]
+        return torch.stack(parts).sum(0)
     return _later(_sums(synapse, sent), 1)
 
 
-def _of_delay(synapse: Dense, chosen: Tensor) -> Dense:
-    return Dense(weight=np.where(chosen.numpy(), synapse.weight, 0))
-
-
-def _sums(synapse: Conv | ConvTranspose | Dense | Injection, sent: Tensor) -> Tensor:
+def _sums(synapse: StockSynapse, sent: Tensor) -> Tensor:
     """Sums of what is sent at each step, (T, C, H, W), int64."""
     assert not isinstance(synapse, Injection)  # never beside other connections
     magnitude = int(sent.abs().max()) if sent.dtype != torch.bool else 1
@@ -167,16 +169,8 @@ class _Feedback:
         self, layer: StockLayer, connection: StockConnection, a: Tensor
     ) -> None:
         self.layer = layer
-        synapse = connection.synapse
         self.nothing = torch.zeros_like(a[0])
-        self.parts: list[tuple[int, Conv | ConvTranspose | Dense | Injection]]
-        self.parts = [(0, synapse)]
-        if isinstance(synapse, Dense) and synapse.delay is not None:
-            delay = torch.from_numpy(np.array(synapse.delay))
-            self.parts = [
-                (steps, _of_delay(synapse, delay == steps))
-                for steps in np.unique(synapse.delay).tolist()
-            ]
+        self.parts = by_delay(connection.synapse)
 
     def arriving(self, t: int, sending: list[Tensor]) -> Tensor:
         """Sums at step ``t`` of what was sent at the steps before."""

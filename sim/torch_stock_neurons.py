@@ -28,6 +28,7 @@ from export.stock import (
 from export.stream import Reset, StockLayer, Stream
 from export.synapse import Injection
 from sim.backend import OverflowLayerError
+from sim.stock_run import arriving
 
 #: Integers of a sigma-delta compartment: sums of three values of 24 bits, and a bias.
 NARROW = torch.int32
@@ -104,7 +105,8 @@ def _column(value: PerChannel, device: torch.device) -> Tensor:
 
 
 def _decay(x: Tensor, amount: Tensor) -> Tensor:
-    return x.sign() * (x.abs() * (DECAY.maximum - amount) >> DECAY_SHIFT)
+    kept: Tensor = x.sign() * (x.abs() * (DECAY.maximum - amount) >> DECAY_SHIFT)
+    return kept
 
 
 class _Cuba:
@@ -157,7 +159,7 @@ class _SigmaDelta:
     ) -> None:
         self.name = layer.name
         self.shift = compartment.spike_exp + STATE_SHIFT
-        self.threshold = _column(compartment.vth_mant, device).to(NARROW) << self.shift
+        self.threshold = compartment.vth_mant << self.shift
         zeros = torch.zeros(layer.shape, dtype=NARROW, device=device)
         self.sigma: Tensor | None = None
         if isinstance(compartment, SigmaDelta):
@@ -204,10 +206,3 @@ class _Sigma:
         self.sigma = self.sigma + a.to(NARROW)
         check(self.sigma, self.name, "sigma", t)
         return self.sigma
-
-
-def arriving(layer: StockLayer) -> str:
-    """What an error calls the sum of all that arrives at a layer."""
-    if len(layer.connections) == 1:
-        return f"input from '{layer.connections[0].source}'"
-    return "sum of all inputs"

@@ -59,7 +59,7 @@ def constant(low=0, high=1):
     [
         (
             lambda s: connected(s, 1, delay=1),
-            "layer 'wide': a Stream's connections are Conv, ConvTranspose, Dense or Inj",
+            "layer 'wide': a Stream's connections are Conv, ConvTranspose, Dense ",
         ),
         (lambda s: connected(s, 1, weight_exp=1), "without delay or weight_exp"),
         (

@@ -187,7 +187,7 @@ def sigma_delta_graph(seed=0, *, num_steps=8):
 
     def neuron(channels):
         bias = Bias(mant=rng.integers(-9, 10, channels), exp=0)
-        return SigmaDelta(vth_mant=rng.integers(0, 3, channels), bias=bias)
+        return SigmaDelta(vth_mant=int(rng.integers(0, 3)), bias=bias)
 
     pool = Conv(weight=np.full((2, 1, 2, 2), 16), stride=(2, 2), groups=2)
     up = ConvTranspose(
