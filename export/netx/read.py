@@ -17,7 +17,8 @@ from export.hdf5 import open_file
 from export.hdf5_group import Group
 from export.mapping import mapping_named
 from export.network import Connection, Input, Layer, Network
-from export.netx.read_stock import StockOptions, read_stream
+from export.netx.options import StockOptions
+from export.netx.read_stock import read_stream
 from export.netx.schema import OURS, SCHEMA, STREAM
 from export.stream import Reset, Stream
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
@@ -76,21 +77,13 @@ def _read_stream(root: Group, ours: Group) -> Stream:
         reset=reset,
         spike_exp=ours.integer("spikeExp"),
     )
-    stream = read_stream(root, options, "")
+    stream = read_stream(root, options, "", ours.text("inputName"))
     source = dataclasses.replace(
-        stream.input,
-        name=ours.text("inputName"),
-        minimum=low,
-        maximum=high,
-        scale=ours.real("inputScale"),
+        stream.input, minimum=low, maximum=high, scale=ours.real("inputScale")
     )
-    first = stream.layers[0]
-    connection = dataclasses.replace(first.connections[0], source=source.name)
-    first = dataclasses.replace(first, connections=(connection,))
     return dataclasses.replace(
         stream,
         input=source,
-        layers=(first, *stream.layers[1:]),
         task=ours.text("task"),
         provenance=_provenance(ours),
     )
