@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from export.errors import NetworkError, RangeError
 from export.facts import DELAY, WEIGHT_MANT
-from export.walk import ADDED_LATER
+from export.leaves import ADDED_LATER
 
 IntArray = npt.NDArray[np.signedinteger[Any]]
 Shape = tuple[int, int, int]  # (C, H, W)

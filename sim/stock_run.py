@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from export.stream import StockLayer, Stream
+from export.stock_network import StockLayer, Stream
 from export.synapse import Dense, IntArray, StockSynapse
 from sim.backend import Progress
 from sim.recording import Payload, Recording, payload_dtype, recordable

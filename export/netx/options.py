@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from export.errors import NetworkError
 from export.facts import PAYLOAD, SPIKE_EXP, STATE
-from export.stream import Reset
+from export.stock_network import Reset
 from export.synapse import Shape
 
 # As many as a state has; a payload is never wider.

@@ -13,14 +13,14 @@ import numpy as np
 
 from export.compartment import MTIF, Accumulator, Bias, Compartment
 from export.errors import NetworkError
-from export.hdf5 import open_file
-from export.hdf5_group import Group
+from export.files.hdf5 import open_file
+from export.files.hdf5_group import Group, located
 from export.mapping import mapping_named
 from export.network import Connection, Input, Layer, Network
 from export.netx.options import StockOptions
 from export.netx.read_stock import read_stream
 from export.netx.schema import OURS, SCHEMA, STREAM
-from export.stream import Reset, Stream
+from export.stock_network import Reset, Stream
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
 
 # Far beyond any U-Net (6 levels: 40); very many empty ones would take for ever.
@@ -48,7 +48,7 @@ def read_network(path: Path) -> Network:
     UnsupportedLayerError
         If it holds a layer or neuron kind that is not supported.
     """
-    with open_file(path) as root, root.located():
+    with open_file(path, "network") as root, root.located():
         if OURS not in root:
             return read_stream(root, StockOptions(), f"stock {path.name}")
         ours = root.group(OURS)
@@ -139,6 +139,7 @@ def _pair(group: Group, key: str) -> tuple[int, int]:
     return (along_h, along_w)
 
 
+@located
 def _read_input(group: Group, payload: tuple[int, ...]) -> Input:
     kind = group.text("type")
     if kind != "input":
@@ -152,6 +153,7 @@ def _read_input(group: Group, payload: tuple[int, ...]) -> Input:
     )
 
 
+@located
 def _read_layer(
     group: Group,
     joint: Group | None,
@@ -185,6 +187,7 @@ def _read_layer(
     )
 
 
+@located
 def _read_synapse(group: Group, channels: int) -> Synapse:
     match group.text("type"):
         case "conv":
@@ -230,6 +233,7 @@ def _read_sources(
     return [names[i] for i in ids], delays, exponents
 
 
+@located
 def _read_sum(
     group: Group, names: dict[int, str], channels: dict[str, int]
 ) -> tuple[Connection, ...]:
@@ -248,6 +252,7 @@ def _read_sum(
     )
 
 
+@located
 def _read_connections(
     joint: Group, synapse: Synapse, names: dict[int, str], channels: dict[str, int]
 ) -> tuple[Connection, ...]:
@@ -282,6 +287,7 @@ def _read_connections(
     )
 
 
+@located
 def _read_neuron(group: Group, bias: Bias) -> Compartment:
     match group.text("type"):
         case "MTIF":

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from export.errors import NetworkError
 from export.facts import PAYLOAD
-from export.hdf5 import open_file
-from export.hdf5_group import Group
+from export.files.hdf5 import open_file
+from export.files.hdf5_group import Group
 from export.network import Input
 from export.netx.options import StockOptions
 from export.netx.read_stock_graph import Reader
 from export.netx.refused import survey
-from export.stock import CUBA
-from export.stream import Frames, StockLayer, Stream
+from export.stock_compartment import CUBA
+from export.stock_network import Frames, StockLayer, Stream
 
 
 def read_stock(path: Path, options: StockOptions | None = None) -> Stream:
@@ -46,7 +46,7 @@ def read_stock(path: Path, options: StockOptions | None = None) -> Stream:
     UnsupportedLayerError
         If it holds what is not supported: one line that says why.
     """
-    with open_file(path) as root, root.located():
+    with open_file(path, "network") as root, root.located():
         return read_stream(root, options or StockOptions(), f"stock {path.name}")
 
 

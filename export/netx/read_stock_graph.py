@@ -8,16 +8,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from export.errors import NetworkError
 from export.facts import BIAS_MANT, PAYLOAD, IntRange
-from export.hdf5_group import Group
+from export.files.hdf5_group import Group
 from export.network import Input
 from export.netx import read_stock_synapse as synapses
 from export.netx.options import StockOptions
 from export.netx.read_neuron import read_neuron
 from export.netx.read_stock_synapse import read_shape
-from export.stock import Delta, StockCompartment
-from export.stream import Frames, StockConnection, StockLayer
+from export.stock_compartment import Delta, StockCompartment
+from export.stock_network import Frames, StockConnection, StockLayer
 from export.synapse import Dense, Injection, IntArray, Shape, StockSynapse
 
 # Entries that hold compartments and read what stands before them.
@@ -95,7 +94,8 @@ class Reader:
             )
         self.values[0] = self.before
         for index, group in rest:
-            self.before = self.values[index] = self._value(index, group)
+            with group.located():
+                self.before = self.values[index] = self._value(index, group)
 
     # --- the input ----------------------------------------------------------------
 
@@ -190,22 +190,19 @@ class Reader:
         self, group: Group, kind: str
     ) -> tuple[StockSynapse, StockSynapse | None]:
         source = self.before.shape
-        try:
-            match kind:
-                case "conv":
-                    return synapses.read_conv(group), None
-                case "convT":
-                    return synapses.read_conv_transpose(group), None
-                case "pool":
-                    return synapses.read_pool(group, source), None
-                case "unpool":
-                    return synapses.read_unpool(group, source), None
-                case "dense":
-                    return synapses.read_dense(group), None
-                case _:
-                    return synapses.read_recurrent(group)
-        except NetworkError as error:
-            raise synapses.located(group, error) from None
+        match kind:
+            case "conv":
+                return synapses.read_conv(group), None
+            case "convT":
+                return synapses.read_conv_transpose(group), None
+            case "pool":
+                return synapses.read_pool(group, source), None
+            case "unpool":
+                return synapses.read_unpool(group, source), None
+            case "dense":
+                return synapses.read_dense(group), None
+            case _:
+                return synapses.read_recurrent(group)
 
     def _connections(
         self, group: Group, value: _Value, synapse: StockSynapse
@@ -264,10 +261,7 @@ class Reader:
         return _Value(((name, shape),), flat)
 
     def _neuron(self, group: Group, shape: Shape, *, first: bool) -> StockCompartment:
-        try:
-            return read_neuron(group, shape, self.options.spike_exp, first=first)
-        except NetworkError as error:
-            raise synapses.located(group, error) from None
+        return read_neuron(group, shape, self.options.spike_exp, first=first)
 
     def _add(
         self,

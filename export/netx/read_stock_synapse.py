@@ -7,8 +7,7 @@ import math
 
 import numpy as np
 
-from export.errors import NetworkError
-from export.hdf5_group import Group
+from export.files.hdf5_group import Group
 from export.netx.dense import mangled
 from export.synapse import (
     Conv,
@@ -209,8 +208,7 @@ def read_axons(group: Group, channels: int) -> IntArray | None:
         raise group.error(
             "delay", f"{len(delay)} values found, one or {channels} needed"
         )
-    delay = np.broadcast_to(delay, (channels,))
-    return delay if delay.any() else None
+    return np.broadcast_to(delay, (channels,))
 
 
 def split(
@@ -280,10 +278,3 @@ def _ungrouped(synapse: Conv | ConvTranspose) -> IntArray:
         rows = slice(g * size, (g + 1) * size)
         wide[rows, g * second : (g + 1) * second] = weight[rows]
     return wide
-
-
-def located(group: Group, error: NetworkError) -> NetworkError:
-    """Error of a value that knows no place, with the layer's."""
-    if "/layer/" in str(error):
-        return error
-    return type(error)(str(group.error("", "")).removesuffix("/: ") + f": {error}")

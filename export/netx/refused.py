@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from export.hdf5_group import Group
+from export.files.hdf5_group import Group
 
 # Why a layer type is refused.
 LAYERS = {

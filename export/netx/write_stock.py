@@ -12,7 +12,7 @@ import numpy as np
 from typing_extensions import assert_never
 
 from export.errors import UnsupportedLayerError
-from export.hdf5 import write_text
+from export.files.hdf5 import write_text
 from export.netx.schema import STREAM
 from export.netx.write_stock_synapse import (
     is_entry,
@@ -22,8 +22,8 @@ from export.netx.write_stock_synapse import (
     write_synapse,
     written_shape,
 )
-from export.stock import CUBA, Delta, Sigma, SigmaDelta, StockCompartment
-from export.stream import StockConnection, StockLayer, Stream
+from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta, StockCompartment
+from export.stock_network import StockConnection, StockLayer, Stream
 from export.synapse import Dense, Injection, StockSynapse
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from export.errors import UnsupportedLayerError
 from export.netx.dense import mangled
-from export.stream import StockConnection, StockLayer
+from export.stock_network import StockConnection, StockLayer
 from export.synapse import (
     Conv,
     ConvTranspose,

@@ -9,12 +9,12 @@ import streams
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from export.difference import diff
 from export.errors import NetworkError, UnsupportedLayerError
 from export.netx import StockOptions, read_network, read_stock, write_network
-from export.stock import CUBA, Delta, Sigma, SigmaDelta
-from export.stream import Reset, Stream
+from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta
+from export.stock_network import Reset, Stream
 from export.synapse import Conv, Dense, Injection
-from export.walk import diff
 
 UPSTREAM = [
     # file, layers of the file, T, steps to the output, compartments
@@ -292,12 +292,12 @@ def kind(index, name):
         (put("layer/1/neuron/messageBits", 8), "messageBits: found: stock netx cannot"),
         (
             put("layer/1/neuron/iDecay", 4097),
-            r"/layer/1: CUBA i_decay: 4097 outside 0\.\.4096",
+            r"/layer/1/neuron: CUBA i_decay: 4097 outside 0\.\.4096",
         ),
         (put("layer/1/neuron/vDecay", -1), r"CUBA v_decay: -1 outside 0\.\.4096"),
         (
             put("layer/1/neuron/vThMant", 2**18),
-            r"/layer/1: CUBA vth_mant: 262144 outside 0\.\.262143",
+            r"/layer/1/neuron: CUBA vth_mant: 262144 outside 0\.\.262143",
         ),
         (put("layer/1/bias", [1.0, 2.0]), "layer 'layer1': bias of 2 channels found"),
         (put("layer/1/bias", [4096.0, 0, 0]), r"bias_mant: 0\.\.4096 outside"),
@@ -324,7 +324,7 @@ def kind(index, name):
             put("layer/1/weight", h5py.SoftLink("/layer/3/weight")),
             "/layer/1/weight: soft or external link found, none is followed",
         ),
-        (drop("layer"), "/layer: missing, a group needed"),
+        (drop("layer"), "an HDF5 file of another program found, a network file"),
     ],
 )
 def test_refused_with_one_line(tmp_path, edit, message):

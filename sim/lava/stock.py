@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A Stream in the Lava runtime: stock processes, and ProcessModels that also record.
+
+Each run is a runtime of its own, since stock neurons cannot be put back to rest
+while a network runs. Arithmetic is that of lava-nc 0.10.0; nothing is reimplemented.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.conv.models import PyConvModelFixed
+from lava.proc.conv.process import Conv as LavaConv
+from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc
+from lava.proc.dense.process import DelayDense
+from lava.proc.dense.process import Dense as LavaDense
+from lava.proc.io.source import PySendModelFixed, RingBuffer
+from lava.proc.sparse.models import PySparseModelBitAcc
+from lava.proc.sparse.process import Sparse
+
+from export import stock_compartment as stock
+from export.stock_network import Stream
+from export.synapse import IntArray
+from sim.backend import OverflowLayerError
+from sim.lava import runtime as lava_runtime
+from sim.lava.conv import FAST_CONV
+from sim.lava.processes.delay import DelayLine, PyDelayLineModel
+from sim.lava.recorded import RECORDED, Recorder
+from sim.lava.stock_neurons import StockGraph
+from sim.lava.tap import Tap
+from sim.recording import Payload
+from sim.reference.stock_sums import check_sums
+from sim.stock_run import arriving, trace_dtype
+
+RunOne = Callable[[Stream, IntArray, tuple[str, ...]], dict[str, Payload]]
+
+MODELS: dict[type, type] = {
+    RingBuffer: PySendModelFixed,
+    LavaDense: PyDenseModelBitAcc,
+    DelayDense: PyDelayDenseModelBitAcc,
+    Sparse: PySparseModelBitAcc,
+    DelayLine: PyDelayLineModel,
+    **RECORDED,
+}
+
+
+def runner(conv: str) -> RunOne:
+    """Give a `sim.stock_run.RunOne`; ``conv`` as for `LavaSimulator`."""
+    conv_model = FAST_CONV["stock"] if conv == "fast" else PyConvModelFixed
+
+    def run_one(
+        stream: Stream, values: IntArray, wanted: tuple[str, ...]
+    ) -> dict[str, Payload]:
+        with (
+            tempfile.TemporaryDirectory(prefix="loihi-unet-") as folder,
+            lava_runtime.tidy(),
+        ):
+            taps = _taps(stream, Path(folder), wanted)
+            processes = _processes(stream, values, taps)
+            models = {**MODELS, LavaConv: conv_model}
+            config = Loihi2SimCfg(
+                exception_proc_model_map={type(p): models[type(p)] for p in processes}
+            )
+            try:
+                with lava_runtime.running(processes[0], config) as run:
+                    run.steps(stream.num_steps, lambda: None)
+            except lava_runtime.OverflowsError as overflows:
+                raise _first(overflows, stream) from None
+            traces = {name: np.array(tap.open()) for name, tap in taps.items()}
+        check_sums(stream, values, traces)
+        return traces
+
+    return run_one
+
+
+def _processes(stream: Stream, values: IntArray, taps: dict[str, Tap]) -> list[object]:
+    constant, sources, port = None, [], None
+    if stream.input.changes:
+        # (T, C, H, W) -> (W, H, C, T)
+        sources = [RingBuffer(data=np.array(values).transpose(3, 2, 1, 0))]
+        port = sources[0].s_out
+    else:
+        constant = values
+    graph = StockGraph(stream, port, constant)
+    for layer in stream.layers:
+        compartment = layer.compartment
+        states = {s: f"{layer.name}:{s}" for s in compartment.states}
+        graph.neurons[layer.name].proc_params["recorder"] = Recorder(
+            layer=layer.name,
+            arriving=arriving(layer),
+            shift=stock.STATE_SHIFT if isinstance(compartment, stock.CUBA) else 0,
+            spikes=taps[layer.name],
+            states={s: taps[name] for s, name in states.items() if name in taps},
+        )
+    return [*sources, *graph.processes]
+
+
+def _taps(stream: Stream, folder: Path, wanted: tuple[str, ...]) -> dict[str, Tap]:
+    """Files of what is wanted, and of all payloads, which the sums are checked by."""
+    return {
+        name: Tap(
+            path=folder / f"trace{number}",
+            shape=(stream.num_steps, *shape),
+            dtype=trace_dtype(stream, name),
+        ).create()
+        for number, (name, shape) in enumerate(stream.traces.items())
+        if name in wanted or ":" not in name
+    }
+
+
+def _first(
+    overflows: lava_runtime.OverflowsError, stream: Stream
+) -> OverflowLayerError:
+    order = [layer.name for layer in stream.layers]
+    return min(overflows.errors, key=lambda error: order.index(error.layer))
