@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,8 +19,13 @@ from loihi_unet.cli.console import (
     progress,
 )
 from loihi_unet.cli.network import parse_size
+from loihi_unet.cli.stock_options import with_stock_options
+
+if TYPE_CHECKING:
+    from export.netx import StockOptions
 
 
+@with_stock_options
 def simulate(
     network_path: NetworkArgument,
     images: Annotated[
@@ -52,6 +57,7 @@ def simulate(
         Path | None, typer.Option(help="Folder for the output pictures (PNG).")
     ] = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Run a network on images and record every payload.
 
@@ -59,7 +65,8 @@ def simulate(
     written before the next but few; memory does not grow with their number. They are
     padded by reflection to the size the network needs, and the output is cropped
     back. A network of stock neurons takes integers as they enter it, .npy arrays of
-    shape (C, H, W), or (T, C, H, W) for spike trains and video.
+    shape (C, H, W), or (T, C, H, W) for spike trains and video. Shapes are C,H,W on
+    this command line, where netx has (x, y, C).
 
     Example: loihi-unet simulate network.net a.png --backend lava --crop 128x128
     """
@@ -69,7 +76,7 @@ def simulate(
     from loihi_unet.runs.simulate_arrays import run_arrays
     from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures
 
-    network = open_network(network_path)
+    network = open_network(network_path, stock)
     recorded = None if layers is None else tuple(layers)
     with progress(quiet=as_json) as bar:
         update = bar(f"{backend}, images")

@@ -16,6 +16,7 @@ from loihi_unet.cli.console import (
     SeedOption,
     WorkersOption,
     backend_names,
+    open_network,
     out,
     print_json,
     print_table,
@@ -23,12 +24,15 @@ from loihi_unet.cli.console import (
     say_shipped,
 )
 from loihi_unet.cli.network import parse_size
+from loihi_unet.cli.stock_options import with_stock_options
 
 if TYPE_CHECKING:
+    from export.netx import StockOptions
     from loihi_unet.runs.verify_set import SetComparison
     from sim.verify.comparison import Comparison
 
 
+@with_stock_options
 def verify(
     left: Annotated[
         Path, typer.Argument(help="Recording (.h5); with --backend, a network.")
@@ -65,6 +69,7 @@ def verify(
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Compare integer by integer; exit code 0 if EXACT, else 1.
 
@@ -72,6 +77,9 @@ def verify(
 
     Two machines on every picture of a folder, on all cores or a Dask cluster:
     loihi-unet verify a.net Set12 --backend torch --backend lava --crop 64x64
+
+    A network of stock neurons on one .npy array (docs/netx_stock.md):
+    loihi-unet verify lava-dl.net spikes.npy --backend torch --backend lava
     """
     if backend is None:
         if (sigma, seed, crop, scheduler, workers) != (0.0, 0, None, None, None):
@@ -81,13 +89,24 @@ def verify(
             )
         if right is None:
             raise typer.BadParameter("a second recording is needed, or --backend twice")
-        comparison = _recordings(left, right, report, network)
+        if stock is not None and network is None:
+            raise typer.BadParameter("netx's arguments are for a network, none is read")
+        comparison = _recordings(left, right, report, network, stock)
+        record, pictures = comparison.to_json(), None
+    elif len(backend) != 2 or network is not None:
+        raise typer.BadParameter(
+            "with pictures, --backend is needed twice and --network not at all"
+        )
+    elif right is not None and right.suffix == ".npy":
+        if (sigma, seed, crop, scheduler, workers) != (0.0, 0, None, None, None):
+            raise typer.BadParameter(
+                "--sigma, --seed, --crop, --scheduler and --workers are for pictures"
+            )
+        comparison = _arrays(left, right, (backend[0], backend[1]), report, stock)
         record, pictures = comparison.to_json(), None
     else:
-        if len(backend) != 2 or network is not None:
-            raise typer.BadParameter(
-                "with pictures, --backend is needed twice and --network not at all"
-            )
+        if stock is not None:
+            raise typer.BadParameter("netx's arguments need a .npy array to run on")
         from loihi_unet.runs.frames import Conditions
         from loihi_unet.runs.verify_set import verify_set
 
@@ -116,8 +135,37 @@ def verify(
     raise typer.Exit(0 if comparison.identical else 1)
 
 
+def _arrays(
+    network_path: Path,
+    values: Path,
+    backends: tuple[str, str],
+    report: Path | None,
+    stock: StockOptions | None,
+) -> Comparison:
+    """Two machines on one array."""
+    from export.stock_network import Stream
+    from loihi_unet.errors import DataError
+    from loihi_unet.runs.simulate_arrays import record_both
+    from sim.verify.comparison import compare
+
+    network = open_network(network_path, stock)
+    if not isinstance(network, Stream):
+        raise DataError(f"{values}: this network takes pictures, not arrays")
+    a, b = record_both(network, values, backends)
+    comparison = compare(a, b)
+    if report is not None:
+        from loihi_unet.report.verify import write_report
+
+        write_report(report, comparison, a, b, network_path, stock)
+    return comparison
+
+
 def _recordings(
-    left: Path, right: Path, report: Path | None, network: Path | None
+    left: Path,
+    right: Path,
+    report: Path | None,
+    network: Path | None,
+    stock: StockOptions | None,
 ) -> Comparison:
     from sim.recording_file import read_recording
     from sim.verify.comparison import compare
@@ -127,7 +175,7 @@ def _recordings(
     if report is not None:
         from loihi_unet.report.verify import write_report
 
-        write_report(report, comparison, a, b, network)
+        write_report(report, comparison, a, b, network, stock)
     return comparison
 
 

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from export.files.atomic import write_text
 from export.images import decode
 from export.network import Network
+from export.netx import StockOptions
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.report import render_report
 from loihi_unet.report.chip_tables import chip_tables
+from loihi_unet.report.verify_stock import has_stock_neurons, stock_sections
 from loihi_unet.runs.network_source import load_network
 from sim.recording import Recording, RecordingError
 from sim.verify.comparison import Comparison
@@ -35,6 +37,7 @@ def write_report(
     left: Recording,
     right: Recording,
     network_path: Path | None = None,
+    stock: StockOptions | None = None,
 ) -> Path:
     """Write report.json, pictures and report.html.
 
@@ -50,6 +53,9 @@ def write_report(
         netx file of what ran, at any image size. Without it the report has no
         potentials and no output pictures, and recognises fewer causes.
 
+    stock : StockOptions or None
+        netx's arguments for reading it, if it is a file of lava-dl.
+
     Returns
     -------
     Path
@@ -58,20 +64,30 @@ def write_report(
     Raises
     ------
     RecordingError
-        If the network is not the one that was recorded, or has stock neurons.
+        If the network is not the one that was recorded.
     """
-    if left.images.ndim == 5 or any(":" in name for name in left.payloads):
-        raise RecordingError(
-            "report: recordings of stock neurons found, which have no pictures; verify "
-            "them without a report"
-        )
+    report = _head(comparison, left, right)
+    if has_stock_neurons(left):
+        report |= stock_sections(folder, left, right, network_path, stock)
+        return _written(folder, report)
     network = None if network_path is None else _network(network_path, left)
     diagnosis = diagnose(comparison, left, right, network)
     pictures = _pictures(folder, left, right, network)
     height, width = left.images.shape[2:]
     size = min(ZOOM, height, width)
     top, leftmost = (height - size) // 2, (width - size) // 2
-    report: dict[str, Any] = {
+    report |= {
+        "pictures": [{"file": f, "title": title} for f, title in pictures.items()],
+        "zoom": {"top": top, "left": leftmost, "size": size},
+        "layers": [asdict(layer) for layer in layer_reports(left, network)],
+        "tables": [] if network is None else chip_tables(network, left),
+        "failure": None if diagnosis is None else asdict(diagnosis),
+    }
+    return _written(folder, report)
+
+
+def _head(comparison: Comparison, left: Recording, right: Recording) -> dict[str, Any]:
+    return {
         "title": f"{left.backend} against {right.backend}",
         "identical": comparison.identical,
         "network_sha256": left.network_sha256,
@@ -79,12 +95,10 @@ def write_report(
         "seconds": {left.backend: left.seconds} | {right.backend: right.seconds},
         "versions": {**left.versions, **right.versions},
         "settings": {"num_steps": left.num_steps, "images": len(left.images)},
-        "pictures": [{"file": f, "title": title} for f, title in pictures.items()],
-        "zoom": {"top": top, "left": leftmost, "size": size},
-        "layers": [asdict(layer) for layer in layer_reports(left, network)],
-        "tables": [] if network is None else chip_tables(network, left),
-        "failure": None if diagnosis is None else asdict(diagnosis),
     }
+
+
+def _written(folder: Path, report: dict[str, Any]) -> Path:
     write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
     return render_report(folder)
 
