@@ -19,7 +19,7 @@ from export import network as contract
 from export.errors import NetworkError
 from export.facts import PAYLOAD
 from export.stock_network import Frames, Reset, Stream
-from export.synapse import Shape
+from export.synapse import Dense, Shape
 from sim.lava import stock_graph as lava_graph
 from sim.lava.stock_neurons import StockGraph, block_of
 
@@ -134,7 +134,7 @@ class Network(AbstractProcess):  # type: ignore[misc]
     def _stock(self, stream: Stream) -> None:
         """Build stock neurons; ports have netx's shapes, flat ones one axis."""
         whc = lava_graph.whc(stream.input.shape)
-        flat = whc[:2] == (1, 1)
+        flat = reads_flat(stream)
         self.inp = InPort(shape=whc[2:] if flat else whc)
         port = self.inp.reshape(whc) if flat else self.inp
         graph = StockGraph(stream, port if stream.input.changes else None, None)
@@ -142,7 +142,7 @@ class Network(AbstractProcess):  # type: ignore[misc]
         self.in_layer, self.out_layer = self.layers[0], self.layers[-1]
         last = lava_graph.whc(stream.output.shape)
         sending = graph.ports[stream.output.name]
-        flat = last[:2] == (1, 1)
+        flat = isinstance(stream.output.connections[0].synapse, Dense)
         self.out = OutPort(shape=last[2:] if flat else last)
         (sending.reshape(last[2:]) if flat else sending).connect(self.out)
 
@@ -200,6 +200,18 @@ def _read(
         spike_exp=spike_exp,
     )
     return read_stock(path, options)
+
+
+def reads_flat(stream: Stream) -> bool:
+    """Whether dense layers read the input, and nothing else does."""
+    synapses = [
+        c.synapse
+        for layer in stream.layers
+        for c in layer.connections
+        if c.source == stream.input.name
+    ]
+    on_axis = stream.input.shape[1:] == (1, 1)
+    return on_axis and all(isinstance(synapse, Dense) for synapse in synapses)
 
 
 def chw(shape: Sequence[int]) -> Shape:
