@@ -19,12 +19,9 @@ from export.mapping import mapping_named
 from export.network import Connection, Input, Layer, Network
 from export.netx.options import StockOptions
 from export.netx.read_stock import read_stream
-from export.netx.schema import OURS, SCHEMA, STREAM
+from export.netx.schema import MAX_LAYERS, OURS, SCHEMA, STREAM
 from export.stock_network import Reset, Stream
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
-
-# Far beyond any U-Net (6 levels: 40); very many empty ones would take for ever.
-MAX_LAYERS = 4096
 
 
 def is_stock(path: Path) -> bool:
