@@ -68,8 +68,8 @@ class Network(AbstractProcess):  # type: ignore[misc]
         The first and the last, of stock neurons only.
     latency : int
         Time steps from an image's first input to its complete output.
-    input_message_bits, output_message_bits : int
-        Bits of what enters and leaves.
+    input_message_bits, output_message_bits, spike_exp : int
+        Bits of what enters and leaves; the argument.
 
     Raises
     ------
@@ -102,6 +102,7 @@ class Network(AbstractProcess):  # type: ignore[misc]
         )
         self.net_config = network
         self.latency = network.latency
+        self.spike_exp = spike_exp
         self.input_message_bits = bits = lava_graph.message_bits(network.input)
         self.output_message_bits = lava_graph.output_bits(network.output)
         if isinstance(network, Stream):
