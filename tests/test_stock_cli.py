@@ -213,6 +213,22 @@ def test_verify_two_machines_on_an_array_with_a_report(run, tmp_path, kind):
         assert (tmp_path / "r" / picture["file"]).stat().st_size > 0
 
 
+@pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
+@pytest.mark.parametrize("kind", ["graph", "recurrent, delayed"])
+def test_fit_of_graphs(run, tmp_path, kind, chip):
+    stream = streams.KINDS[kind](0)
+    out = tmp_path / "r.h5"
+    run(stream, "simulate", saved(tmp_path, stream, runs=1), "--out", out)
+    words = ("fit", "--chip", chip, "--recording", out, "--json")
+    code, shown, _ = run(stream, *words)
+    assert code == 0
+    report = json.loads(shown)
+    assert [layer["name"] for layer in report["layers"]] == [
+        layer.name for layer in stream.layers
+    ]
+    assert report["traffic"]["effective_synops"] > 0
+
+
 @pytest.mark.parametrize("kind", streams.KINDS)
 def test_picture_of_every_kind(run, tmp_path, kind):
     path = tmp_path / "a.svg"
