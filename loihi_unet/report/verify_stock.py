@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.netx import StockOptions
-from export.stock_network import Stream
+from export.network import Network
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.report.chip_tables import chip_tables
-from loihi_unet.runs.network_source import load_network
-from sim.recording import Payload, Recording, RecordingError
+from sim.recording import Payload, Recording
 from sim.verify.layer_report import LayerReport
 
 #: Rows and columns of a picture of neurons over steps, at most.
@@ -32,8 +29,7 @@ def stock_sections(
     folder: Path,
     left: Recording,
     right: Recording,
-    network_path: Path | None,
-    stock: StockOptions | None,
+    network: Network | None,
 ) -> dict[str, Any]:
     """Write the pictures; return what report.json says of them, layers and a chip.
 
@@ -43,19 +39,9 @@ def stock_sections(
         Of the report.
     left, right : Recording
         Of one run or several; the first is drawn, the left one described.
-    network_path : Path or None
+    network : Network or None
         What ran, for the tables of a chip.
-    stock : StockOptions or None
-        netx's arguments for reading it.
-
-    Raises
-    ------
-    RecordingError
-        If the network is not the one that was recorded.
     """
-    network = None
-    if network_path is not None:
-        network = _network(network_path, left, stock)
     rasters = {"input.png": ("input: neurons over steps", raster(_steps(left)))}
     last = [name for name in left.payloads if ":" not in name][-1]
     if last in right.payloads:
@@ -77,22 +63,9 @@ def stock_sections(
     }
 
 
-def _network(path: Path, recording: Recording, stock: StockOptions | None) -> Stream:
-    network = load_network(path, stock)
-    if not isinstance(network, Stream):
-        raise RecordingError(f"{path}: no stock neurons found, recorded were some")
-    network = dataclasses.replace(network, num_steps=recording.num_steps)
-    if recording.network_sha256 not in (None, network.sha256):
-        raise RecordingError(
-            f"{path}: sha256 {network.sha256[:12]} with these options, recorded was "
-            f"{str(recording.network_sha256)[:12]}"
-        )
-    return network
-
-
 def _steps(recording: Recording) -> Payload:
     """Input of the first run, (T, C, H, W)."""
-    first = recording.images[0]
+    first: Payload = recording.images[0]
     return first if first.ndim == 4 else first[None]
 
 
