@@ -60,6 +60,8 @@ def sent_by_slayer(blocks, x, *, shifted=True):
         neuron = getattr(block, "neuron", None)
         if neuron is None:
             continue
+        if isinstance(block, slayer.block.sigma_delta.Input):
+            neuron = neuron.delta  # all that an input has of a neuron
         found[entry] = []
 
         def keep(_module, _inputs, output, entry=entry):
