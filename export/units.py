@@ -67,6 +67,47 @@ def unit_bias(layer: Layer, base_threshold: float) -> FloatArray:
     return _array(layer.bias) / threshold_unit(layer, base_threshold)
 
 
+def per_row(values: Any, connection: Connection) -> Any:
+    """Shape numbers, one or one per channel, to multiply a connection's weights by.
+
+    Parameters
+    ----------
+    values : ndarray or Tensor, shape (1,) or (channels,)
+        Of the layer that receives.
+    connection : Connection
+        A row of its weights reaches one channel: axis 0, or axis 1 of a transposed
+        convolution. A pool's and the residual's single weight is its own row.
+
+    Returns
+    -------
+    ndarray or Tensor
+        A view of `values`.
+    """
+    if connection.weight is None:
+        return values
+    if connection.kind == "conv_transpose":
+        return values.reshape(1, -1, 1, 1)
+    return values.reshape(-1, 1, 1, 1)
+
+
+def row_maximum(weight: FloatArray, connection: Connection) -> FloatArray:
+    """Largest absolute weight of each row, shape (1,) or (channels,)."""
+    if connection.weight is None:
+        return np.abs(weight)
+    axis = 1 if connection.kind == "conv_transpose" else 0
+    rows = np.moveaxis(np.abs(weight), axis, 0)
+    return np.asarray(rows.reshape(len(rows), -1).max(axis=1))
+
+
+def row_sum(weight: FloatArray, connection: Connection) -> FloatArray:
+    """Sum of the absolute weights of each row, shape (1,) or (channels,)."""
+    if connection.weight is None:
+        return np.abs(weight)
+    axis = 1 if connection.kind == "conv_transpose" else 0
+    rows = np.moveaxis(np.abs(weight), axis, 0)
+    return np.asarray(rows.reshape(len(rows), -1).sum(axis=1))
+
+
 def _array(tensor: Any) -> FloatArray:
     return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)
 

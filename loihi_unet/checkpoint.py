@@ -34,7 +34,7 @@ class Calibration(BaseModel):
         ``"connection"`` or ``"layer"``.
     percentile : float
         Of a layer's activations.
-    scales : dict[str, float]
+    scales : dict[str, float or tuple[float, ...]]
         Layer name to lambda.
     data_sha256 : str
         `loihi_unet.data.fingerprint` of the pictures.
@@ -46,7 +46,7 @@ class Calibration(BaseModel):
 
     normalisation: Normalisation
     percentile: float
-    scales: dict[str, float]
+    scales: dict[str, float | tuple[float, ...]]
     data_sha256: str
     weights_sha256: str
 

@@ -4,8 +4,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from loihi_unet.calibrate import calibrate
@@ -18,7 +19,14 @@ from loihi_unet.checkpoint import (
 )
 from loihi_unet.datasets import load_data
 from loihi_unet.errors import ConversionError
-from loihi_unet.graph import INPUT, Connection, Layer, Normalisation, SpikingUNet
+from loihi_unet.graph import (
+    INPUT,
+    Connection,
+    Layer,
+    Normalisation,
+    Scale,
+    SpikingUNet,
+)
 from loihi_unet.net import Net
 from loihi_unet.snn_file import save_spiking_unet
 from loihi_unet.surrogate import POWERS
@@ -37,6 +45,8 @@ def convert(
     base_threshold: float | None = None,
     search: bool = False,
     fewer: bool = False,
+    per: Literal["channel", "layer"] = "layer",
+    bits: float | None = None,
 ) -> SpikingUNet:
     """Convert a trained network and write the result.
 
@@ -63,6 +73,12 @@ def convert(
         `data`'s pictures.
     fewer : bool
         Let that search give layers fewer thresholds than `num_thresholds`.
+    per : {"channel", "layer"}
+        Whether a threshold is one feature map's, which a search finds, or all of a
+        layer's.
+    bits : float, optional
+        N on average over all neurons, at most; the search gives more of them to the
+        layers that need them. Thresholds per channel only.
 
     Returns
     -------
@@ -95,6 +111,33 @@ def convert(
         )
     if fewer and not search:
         raise ConversionError("fewer thresholds per layer: found by a search only")
+    if per == "channel" and normalisation == "layer":
+        raise ConversionError(
+            "normalisation 'layer': one scale for a concatenation, so thresholds per "
+            "layer only"
+        )
+    if per == "channel" and not search:
+        raise ConversionError("thresholds per channel: found by a search only")
+    if bits is not None and (per != "channel" or fewer):
+        raise ConversionError(
+            f"bits {bits:g}: thresholds per channel needed, and no other limit (fewer)"
+        )
+    if per == "channel":
+        pictures = load_data(record.config.task, data, record.config.model.in_channels)
+        # Not at the top: the search converts, too.
+        from loihi_unet.channels import convert_channels
+
+        snn = convert_channels(
+            model,
+            record.config,
+            pictures,
+            num_steps=num_steps,
+            num_thresholds=num_thresholds,
+            fewer=fewer,
+            bits=bits,
+        )
+        save_spiking_unet(out, snn)
+        return snn
     calibration = record.calibration if data is None else None
     wanted = (normalisation, percentile)
     fits = calibration is not None and (
@@ -205,6 +248,7 @@ def spiking_unet(
     num_thresholds: int = 4,
     base_threshold: float = 0.125,
     thresholds: Mapping[str, int] | None = None,
+    leads: Mapping[str, Scale] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> SpikingUNet:
     """Normalise a trained network, eq. (8) of arXiv 2307.10974.
@@ -223,6 +267,9 @@ def spiking_unet(
         As in `SpikingUNet`.
     thresholds : Mapping[str, int], optional
         N of layers that have their own, by name.
+    leads : Mapping[str, float or tuple[float, ...]], optional
+        What is added to the biases of layers, in lowest thresholds and over all steps:
+        half a threshold makes a neuron of one step round instead of cutting off.
     provenance : dict[str, Any], optional
         JSON values to add to the calibration's own.
 
@@ -238,11 +285,15 @@ def spiking_unet(
     """
     if calibration.weights_sha256 != weights_sha256(model):
         raise ConversionError("the scales were measured on a network of other weights")
-    scales = {INPUT: 1.0, **calibration.scales, "out": 1.0}
+    scales: dict[str, Scale] = {INPUT: 1.0, **calibration.scales, "out": 1.0}
     residual = model.config.residual
     layers = tuple(
         replace(
-            _layer(model, node, scales, residual=residual and node.name == "out"),
+            _led(
+                _layer(model, node, scales, residual=residual and node.name == "out"),
+                (leads or {}).get(node.name, 0.0),
+                base_threshold / num_steps,
+            ),
             num_thresholds=(thresholds or {}).get(node.name),
         )
         for node in model.nodes
@@ -263,8 +314,16 @@ def spiking_unet(
     )
 
 
+def _led(layer: Layer, lead: Scale, unit: float) -> Layer:
+    if not np.any(lead):
+        return layer
+    shift = torch.as_tensor(np.multiply(lead, unit), dtype=torch.float32)
+    bias = torch.zeros(layer.channels) if layer.bias is None else layer.bias
+    return replace(layer, bias=bias + shift)
+
+
 def _layer(
-    model: Net, node: Node, scales: dict[str, float], *, residual: bool
+    model: Net, node: Node, scales: dict[str, Scale], *, residual: bool
 ) -> Layer:
     scale = scales[node.name]
     if node.pools:
@@ -280,7 +339,7 @@ def _layer(
                 weights[branch.module], branch, scale, scales
             )
         ]
-        bias = bias / scale
+        bias = bias / _tensor(scale)
     if residual:
         connections.append(Connection(source=INPUT, kind="identity"))
     return Layer(
@@ -294,7 +353,7 @@ def _layer(
 
 
 def _connections(
-    weight: torch.Tensor, branch: Branch, scale: float, scales: dict[str, float]
+    weight: torch.Tensor, branch: Branch, scale: Scale, scales: dict[str, Scale]
 ) -> list[Connection]:
     # Only a convolution (input channels on axis 1) has two sources; in a U-Net they
     # have equal channels.
@@ -303,10 +362,25 @@ def _connections(
         Connection(
             source=source,
             kind=branch.kind,
-            weight=(part * (scales[source] / scale)).contiguous(),
+            weight=(part * _factor(scales[source], scale, branch)).contiguous(),
         )
         for source, part in zip(branch.sources, slices, strict=True)
     ]
+
+
+def _tensor(scale: Scale) -> float | torch.Tensor:
+    return torch.tensor(scale) if isinstance(scale, tuple) else scale
+
+
+def _factor(source: Scale, scale: Scale, branch: Branch) -> float | torch.Tensor:
+    """What weights are multiplied by: one number, or rows times columns."""
+    if not isinstance(source, tuple) and not isinstance(scale, tuple):
+        return source / scale
+    # Rounded once, from float64.
+    columns = np.reshape(source, (1, -1, 1, 1))
+    rows = np.reshape(scale, (-1, 1, 1, 1))
+    ratio = torch.from_numpy(columns / rows).float()
+    return ratio.transpose(0, 1) if branch.kind == "conv_transpose" else ratio
 
 
 def normalised(model: Net, snn: SpikingUNet) -> dict[str, torch.Tensor]:

@@ -18,15 +18,17 @@ from export.gain import settle
 from loihi_unet import finetune_state
 from loihi_unet.config import TrainConfig, parse_config
 from loihi_unet.datasets import load_data
-from loihi_unet.errors import CheckpointError, ConversionError
-from loihi_unet.finetune_state import FinetuneState, clamp, copy
+from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
+from loihi_unet.finetune_state import FinetuneState, Method, clamp
 from loihi_unet.flow import IntegerUNet
 from loihi_unet.graph import SpikingUNet
 from loihi_unet.parallel import best_device
 from loihi_unet.pictures import fingerprint, hold_out
 from loihi_unet.snn_file import load_spiking_unet, save_spiking_unet
+from loihi_unet.steps import StepsUNet
 from loihi_unet.streams import Stream
 from loihi_unet.tasks import Task, make_task
+from loihi_unet.teacher import SHARE, Teacher, distance, load_teacher
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,14 @@ class FinetuneConfig(BaseModel):
 
     Attributes
     ----------
+    method : {"steps", "flow"}
+        What gradients flow through: all steps of the integer network, or what a layer
+        sends in all steps together.
+    teacher : str or None
+        A network to come close to, as in `loihi_unet.teacher.load_teacher`.
+    quiet : float
+        Weight of the synaptic operations in the loss, as a share of those that would
+        happen if every neuron sent something at every step. By steps only.
     iterations : int
         Optimiser steps.
     batch_size, patch_size : int
@@ -54,6 +64,9 @@ class FinetuneConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    method: Method = "steps"
+    teacher: str | None = None
+    quiet: float = Field(default=0.0, ge=0)
     iterations: int = Field(default=300, ge=1)
     batch_size: int = Field(default=8, ge=1)
     patch_size: int = Field(default=64, ge=1)
@@ -115,9 +128,10 @@ def finetune(
 ) -> FinetuneResult:
     """Fine-tune a converted network and write the best iteration.
 
-    Thresholds and weight exponents stay as `export.gain.settle` chooses them at the
-    start; they are written with the result, so that it exports to the very integers
-    it was scored with.
+    By flow, thresholds and weight exponents stay as `export.gain.settle` chooses them
+    at the start; they are written with the result. Through the steps thresholds are
+    trained, and chosen anew for every pass. Either way the result exports to the very
+    integers it was scored with.
 
     Parameters
     ----------
@@ -153,7 +167,11 @@ def finetune(
         If a potential leaves 24 bits signed.
     """
     started = time.monotonic()
-    snn = settle(load_spiking_unet(source))
+    snn = load_spiking_unet(source)
+    if settings.method == "flow":
+        snn = settle(snn)
+        if settings.quiet:
+            raise ConfigError("quiet: spikes are trained away through the steps only")
     config = training_config(snn, where=str(source)).model_copy(
         update={
             "batch_size": settings.batch_size,
@@ -181,8 +199,11 @@ def finetune(
             f"{files.last}: a run is there already; resume it or name another file"
         )
     else:
-        state = finetune_state.begin(snn, settings.learning_rate)
-    fit(state, task, settings, files, run)
+        state = finetune_state.begin(snn, settings.learning_rate, settings.method)
+    teacher = None
+    if settings.teacher is not None:
+        teacher = load_teacher(settings.teacher, snn, best_device())
+    fit(state, task, settings, files, run, teacher)
     return FinetuneResult(
         before=state.scores[0],
         after=state.scores[state.best],
@@ -222,6 +243,7 @@ def fit(
     settings: FinetuneConfig,
     files: FinetuneFiles,
     run: dict[str, Any],
+    teacher: Teacher | None = None,
 ) -> None:
     """Run the optimiser from the state's iteration to the last.
 
@@ -237,6 +259,8 @@ def fit(
         The best network, the latest state and TensorBoard's files go there.
     run : dict[str, Any]
         Identifies the run; kept with the state and in the network's provenance.
+    teacher : Teacher, optional
+        What to come close to.
 
     Raises
     ------
@@ -253,7 +277,7 @@ def fit(
         if state.iteration == 0:
             _validate(state, task, files, run, writer)
         while state.iteration < settings.iterations:
-            loss = step(state, task, settings)
+            loss = step(state, task, settings, teacher)
             progress.update(bar, completed=state.iteration)
             last = state.iteration == settings.iterations
             if last or state.iteration % LOG_INTERVAL == 0:
@@ -263,7 +287,12 @@ def fit(
                 finetune_state.save(files.last, state, run)
 
 
-def step(state: FinetuneState, task: Task, settings: FinetuneConfig) -> float:
+def step(
+    state: FinetuneState,
+    task: Task,
+    settings: FinetuneConfig,
+    teacher: Teacher | None = None,
+) -> float:
     """Do one optimiser step; its size falls to 0 along half a cosine.
 
     Parameters
@@ -273,7 +302,9 @@ def step(state: FinetuneState, task: Task, settings: FinetuneConfig) -> float:
     task : Task
         Gives the batch of this iteration and the loss.
     settings : FinetuneConfig
-        Length and step size.
+        Length, step size and weight of activity.
+    teacher : Teacher, optional
+        What to come close to.
 
     Returns
     -------
@@ -282,14 +313,27 @@ def step(state: FinetuneState, task: Task, settings: FinetuneConfig) -> float:
     """
     wave = math.cos(math.pi * state.iteration / settings.iterations)
     for group in state.optimiser.param_groups:
-        group["lr"] = settings.learning_rate * (1 + wave) / 2
-    x, target = task.batch(state.iteration + 1, Stream.FINETUNING)
-    device = best_device()
-    loss = task.loss(IntegerUNet(state.snn)(x.to(device)), target.to(device))
+        group["lr"] = settings.learning_rate * group["rate"] * (1 + wave) / 2
+    x, target = (
+        tensor.to(best_device())
+        for tensor in task.batch(state.iteration + 1, Stream.FINETUNING)
+    )
+    network: StepsUNet | IntegerUNet
+    if state.method == "steps":
+        network = StepsUNet(state.snn, state.parameters)
+    else:
+        network = IntegerUNet(state.snn)
+    output = network(x)
+    loss = task.loss(output, target)
+    if teacher is not None:
+        loss = (1 - SHARE) * loss + SHARE * distance(output, teacher(x))
+    if isinstance(network, StepsUNet) and settings.quiet:
+        loss = loss + settings.quiet * network.activity
     state.optimiser.zero_grad()
     torch.autograd.backward(loss)
     state.optimiser.step()
-    clamp(state.snn)
+    if state.method == "flow":
+        clamp(state.snn)
     state.iteration += 1
     return loss.item()
 
@@ -311,7 +355,8 @@ def _validate(
     writer: SummaryWriter,
 ) -> None:
     """Score the network, and write it if it is the best so far."""
-    result = task.validate(IntegerUNet(state.snn), best_device())
+    network = state.network
+    result = task.validate(IntegerUNet(settle(network)), best_device())
     state.scores[state.iteration] = result.score
     for name, value in result.measures.items():
         writer.add_scalar(f"validation/{name}", value, state.iteration)
@@ -325,7 +370,6 @@ def _validate(
             "score_before": state.scores[0],
             "torch_version": torch.__version__,
         }
-        best = copy(state.snn, trainable=False)
-        provenance = {**best.provenance, "finetune": record}
+        provenance = {**network.provenance, "finetune": record}
         # The best first: killed in between, the run redoes this to the same bits.
-        save_spiking_unet(files.out, replace(best, provenance=provenance))
+        save_spiking_unet(files.out, replace(network, provenance=provenance))

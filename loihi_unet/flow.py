@@ -25,7 +25,7 @@ from export.lower import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
 from export.synapse import AveragePool
-from export.units import payload_unit, threshold_unit
+from export.units import payload_unit, per_row, threshold_unit
 from loihi_unet.graph import INPUT, Connection, Layer, SpikingUNet
 from loihi_unet.simulate import synapse
 from sim.backend import OverflowLayerError
@@ -108,13 +108,16 @@ class IntegerUNet:
     ) -> Tensor:
         """Mean value of the layer: the integers', with the flow's gradient."""
         assert layer.quantisation is not None  # SpikingUNet was settled
-        gain, q = layer.quantisation.gain, self.snn.base_threshold
+        gain = torch.atleast_1d(
+            torch.tensor(layer.quantisation.gain, dtype=torch.float64)
+        )
+        q = self.snn.base_threshold
         parts = []
         for c, integer in zip(layer.connections, lowered.connections, strict=True):
             weight = c.weight
             if weight is not None:
                 unit = gain * payload_unit(layer, c.source, q)
-                weight = _substitute(_shifted(integer) / unit, weight)
+                weight = _substitute(_shifted(integer) / per_row(unit, c), weight)
             parts.append(synapse(replace(c, weight=weight), means[c.source]))
         if layer.bias is not None:
             unit = gain / threshold_unit(layer, q)
@@ -123,6 +126,7 @@ class IntegerUNet:
         drive = reduce(torch.add, parts)
         if not layer.spiking:
             # payload is the accumulator after T steps.
+            assert not isinstance(lowered.scale, tuple)  # the last layer's
             return _substitute(payload * (lowered.scale / self.snn.num_steps), drive)
         top = q * self.snn.payload_maximum(layer.name)
         mean = payload.mean(dim=0, keepdim=True) * q
@@ -161,6 +165,10 @@ def _integrate(layer: IntegerLayer, current: Tensor, num_steps: int) -> Tensor:
     """Payloads of all steps, (T, B, C, H, W), or the accumulator, (1, B, C, H, W)."""
     steps = current.expand(num_steps, *current.shape[1:])
     v = torch.zeros_like(steps[0])
+    theta = None
+    if isinstance(layer.compartment, MTIF):
+        vth = layer.compartment.vth_mant.astype(np.float32)
+        theta = torch.from_numpy(vth).to(v)[:, None, None]
     payloads = []
     for step, drive in enumerate(steps):
         v = v + drive
@@ -169,9 +177,10 @@ def _integrate(layer: IntegerLayer, current: Tensor, num_steps: int) -> Tensor:
             worst = low if low < STATE.minimum else high
             raise OverflowLayerError(layer.name, step, f"potential {worst}")
         match layer.compartment:
-            case MTIF(vth_mant=vth, payload_maximum=top):
+            case MTIF(payload_maximum=top):
+                assert theta is not None
                 # 24 bits by 17: float64 holds the quotient well enough to floor it.
-                g = (v.double() / int(vth[0])).floor_().clamp_(0, top).float()
-                v = v - g * int(vth[0])
+                g = (v.double() / theta).floor_().clamp_(0, top).float()
+                v = v - g * theta
                 payloads.append(g)
     return torch.stack(payloads) if payloads else v[None]

@@ -128,6 +128,18 @@ def convert(
     normalisation: Annotated[
         Literal["connection", "layer"], typer.Option(help="Equation 8 or 7.")
     ] = "connection",
+    per: Annotated[
+        Literal["channel", "layer"] | None,
+        typer.Option(
+            "--thresholds-per",
+            help="A threshold for each feature map, or one for a layer; default: "
+            "channel, where thresholds are searched and --normalisation is connection.",
+        ),
+    ] = None,
+    bits: Annotated[
+        float | None,
+        typer.Option(help="Thresholds on average over all neurons, at most.", min=1),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a trained U-Net to a multi-threshold Spiking-UNet.
@@ -136,6 +148,10 @@ def convert(
     """
     from loihi_unet.convert import convert as run_conversion
 
+    if search is None:
+        search = base_threshold is None
+    if per is None:
+        per = "channel" if search and normalisation == "connection" else "layer"
     with err.status("converting"):
         snn = run_conversion(
             checkpoint,
@@ -146,16 +162,27 @@ def convert(
             num_steps=steps,
             num_thresholds=thresholds,
             base_threshold=base_threshold,
-            search=base_threshold is None if search is None else search,
+            search=search,
             fewer=fewer,
+            per=per,
+            bits=bits,
         )
     scales = {layer.name: layer.scale for layer in snn.layers}
     numbers = {x.name: snn.thresholds(x) for x in snn.layers if x.spiking}
     if as_json:
         print_json({"out": str(path), "scales": scales, "thresholds": numbers})
     else:
-        rows = [[name, scale, numbers.get(name, "")] for name, scale in scales.items()]
+        rows = [
+            [name, _range(scale), numbers.get(name, "")]
+            for name, scale in scales.items()
+        ]
         print_table(f"wrote {path}", ["layer", "scale", "thresholds"], rows)
+
+
+def _range(scale: float | tuple[float, ...]) -> object:
+    if not isinstance(scale, tuple):
+        return scale
+    return f"{min(scale):.3g} .. {max(scale):.3g}, {len(scale)} channels"
 
 
 def finetune(
@@ -169,6 +196,17 @@ def finetune(
         Path | None,
         typer.Option(help="Folder of images; default: scikit-image's pictures."),
     ] = None,
+    method: Annotated[
+        Literal["steps", "flow"],
+        typer.Option(help="Gradients through all steps, or through their sum."),
+    ] = "steps",
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Network to come close to: run, checkpoint or model."),
+    ] = None,
+    quiet: Annotated[
+        float, typer.Option(help="Weight of synaptic operations in the loss.", min=0)
+    ] = 0.0,
     iterations: Annotated[int, typer.Option(help="Optimiser steps.", min=1)] = 300,
     batch_size: Annotated[int, typer.Option(help="Crops per step.", min=1)] = 8,
     patch_size: Annotated[int, typer.Option(help="Side of a crop.", min=1)] = 64,
@@ -190,7 +228,12 @@ def finetune(
 
     if not 0 < learning_rate < float("inf"):
         raise ConfigError(f"learning_rate {learning_rate}: allowed above 0")
+    if quiet == float("inf"):
+        raise ConfigError("quiet inf: a finite number needed")
     settings = FinetuneConfig(
+        method=method,
+        teacher=teacher,
+        quiet=quiet,
         iterations=iterations,
         batch_size=batch_size,
         patch_size=patch_size,

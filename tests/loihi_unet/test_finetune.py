@@ -27,6 +27,7 @@ from sim.backend import OverflowLayerError, create
 from sim.images import decode
 
 SETTINGS = FinetuneConfig(
+    method="flow",
     iterations=4,
     batch_size=2,
     patch_size=16,
@@ -129,10 +130,10 @@ from loihi_unet import finetune as module
 
 step = module.step
 
-def step_or_die(state, task, settings):
+def step_or_die(state, task, settings, teacher):
     if state.iteration == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    return step(state, task, settings)
+    return step(state, task, settings, teacher)
 
 module.step = step_or_die
 source, out, data, settings, threads = sys.argv[1:]
