@@ -17,7 +17,7 @@ from export.facts import BIAS_MANT, STATE, WEIGHT_LEVEL
 from export.units import PIXEL_MINIMUM, PIXEL_SCALE
 from loihi_unet.checkpoint import Calibration, weights_sha256
 from loihi_unet.config import TrainConfig
-from loihi_unet.convert import spiking_unet
+from loihi_unet.convert import spiking_unet, unscaled
 from loihi_unet.graph import INPUT, Layer, Scale, SpikingUNet
 from loihi_unet.net import Net
 from loihi_unet.pictures import Picture, fingerprint
@@ -139,7 +139,7 @@ class Crops:
         self.x, _ = task.batch(2**20, Stream.CALIBRATION)
         self.model = model
         self.wanted = dict(model.layers(self.x))
-        *spiking, last = unscaled(model)
+        *spiking, last = unscaled(model, config).layers
         self.layers = tuple(spiking)
         learned = tuple(c for c in last.connections if c.kind != "identity")
         self.last = replace(last, connections=learned)
@@ -214,18 +214,6 @@ def search_channels(
         leads=leads,
         base_threshold=q,
     )
-
-
-def unscaled(model: Net) -> tuple[Layer, ...]:
-    """Return the layers of a network with the weights it was trained with."""
-    ones = Calibration(
-        normalisation="connection",
-        percentile=100,
-        scales={node.name: 1.0 for node in model.nodes[:-1]},
-        data_sha256="",
-        weights_sha256=weights_sha256(model),
-    )
-    return spiking_unet(model, ones).layers
 
 
 def largest(activation: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from loihi_unet.checkpoint import (
     read_checkpoint,
     weights_sha256,
 )
+from loihi_unet.config import TrainConfig
 from loihi_unet.datasets import load_data
 from loihi_unet.errors import ConversionError
 from loihi_unet.graph import (
@@ -311,6 +312,42 @@ def spiking_unet(
             "data_sha256": calibration.data_sha256,
             "weights_sha256": calibration.weights_sha256,
         },
+    )
+
+
+def unscaled(
+    model: Net, config: TrainConfig, *, num_thresholds: int = 4
+) -> SpikingUNet:
+    """Return a network with its own weights: every scale is 1.
+
+    Parameters
+    ----------
+    model : Net
+        The trained network, on the CPU.
+    config : TrainConfig
+        Its settings, kept as provenance.
+    num_thresholds : int
+        N.
+
+    Returns
+    -------
+    SpikingUNet
+        Of one step and base threshold 1; to look at, not to run.
+    """
+    ones = Calibration(
+        normalisation="connection",
+        percentile=100,
+        scales={node.name: 1.0 for node in model.nodes[:-1]},
+        data_sha256="",
+        weights_sha256=weights_sha256(model),
+    )
+    return spiking_unet(
+        model,
+        ones,
+        num_steps=1,
+        num_thresholds=num_thresholds,
+        base_threshold=1.0,
+        provenance={"train": config.model_dump(mode="json")},
     )
 
 

@@ -17,6 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from export.gain import settle
 from loihi_unet import finetune_state
 from loihi_unet.config import TrainConfig, parse_config
+from loihi_unet.cost import Cost, cost
 from loihi_unet.datasets import load_data
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.finetune_state import FinetuneState, Method, clamp
@@ -24,6 +25,7 @@ from loihi_unet.flow import IntegerUNet
 from loihi_unet.graph import SpikingUNet
 from loihi_unet.parallel import best_device
 from loihi_unet.pictures import fingerprint, hold_out
+from loihi_unet.prune import firing_shares, prune
 from loihi_unet.snn_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.steps import StepsUNet
 from loihi_unet.streams import Stream
@@ -46,6 +48,9 @@ class FinetuneConfig(BaseModel):
         sends in all steps together.
     teacher : str or None
         A network to come close to, as in `loihi_unet.teacher.load_teacher`.
+    prune : float or None
+        Remove the feature maps first that send something in at most this share of
+        neurons and steps, as in `loihi_unet.prune.prune`.
     quiet : float
         Weight of the synaptic operations in the loss, as a share of those that would
         happen if every neuron sent something at every step. By steps only.
@@ -66,6 +71,7 @@ class FinetuneConfig(BaseModel):
 
     method: Method = "steps"
     teacher: str | None = None
+    prune: float | None = Field(default=None, ge=0, lt=1)
     quiet: float = Field(default=0.0, ge=0)
     iterations: int = Field(default=300, ge=1)
     batch_size: int = Field(default=8, ge=1)
@@ -86,6 +92,9 @@ class FinetuneResult:
         the best iteration, which was written.
     iteration : int
         The best one; 0 if none was better than the start.
+    cost_before, cost_after : Cost
+        Of the network that was given, and of the one that was written, on training
+        crops.
     seconds : float
         Wall-clock time.
     """
@@ -93,6 +102,8 @@ class FinetuneResult:
     before: float
     after: float
     iteration: int
+    cost_before: Cost
+    cost_after: Cost
     seconds: float
 
 
@@ -199,7 +210,11 @@ def finetune(
             f"{files.last}: a run is there already; resume it or name another file"
         )
     else:
-        state = finetune_state.begin(snn, settings.learning_rate, settings.method)
+        begun = snn
+        if settings.prune is not None:
+            shares = firing_shares(snn, task, best_device())
+            begun = prune(snn, shares, settings.prune)
+        state = finetune_state.begin(begun, settings.learning_rate, settings.method)
     teacher = None
     if settings.teacher is not None:
         teacher = load_teacher(settings.teacher, snn, best_device())
@@ -208,6 +223,8 @@ def finetune(
         before=state.scores[0],
         after=state.scores[state.best],
         iteration=state.best,
+        cost_before=cost(snn, task),
+        cost_after=cost(load_spiking_unet(out), task),
         seconds=time.monotonic() - started,
     )
 

@@ -12,6 +12,7 @@ forward pass is the integer network that `export.lower` writes. In the graph sta
   step, as the network does.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 
@@ -40,10 +41,17 @@ class IntegerUNet:
     snn : SpikingUNet
         Settled by `export.gain.settle`, on the CPU. Gradients go to those of its
         weights and biases that require them.
+    observe : callable, optional
+        Called with each spiking layer's name and payloads, shape (T, B, C, H, W).
     """
 
-    def __init__(self, snn: SpikingUNet) -> None:
+    def __init__(
+        self,
+        snn: SpikingUNet,
+        observe: Callable[[str, Tensor], None] | None = None,
+    ) -> None:
         self.snn = snn
+        self.observe = observe
         side = snn.config.multiple
         self.network = lower(snn, side, side)
 
@@ -79,6 +87,8 @@ class IntegerUNet:
                 payload = _integrate(lowered, current, self.snn.num_steps)
             means[layer.name] = self._flow(layer, lowered, means, payload)
             sent[layer.name] = payload
+            if layer.spiking and self.observe is not None:
+                self.observe(layer.name, payload)
             for source in [c.source for c in layer.connections]:
                 if last_use[source] == layer.name:
                     del sent[source], means[source]

@@ -103,10 +103,21 @@ def convert(
             "the checkpoint, else scikit-image's pictures."
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="T, time steps of one image.", min=1)] = 10,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="T, time steps of one image; default: 10.", min=1),
+    ] = None,
     thresholds: Annotated[
-        int, typer.Option(help="N, thresholds of a neuron; 1: plain IF.")
-    ] = 4,
+        int | None,
+        typer.Option(help="N, thresholds of a neuron; 1: plain IF; default: 4."),
+    ] = None,
+    chip: Annotated[
+        Literal["loihi1", "loihi2"] | None,
+        typer.Option(help="Choose T and N for this chip, and say why."),
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(help="And for this system, as in fit.")
+    ] = None,
     fewer: Annotated[
         bool,
         typer.Option(help="Give each layer as few of them as the output allows."),
@@ -146,8 +157,19 @@ def convert(
 
     Example: loihi-unet convert runs/gray --data BSDS500-train --out snn.safetensors
     """
+    from loihi_unet.advice import advise_for
     from loihi_unet.convert import convert as run_conversion
+    from loihi_unet.errors import ConfigError
 
+    why: tuple[str, ...] = ()
+    if system is not None and chip is None:
+        raise ConfigError("--system: needs --chip")
+    if chip is not None:
+        if steps is not None or thresholds is not None:
+            raise ConfigError("--chip: chooses --steps and --thresholds itself")
+        advice = advise_for(checkpoint, chip, system)
+        steps, thresholds = advice.num_steps, advice.num_thresholds
+        why = (*advice.why, f"Export it with --mapping {advice.mapping}.")
     if search is None:
         search = base_threshold is None
     if per is None:
@@ -159,8 +181,8 @@ def convert(
             data,
             percentile=percentile,
             normalisation=normalisation,
-            num_steps=steps,
-            num_thresholds=thresholds,
+            num_steps=10 if steps is None else steps,
+            num_thresholds=4 if thresholds is None else thresholds,
             base_threshold=base_threshold,
             search=search,
             fewer=fewer,
@@ -170,13 +192,18 @@ def convert(
     scales = {layer.name: layer.scale for layer in snn.layers}
     numbers = {x.name: snn.thresholds(x) for x in snn.layers if x.spiking}
     if as_json:
-        print_json({"out": str(path), "scales": scales, "thresholds": numbers})
+        chosen = {"steps": snn.num_steps, "why": why} if chip else {}
+        print_json(
+            {"out": str(path), "scales": scales, "thresholds": numbers, **chosen}
+        )
     else:
         rows = [
             [name, _range(scale), numbers.get(name, "")]
             for name, scale in scales.items()
         ]
         print_table(f"wrote {path}", ["layer", "scale", "thresholds"], rows)
+        for sentence in why:
+            typer.echo(sentence)
 
 
 def _range(scale: float | tuple[float, ...]) -> object:
@@ -204,6 +231,13 @@ def finetune(
         str | None,
         typer.Option(help="Network to come close to: run, checkpoint or model."),
     ] = None,
+    prune: Annotated[
+        float | None,
+        typer.Option(
+            help="Remove feature maps first that fire in at most this share of neurons "
+            "and steps; 0: that never fire."
+        ),
+    ] = None,
     quiet: Annotated[
         float, typer.Option(help="Weight of synaptic operations in the loss.", min=0)
     ] = 0.0,
@@ -230,9 +264,12 @@ def finetune(
         raise ConfigError(f"learning_rate {learning_rate}: allowed above 0")
     if quiet == float("inf"):
         raise ConfigError("quiet inf: a finite number needed")
+    if prune is not None and not 0 <= prune < 1:
+        raise ConfigError(f"prune {prune:g}: allowed are numbers from 0 to below 1")
     settings = FinetuneConfig(
         method=method,
         teacher=teacher,
+        prune=prune,
         quiet=quiet,
         iterations=iterations,
         batch_size=batch_size,
@@ -246,4 +283,7 @@ def finetune(
     if as_json:
         print_json(record)
     else:
+        before, after = record.pop("cost_before"), record.pop("cost_after")
         print_table("fine-tuned", ["what", "value"], list(record.items()))
+        rows = [[what, number, after[what]] for what, number in before.items()]
+        print_table("cost, on training crops", ["what", "before", "after"], rows)

@@ -243,4 +243,4 @@ class Networks:
 def _dump(settings: FinetuneConfig) -> dict[str, Any]:
     """Settings as cells were stored with before there was a choice of method."""
     assert settings.method == "flow"
-    return settings.model_dump(exclude={"method", "teacher", "quiet"})
+    return settings.model_dump(exclude={"method", "teacher", "prune", "quiet"})
