@@ -98,7 +98,7 @@ def advise(
         name = "no system" if place is None else place.name
         why.append(
             f"T = {num_steps}, N = {number}, {config.patch_size}x{config.patch_size} "
-            f"pixels: {_needs(report)}; {name} {'holds them' if fits else 'has too few'}."
+            f"pixels: {_needs(report)}; {name} {'holds' if fits else 'lacks'} them."
         )
         if fits:
             break
