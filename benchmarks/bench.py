@@ -38,11 +38,11 @@ from timing import (
     with_steps,
 )
 
+from export.files.atomic import write_text
 from export.network import Network
-from loihi_unet.atomic import write_text
-from loihi_unet.checkpoint import load_checkpoint
+from loihi_unet.files.checkpoint import load_checkpoint
 from sim.backend import BackendError, create
-from sim.torch_backend import TorchSimulator
+from sim.torch.simulator import TorchSimulator
 
 HERE = Path(__file__).parent
 LAVA = HERE / "results_lava.json"

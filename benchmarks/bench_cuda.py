@@ -24,7 +24,7 @@ from random_unet import random_unet
 from timing import interleaved, noisy_crop
 
 from sim.backend import create
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 ROUNDS = 15
 

@@ -35,18 +35,18 @@ from lava.proc.conv.process import Conv
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 
-from export.lower import lower
+from export.files.atomic import write_text
+from export.lowering import lower
 from export.network import Network
-from loihi_unet.atomic import write_text
-from loihi_unet.convert import convert
-from loihi_unet.evaluate import noisy_picture
-from loihi_unet.pictures import load_pictures
-from sim import lava_runtime
+from loihi_unet.conversion.convert import convert
+from loihi_unet.data.pictures import load_pictures
+from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
-from sim.lava_conv import FAST_CONV
-from sim.lava_processes.network import Network as NetworkProcess
+from sim.lava import runtime as lava_runtime
+from sim.lava.conv import FAST_CONV
+from sim.lava.dropin.network import Network as NetworkProcess
 from sim.recording import Recording
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 MODEL = "denoise-gray"
 SIGMA = 25.0

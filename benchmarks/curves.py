@@ -13,13 +13,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from export.lower import lower
+from export.files.atomic import write_text
+from export.lowering import lower
 from export.netx import write_network
-from loihi_unet.atomic import write_text
-from loihi_unet.convert import convert
-from loihi_unet.finetune import FinetuneConfig, FinetuneFiles, finetune
-from loihi_unet.scores import EvaluateConfig, report
-from loihi_unet.snn_file import load_spiking_unet
+from loihi_unet.conversion.convert import convert
+from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.finetuning.finetune import FinetuneConfig, FinetuneFiles, finetune
+from loihi_unet.runs.evaluate_set import EvaluateConfig, report
 
 CURVES = Path(__file__).parents[1] / "docs" / "curves.json"
 STEPS = (1, 2, 4, 6, 8, 10, 20, 50)

@@ -20,20 +20,20 @@ from typing import Any
 import numpy as np
 from wide_unet import widened
 
+from export.files.atomic import write_text
 from export.fit import Activity, FitReport, fit
 from export.fit.systems import SYSTEMS
-from export.lower import lower
+from export.images import decode
+from export.lowering import lower
 from export.network import Network
 from export.netx import read_network
-from loihi_unet.atomic import write_text
-from loihi_unet.checkpoint import find_checkpoint, read_checkpoint
-from loihi_unet.convert import spiking_unet
-from loihi_unet.evaluate import noisy_picture
-from loihi_unet.metrics import quality
-from loihi_unet.pictures import load_pictures
-from loihi_unet.search import search_thresholds
+from loihi_unet.conversion.normalise import spiking_unet
+from loihi_unet.conversion.search import search_thresholds
+from loihi_unet.data.pictures import load_pictures
+from loihi_unet.files.checkpoint import find_checkpoint, read_checkpoint
+from loihi_unet.tasks.denoise import noisy_picture
+from loihi_unet.tasks.metrics import quality
 from sim.backend import create
-from sim.images import decode
 from sim.recording_file import read_recording
 from sim.statistics import activity
 

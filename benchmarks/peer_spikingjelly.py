@@ -7,7 +7,7 @@ import torch
 from spikingjelly.activation_based import functional, neuron
 from torch import Tensor, nn
 
-from loihi_unet.net import Net
+from loihi_unet.networks.net import Net
 
 THRESHOLD = 1.0
 

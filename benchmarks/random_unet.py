@@ -9,7 +9,7 @@ from export.compartment import MTIF, Accumulator, Bias
 from export.network import Connection, Input, Layer, Network
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
 from loihi_unet.config import UNetConfig
-from loihi_unet.topology import Node, topology
+from loihi_unet.networks.topology import Node, topology
 
 VTH_MANT = 2000  # a typical theta of a trained 16-channel network is 51..3305
 
@@ -25,7 +25,7 @@ def random_unet(
     residual: bool = True,
     seed: int = 0,
 ) -> Network:
-    """Make the U-Net of `loihi_unet.topology` with uniform random mantissas.
+    """Make the U-Net of `loihi_unet.networks.topology` with uniform random mantissas.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from loihi_unet.atomic import atomic, write_text
+from export.files.atomic import atomic, write_text
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

@@ -21,7 +21,7 @@ from torch.nn import functional
 from export.network import Connection, Network
 from export.synapse import Conv
 from sim.backend import create
-from sim.torch_synapse import prepare
+from sim.torch.synapse import prepare
 
 LAYERS = ("enc0.conv2", "enc1.conv2", "enc2.conv2", "mid.conv2", "dec0.conv2")
 ROUNDS = 5

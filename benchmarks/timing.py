@@ -18,15 +18,15 @@ from unittest import mock
 import numpy as np
 import torch
 
-from export.lower import lower
+from export.lowering import lower
 from export.network import Network
-from loihi_unet.convert import convert
-from loihi_unet.evaluate import noisy_picture
-from loihi_unet.pictures import load_pictures
+from loihi_unet.conversion.convert import convert
+from loihi_unet.data.pictures import load_pictures
+from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
 from sim.recording import Recording
-from sim.torch_backend import TorchSimulator
-from sim.verify import compare
+from sim.torch.simulator import TorchSimulator
+from sim.verify.comparison import compare
 
 MODEL = "denoise-gray"
 SIGMA = 25.0
@@ -87,7 +87,7 @@ def exact(recording: Recording, network: Network, judge: str) -> dict[str, Any]:
     if judge == "reference":
         judged = create("reference").run(network, recording.images, layers=layers)
     else:
-        with mock.patch("sim.torch_synapse.has_onednn_int8", return_value=False):
+        with mock.patch("sim.torch.synapse.has_onednn_int8", return_value=False):
             simulator = TorchSimulator()
             judged = simulator.run(network, recording.images, layers=layers)
     comparison = compare(recording, judged)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import torch
 
-from loihi_unet.checkpoint import Calibration, weights_sha256
-from loihi_unet.net import Net
+from loihi_unet.files.checkpoint import Calibration, weights_sha256
+from loihi_unet.networks.net import Net
 
 
 @torch.no_grad()

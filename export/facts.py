@@ -146,6 +146,9 @@ SPIKE_EXP = Limit(minimum=0, maximum=7, unit="fraction bits", source=LAVA_SDN)
 WORD_BITS = Fact(64, "bits per word of a core's memory", DAVIES_2018, "high")
 
 # --- Loihi 1: capacity -------------------------------------------------------------
+#: What the names of a chip's own numbers begin with.
+PREFIXES = {"loihi1": "L1_", "loihi2": "L2_"}
+
 L1_CORES = Fact(128, "cores per chip", DAVIES_2018, "high")
 L1_COMPARTMENTS = Fact(1024, "compartments per core", DAVIES_2018, "high")
 L1_SYNAPSE_WORDS = Fact(16384, "64-bit words per core", DAVIES_2018, "high")

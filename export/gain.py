@@ -32,7 +32,8 @@ from export.units import (
     unit_bias,
     unit_weights,
 )
-from loihi_unet.graph import INPUT, Layer, Quantisation, SpikingUNet
+from loihi_unet.networks.topology import INPUT
+from loihi_unet.spiking.spiking_unet import Layer, Quantisation, SpikingUNet
 
 WEIGHT_MANT_OF_ONE = 2  # the synapse has no low bit: level 1 is mantissa 2
 

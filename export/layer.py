@@ -51,7 +51,7 @@ class Input:
     maximum: int
     scale: float | tuple[float, ...]
     name: str = "input"
-    # Whether the payload changes at every step; see `export.stream.Frames`.
+    # Whether the payload changes at every step; see `export.stock_network.Frames`.
     changes: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

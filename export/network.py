@@ -28,8 +28,8 @@ from export.facts import WEIGHT_EXP
 from export.layer import Connection as Connection
 from export.layer import Input as Input
 from export.layer import Layer as Layer
+from export.leaves import flatten
 from export.synapse import Synapse
-from export.walk import flatten
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

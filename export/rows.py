@@ -17,7 +17,8 @@ from export.errors import RangeError
 from export.facts import BIAS_EXP, BIAS_MANT, STATE, VTH_MANT, WEIGHT_EXP, WEIGHT_LEVEL
 from export.mapping import Mapping, MappingName
 from export.units import FloatArray, row_maximum, row_sum, unit_bias
-from loihi_unet.graph import INPUT, Layer, Quantisation, SpikingUNet
+from loihi_unet.networks.topology import INPUT
+from loihi_unet.spiking.spiking_unet import Layer, Quantisation, SpikingUNet
 
 #: Largest mantissa: twice the level.
 _LARGEST = 2 * WEIGHT_LEVEL.maximum
@@ -39,7 +40,7 @@ def choose_rows(
     snn : SpikingUNet
         Its network.
     mapping : {"graded", "parallel-if", "binary-if"}
-        As in `export.lower.lower`.
+        As in `export.lowering.lower`.
     weights : list of ndarray
         `export.units.unit_weights`.
     largest_sent : list of int

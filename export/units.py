@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from loihi_unet.graph import INPUT, Connection, Layer
+from loihi_unet.networks.topology import INPUT
+from loihi_unet.spiking.spiking_unet import Connection, Layer
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from export.files.kind import expect
 from loihi_unet.errors import ConfigError
-from loihi_unet.model_config import MODELS, ModelConfig, Settings
-from loihi_unet.model_config import DnCNNConfig as DnCNNConfig
-from loihi_unet.model_config import FCNConfig as FCNConfig
-from loihi_unet.model_config import UNetConfig as UNetConfig
+from loihi_unet.networks.config import MODELS, ModelConfig, NeuronConfig, Settings
+from loihi_unet.networks.config import DnCNNConfig as DnCNNConfig
+from loihi_unet.networks.config import FCNConfig as FCNConfig
+from loihi_unet.networks.config import UNetConfig as UNetConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -55,7 +56,7 @@ class SegmentConfig(Settings):
     kind : str
         Names the task.
     dataset : str
-        Whose folder layout, preparation and classes: see `loihi_unet.datasets`.
+        Whose folder layout, preparation and classes: see `loihi_unet.data.datasets`.
     """
 
     kind: Literal["segment"] = "segment"
@@ -88,28 +89,6 @@ TaskConfig = Annotated[
         custom_error_message=f"a table with kind {' or '.join(_TASKS)} needed",
     ),
 ]
-
-
-#: ``"relu"``: an ordinary U-Net, to be converted.
-NeuronKind = Literal["relu", "if", "if-zero", "lif", "mt", "ml", "rs"]
-
-
-class NeuronConfig(Settings):
-    """What stands after every convolution.
-
-    Attributes
-    ----------
-    kind : str
-        ``"relu"``, or a spiking neuron: integrate-and-fire with reset by subtraction
-        (``"if"``) or to zero (``"if-zero"``), leaky (``"lif"``), multi-threshold
-        (``"mt"``), Multi-Level Firing (``"ml"``), Real Spike (``"rs"``); see
-        `loihi_unet.surrogate`.
-    num_steps : int
-        T: time steps of a picture, where it spikes.
-    """
-
-    kind: NeuronKind = "relu"
-    num_steps: int = Field(default=8, ge=1, le=64)
 
 
 class TrainConfig(Settings):
@@ -234,11 +213,13 @@ def load_config(
         file = resources.files("loihi_unet") / "configs" / f"{source}.toml"
     else:
         file = Path(source)
-        if not file.is_file():
+        if not file.exists():
             raise ConfigError(
                 f"{source}: neither a file nor a named configuration; allowed names: "
                 f"{', '.join(names)}"
             )
+        # An empty file is TOML too: all settings have defaults.
+        expect(file, "toml", "empty", error=ConfigError)
     try:
         text = file.read_text(encoding="utf-8")
         if len(text) > LONGEST_CONFIG:

@@ -8,14 +8,18 @@ from typing import Any
 
 import torch
 
-from loihi_unet.atomic import write_text
-from loihi_unet.calibrate import calibrate
-from loihi_unet.checkpoint import find_checkpoint, read_checkpoint, save_checkpoint
-from loihi_unet.compact import save_compact
-from loihi_unet.datasets import load_data
+from export.files.atomic import write_text
+from loihi_unet.conversion.calibrate import calibrate
+from loihi_unet.data.datasets import load_data
+from loihi_unet.data.pictures import fingerprint
 from loihi_unet.errors import CheckpointError
-from loihi_unet.pictures import fingerprint
-from loihi_unet.snn_file import load_spiking_unet
+from loihi_unet.files.checkpoint import (
+    find_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
+from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.finetuning.compact_file import save_compact
 
 
 def publish(
@@ -37,7 +41,7 @@ def publish(
     Parameters
     ----------
     checkpoint : str or Path
-        As in `loihi_unet.checkpoint.find_checkpoint`.
+        As in `loihi_unet.files.checkpoint.find_checkpoint`.
     spiking : Path
         Fine-tuned from it.
     folder : Path

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
-import sys
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, cast, runtime_checkable
 
 import numpy.typing as npt
 
+from export.errors import UserError, one_line
 from export.network import Network
-from loihi_unet.errors import UserError
 from sim.recording import Recording
 
 Progress = Callable[[int, int], None]  # (done, total)
@@ -110,7 +109,7 @@ class Pipelined(Simulator, Protocol):
         layers: tuple[str, ...] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[Recording]:
-        """Run images as they come; `sim.stream.stream` is how to call it.
+        """Run images as they come; `sim.streaming.stream` is how to call it.
 
         Parameters
         ----------
@@ -135,11 +134,11 @@ class Pipelined(Simulator, Protocol):
 
 # name -> (module, class, keyword arguments); imported only when asked for.
 BACKENDS: dict[str, tuple[str, str, dict[str, str | int]]] = {
-    "reference": ("sim.reference", "ReferenceSimulator", {}),
-    "torch": ("sim.torch_backend", "TorchSimulator", {"device": "cpu"}),
-    "cuda": ("sim.torch_backend", "TorchSimulator", {"device": "cuda", "batch": 8}),
-    "lava": ("sim.lava_backend", "LavaSimulator", {"conv": "fast"}),
-    "lava-stock": ("sim.lava_backend", "LavaSimulator", {"conv": "stock"}),
+    "reference": ("sim.reference.simulator", "ReferenceSimulator", {}),
+    "torch": ("sim.torch.simulator", "TorchSimulator", {"device": "cpu"}),
+    "cuda": ("sim.torch.simulator", "TorchSimulator", {"device": "cuda", "batch": 8}),
+    "lava": ("sim.lava.simulator", "LavaSimulator", {"conv": "fast"}),
+    "lava-stock": ("sim.lava.simulator", "LavaSimulator", {"conv": "stock"}),
 }
 
 
@@ -147,16 +146,6 @@ def check_name(name: str) -> None:
     """Raise `BackendError` unless there is a backend of that name."""
     if name not in BACKENDS:
         raise BackendError(f"backend '{name}': {', '.join(BACKENDS)} are allowed")
-
-
-def let_lava_start() -> None:
-    """Call this before the first import of Lava.
-
-    Lava 0.10.0 sets multiprocessing's start method when it is imported, and fails
-    where that is settled: in a process that was spawned, or that has spawned others.
-    """
-    if "lava.magma.runtime.message_infrastructure.multiprocessing" not in sys.modules:
-        multiprocessing.set_start_method(None, force=True)
 
 
 def create(name: str) -> Simulator:
@@ -179,13 +168,31 @@ def create(name: str) -> Simulator:
     """
     check_name(name)
     module, kind, arguments = BACKENDS[name]
-    if name.startswith("lava"):
-        let_lava_start()
+    if name.startswith("lava") and not hasattr(os, "fork"):
+        raise BackendError(
+            f"backend '{name}': needs a system that can fork (Linux, macOS); the "
+            "backends reference, torch and cuda need none"
+        )
     try:
         factory = getattr(importlib.import_module(module), kind)
     except ModuleNotFoundError as error:
         raise BackendError(
-            f"backend '{name}': needs '{error.name}', which is not installed here "
-            "(Lava 0.10 installs on Python 3.10 only)"
+            f"backend '{name}': needs '{error.name}', which is not installed here; "
+            f"{_remedy(error.name or '')}"
+        ) from error
+    except Exception as error:
+        if not name.startswith("lava"):
+            raise
+        # Another release of Lava, or an installation damaged in any way.
+        text = one_line(f"{type(error).__name__}: {error}")
+        raise BackendError(
+            f"backend '{name}': Lava cannot be imported here ({text}); "
+            "run: loihi-unet setup-lava"
         ) from error
     return cast(Simulator, factory(**arguments))
+
+
+def _remedy(module: str) -> str:
+    if module.split(".")[0] == "lava":
+        return "run: loihi-unet setup-lava"
+    return "run: pip install 'loihi-unet[lava]'"

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from export.compartment import Accumulator
+from export.errors import UserError
 from export.network import Network
-from export.stream import Stream
-from loihi_unet.errors import UserError
+from export.stock_network import Stream
 
 Payload = npt.NDArray[np.integer[Any]]
 

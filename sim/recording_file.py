@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 
 from export.errors import NetworkError
-from export.hdf5 import create_file, open_file, write_text
-from export.hdf5_group import Group
+from export.files.hdf5 import create_file, open_file, write_text
+from export.files.hdf5_group import Group
 from sim.recording import Payload, Recording, RecordingError
 
 SCHEMA = 1
@@ -171,7 +171,7 @@ def read_recording(path: Path) -> Recording:
         file, place, found and allowed.
     """
     try:
-        with open_file(path) as root:
+        with open_file(path, "recording") as root:
             schema = root.integer("schema")
             if schema != SCHEMA:
                 raise RecordingError(f"{path}: schema {schema} found, {SCHEMA} allowed")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from export.fit.activity import Activity, LayerActivity, LinkActivity
 from export.fit.fanout import fan_out
 from export.network import Layer, Network
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import Injection
 from sim.recording import Payload, Recording, RecordingError, recordable
 
@@ -36,7 +36,7 @@ def activity(network: Network, recording: Recording) -> Activity:
     RecordingError
         If the recording is of another network or lacks a layer or a step.
     """
-    from sim.torch_trace import potentials
+    from sim.torch.trace import potentials
 
     _check(network, recording)
     counts = {network.input.name: _input_counts(network, recording)}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import IntArray
 from sim.backend import Progress
 from sim.recording import Payload, Recording, payload_dtype, recordable

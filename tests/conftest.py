@@ -8,6 +8,8 @@ import signal
 import pytest
 from hypothesis import settings
 
+import sim.lava.mends  # noqa: F401  # before any test imports Lava
+
 settings.register_profile("default", deadline=None, max_examples=50)
 # The same examples every time: a red CI can be repeated anywhere.
 settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
@@ -16,7 +18,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 def pytest_collection_modifyitems(items):
     if importlib.util.find_spec("lava") is None:
-        _skip(items, "lava", "no Lava here: it needs Python 3.10")
+        _skip(items, "lava", "no Lava here: loihi-unet setup-lava")
     if any(item.get_closest_marker("cuda") for item in items):
         import torch
 

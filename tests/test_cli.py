@@ -53,6 +53,7 @@ def image(tmp_path):
         ("fit",),
         ("demo",),
         ("doctor",),
+        ("setup-lava",),
         ("finetune",),
         ("evaluate",),
         ("reproduce",),
@@ -210,17 +211,17 @@ def bad_inputs(tmp_path, net, image):
         ),
         "network as recording": (
             ["verify", net, net],
-            "schema: missing",
+            "a network file (.net) found, a recording (.h5) needed",
         ),
-        "network as checkpoint": (["convert", net], "not a safetensors file"),
-        "network as spiking": (["export", net], "not a safetensors file"),
+        "network as checkpoint": (["convert", net], "(.net) found, a trained"),
+        "network as spiking": (["export", net], "(.net) found, a converted"),
         "picture format": (
             ["inspect", net, "--picture", tmp_path / "graph.xyz"],
             "suffix png, svg, pdf needed",
         ),
         "no data": (["data", "check", tmp_path / "no"], "no such file or folder"),
         "step size": (["finetune", net, "--learning-rate", 0], "learning_rate 0.0"),
-        "not a network": (["evaluate", image], "not an HDF5 file"),
+        "not a network": (["evaluate", image], "a picture found, a network file"),
         "unknown key": (
             ["train", "--config", tmp_path / "text.toml"],
             "nonsense",
@@ -292,12 +293,21 @@ def test_doctor(run):
     checks = {check["what"]: check["state"] for check in json.loads(out)["checks"]}
     assert code == 0, out
     assert checks["torch"] == "ok"
+    if checks["Lava"] == "ok":
+        mends = {what: state for what, state in checks.items() if "Lava: " in what}
+        assert len(mends) >= 7
+        assert set(mends.values()) == {"ok"}
     assert run("doctor")[0] == 0
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Lava is installed here")
-def test_missing_lava_is_one_line(run, net, image, tmp_path):
+def test_missing_lava_is_one_line(run, net, image, tmp_path, monkeypatch):
+    for name in list(sys.modules):
+        if name.split(".")[0] == "lava" or name == "sim.lava.simulator":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "lava", None)
     arguments = ("--backend", "lava", "--out", tmp_path / "r.h5")
     code, _, err = run("simulate", net, image, *arguments)
     assert code == 2
-    assert "needs 'lava', which is not installed here" in err
+    assert "needs 'lava" in err
+    assert "not installed here" in err
+    assert err.endswith("run: loihi-unet setup-lava\n")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from export.errors import NetworkError
-from export.lower import lower
+from export.errors import LONGEST, NetworkError, UserError, one_line
+from export.lowering import lower
 from export.netx import read_network, write_network
-from loihi_unet.checkpoint import read_checkpoint
 from loihi_unet.config import load_config
-from loihi_unet.errors import LONGEST, CheckpointError, ConfigError, UserError, one_line
-from loihi_unet.files import RECORD_KEY, read_tensors, write_tensors
+from loihi_unet.errors import CheckpointError, ConfigError
+from loihi_unet.files.checkpoint import read_checkpoint
+from loihi_unet.files.tensors import RECORD_KEY, read_tensors, write_tensors
 from sim.backend import create
 from sim.recording import RecordingError
 from sim.recording_file import read_recording, write_recording

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What imports what, and that `export` and `sim` are this project's."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ def imported_by(statement):
     "statement",
     [
         "import export.network, export.netx, export.quantize",
-        "import sim.reference, sim.recording_file, sim.verify, sim.images",
+        "import sim.reference.simulator, sim.recording_file, sim.verify.comparison",
+        "import export.images",
         "import sim.backend, sim.selftest",
     ],
 )
@@ -34,6 +36,38 @@ def test_contract_and_judge_need_numpy_and_h5py_only(statement):
 def test_command_line_starts_without_heavy_imports():
     modules = imported_by("import loihi_unet.cli.main")
     assert not modules & {"torch", "lava", "numpy", "h5py", "skimage", "pydantic"}
+
+
+def imports_of(folder):
+    """Top-level names that any module below a folder imports, with the modules."""
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in names:
+                yield name.split(".")[0], path.relative_to(ROOT).as_posix()
+
+
+def test_no_torch_in_export():
+    assert {path for name, path in imports_of(ROOT / "export") if name == "torch"} == (
+        set()
+    )
+
+
+@pytest.mark.parametrize("library", ["lava", "torch"])
+def test_a_library_has_one_room_in_sim(library):
+    users = {path for name, path in imports_of(ROOT / "sim") if name == library}
+    assert users  # a check that found nothing would pass for ever
+    assert {path for path in users if not path.startswith(f"sim/{library}/")} == set()
+
+
+def test_no_lava_in_loihi_unet():
+    users = {path for name, path in imports_of(ROOT / "loihi_unet") if name == "lava"}
+    # doctor says which Lava is here.
+    assert users <= {"loihi_unet/runs/doctor.py"}
 
 
 @pytest.mark.parametrize("name", ["export", "sim", "loihi_unet"])

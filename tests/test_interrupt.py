@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.lower import lower
+from export.lowering import lower
 from export.netx import write_network
-from loihi_unet.checkpoint import read_checkpoint
 from loihi_unet.cli.main import main
-from loihi_unet.snn_file import load_spiking_unet
+from loihi_unet.files.checkpoint import read_checkpoint
+from loihi_unet.files.spiking_file import load_spiking_unet
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 200

@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 
 from export.compartment import MTIF, Accumulator, Bias
 from export.errors import NetworkError, RangeError
-from export.lower import lower
+from export.lowering import lower
 from export.mapped import mapped
 from export.mapping import MAPPINGS, Mapping, mapping_named
 from export.network import Connection, Input, Layer, Network
 from export.netx import read_network, write_network
 from export.synapse import Conv
-from loihi_unet.convert import convert
-from sim import reference, synapse
+from loihi_unet.conversion.convert import convert
 from sim.backend import OverflowLayerError, create
-from sim.reference import mtif_step, parallel_if_step
+from sim.reference import simulator as reference
+from sim.reference import synapse
+from sim.reference.simulator import mtif_step, parallel_if_step
 from sim.selftest import small_network
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 OTHERS = ("parallel-if", "binary-if")
 
@@ -227,8 +228,8 @@ def snn(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def crops():
-    from loihi_unet.evaluate import noisy_picture
-    from loihi_unet.pictures import load_pictures
+    from loihi_unet.data.pictures import load_pictures
+    from loihi_unet.tasks.denoise import noisy_picture
 
     picture = next(p for p in load_pictures(None, 1) if p.name == "camera.png")
     noisy = noisy_picture(picture, 0, sigma=25, seed=0).astype(np.int32)

@@ -4,15 +4,15 @@
 import numpy as np
 import pytest
 
-from export.lower import lower
+from export.images import decode
+from export.lowering import lower
 from export.netx import read_network, write_network
-from loihi_unet.evaluate import noisy_picture
-from loihi_unet.metrics import quality
-from loihi_unet.pictures import load_pictures
-from loihi_unet.snn_file import load_spiking_unet
+from loihi_unet.data.pictures import load_pictures
+from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.tasks.denoise import noisy_picture
+from loihi_unet.tasks.metrics import quality
 from sim.backend import create
-from sim.images import decode
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,16 @@ from typing import Any
 
 from benchmarks.torture.render import render
 from benchmarks.torture.result import Result
-from benchmarks.torture.tests import TESTS
-from loihi_unet.atomic import write_text
+from export.files.atomic import write_text
 
 ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:
+    if sys.platform != "linux":
+        sys.exit("error: the torture tests count in Linux's /proc and run there only")
+    from benchmarks.torture.tests import TESTS  # what it imports is Linux's, too
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tests", nargs="*", help=f"of: {', '.join(TESTS)}")
     parser.add_argument("--count", type=int, help="cases of each test")

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.torture.result import Result
 from export.network import Network
-from loihi_unet.whole import WholeNetwork
+from loihi_unet.runs.tiling import WholeNetwork
 from sim.backend import create
 from sim.recording import Recording
 from sim.selftest import small_network

@@ -23,10 +23,10 @@ def _writers() -> dict[str, Callable[[Path], object]]:
     """Everything that the product writes, by name."""
     import torch
 
+    from export.files.atomic import write_text
     from export.netx import write_network
-    from loihi_unet.atomic import write_text
-    from loihi_unet.files import write_tensors
-    from loihi_unet.pictures import write_picture
+    from loihi_unet.data.pictures import write_picture
+    from loihi_unet.files.tensors import write_tensors
     from sim.backend import create
     from sim.recording_file import write_recording
     from sim.selftest import small_network

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from loihi_unet.errors import UserError
+from export.errors import UserError
 
 
 class Forked:

@@ -20,9 +20,9 @@ def kill_training(result: Result, count: int) -> None:
     """Kill a small training run, resume it, compare its files with an unkilled one."""
     import torch
 
-    from loihi_unet.checkpoint import read_checkpoint
     from loihi_unet.config import parse_config
-    from loihi_unet.train import train
+    from loihi_unet.files.checkpoint import read_checkpoint
+    from loihi_unet.training.train import train
 
     result.what = (
         "kill -9 at a random moment of training, then resume: the last and the "
@@ -91,7 +91,7 @@ def _wait_for_versions(child: Forked, path: Path, count: int) -> None:
 
 
 def _pictures(folder: Path) -> Path:
-    from loihi_unet.pictures import write_picture
+    from loihi_unet.data.pictures import write_picture
 
     random = np.random.default_rng(0)
     for number in range(6):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loihi_unet.atomic import write_text
+from export.files.atomic import write_text
 
 MAX_EXAMPLES = 5
 SAVE_SECONDS = 10

@@ -13,11 +13,11 @@ import h5py
 import numpy as np
 
 from benchmarks.torture.result import Result
+from export.errors import UserError
 from export.netx import read_network, write_network
-from loihi_unet.checkpoint import load_checkpoint
 from loihi_unet.config import load_config
-from loihi_unet.errors import UserError
-from loihi_unet.pictures import load_pictures
+from loihi_unet.data.pictures import load_pictures
+from loihi_unet.files.checkpoint import load_checkpoint
 from sim.recording_file import read_recording
 from sim.selftest import small_network
 

@@ -54,7 +54,7 @@ def _tiny_unet() -> Any:
     import torch
 
     from loihi_unet.config import UNetConfig
-    from loihi_unet.net import Net
+    from loihi_unet.networks.net import Net
 
     torch.manual_seed(0)
     return Net(UNetConfig(base_channels=2, levels=1))
@@ -63,7 +63,7 @@ def _tiny_unet() -> Any:
 def _spiking() -> Any:
     """A converted network of two channels and one level."""
     with tempfile.TemporaryDirectory() as folder:
-        from loihi_unet.convert import convert
+        from loihi_unet.conversion.convert import convert
 
         checkpoint = Path(folder) / "checkpoint.safetensors"
         checkpoint.write_bytes(_checkpoint())
@@ -77,10 +77,11 @@ def _sums() -> Any:
     """A network whose layers are sums of connections of several kinds."""
     import torch
 
-    from loihi_unet.checkpoint import CheckpointRecord
-    from loihi_unet.config import FCNConfig, NeuronConfig, TrainConfig
-    from loihi_unet.convert import trained_directly
-    from loihi_unet.net import Net
+    from loihi_unet.config import FCNConfig, TrainConfig
+    from loihi_unet.conversion.normalise import trained_directly
+    from loihi_unet.files.checkpoint import CheckpointRecord
+    from loihi_unet.networks.config import NeuronConfig
+    from loihi_unet.networks.net import Net
 
     torch.manual_seed(0)
     neuron = NeuronConfig(kind="if", num_steps=2)
@@ -97,8 +98,8 @@ def _sums() -> Any:
 
 
 def _checkpoint(*, resumable: bool = False) -> bytes:
-    from loihi_unet.checkpoint import CheckpointRecord, save_checkpoint
     from loihi_unet.config import TrainConfig
+    from loihi_unet.files.checkpoint import CheckpointRecord, save_checkpoint
 
     model = _tiny_unet()
     record = CheckpointRecord(
@@ -129,7 +130,7 @@ def _png(size: tuple[int, int], mode: str = "L", form: str = "PNG") -> bytes:
 
 
 def _nets() -> list[bytes]:
-    from export.lower import lower
+    from export.lowering import lower
     from export.netx import write_network
     from sim.selftest import small_network
 
@@ -160,7 +161,7 @@ def _recordings() -> list[bytes]:
 
 def _read_recording(path: Path) -> None:
     from sim.recording_file import read_recording
-    from sim.verify import compare
+    from sim.verify.comparison import compare
 
     recording = read_recording(path)
     compare(recording, recording)
@@ -169,8 +170,8 @@ def _read_recording(path: Path) -> None:
 def _read_checkpoint(path: Path) -> None:
     import torch
 
-    from loihi_unet.checkpoint import read_checkpoint
-    from loihi_unet.run_state import restore_optimiser
+    from loihi_unet.files.checkpoint import read_checkpoint
+    from loihi_unet.training.state import restore_optimiser
 
     checkpoint = read_checkpoint(path)
     assert sum(p.numel() for p in checkpoint.model.parameters()) < 10**6
@@ -180,8 +181,8 @@ def _read_checkpoint(path: Path) -> None:
 
 
 def _read_spiking(path: Path) -> None:
-    from export.lower import lower
-    from loihi_unet.snn_file import load_spiking_unet
+    from export.lowering import lower
+    from loihi_unet.files.spiking_file import load_spiking_unet
 
     lower(load_spiking_unet(path), 16, 16)
 
@@ -219,7 +220,7 @@ def _pictures() -> list[bytes]:
 
 
 def _read_picture(path: Path) -> None:
-    from loihi_unet.pictures import load_pictures
+    from loihi_unet.data.pictures import load_pictures
 
     load_pictures(path, 1)
 
@@ -271,6 +272,6 @@ SUBJECTS: dict[str, Subject] = {
 
 
 def _save_spiking(path: Path) -> None:
-    from loihi_unet.snn_file import save_spiking_unet
+    from loihi_unet.files.spiking_file import save_spiking_unet
 
     save_spiking_unet(path, _spiking())

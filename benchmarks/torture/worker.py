@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.torture.subjects import SUBJECTS
-from loihi_unet.errors import UserError
+from export.errors import UserError
 
 LONGEST_LINE = 2000
 

@@ -6,25 +6,22 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from export import facts
 from export.compartment import MTIF
 from export.errors import NetworkError
 from export.facts import STATE
-from export.fit import energy as energies
-from export.fit import timing
 from export.fit.activity import Activity
 from export.fit.checks import run_checks, stagger
-from export.fit.energy import Energy
-from export.fit.layers import Placement, place
+from export.fit.chip import Chip
+from export.fit.chips import chip_named
+from export.fit.layers import place
 from export.fit.report import FitReport, Headroom
 from export.fit.structure import Structure, describe
 from export.fit.suggest import suggest
-from export.fit.systems import check_chip, find_system, smallest_system
-from export.fit.timing import Timing
+from export.fit.systems import find_system, smallest_system
 from export.fit.traffic import Traffic, count_traffic
 from export.mapping import Mapping, mapping_named
 from export.network import Network
-from export.stream import Stream
+from export.stock_network import Stream
 
 
 def fit(
@@ -62,7 +59,7 @@ def fit(
         If chip, system or mapping do not exist, or the activity is of another
         network.
     """
-    check_chip(chip)
+    target = chip_named(chip)
     asked = find_system(system, chip) if system else None
     if activity and activity.network_sha256 != network.sha256:
         raise NetworkError(
@@ -77,36 +74,38 @@ def fit(
             "'graded'; no other is allowed"
         )
     structure = describe(network)
-    placement = place(structure, used, chip)
-    chips = placement.chips(chip)
+    placement = place(structure, used, target)
+    chips = placement.chips
     chosen = asked or (None if chips is None else smallest_system(chip, chips))
-    traffic = _traffic(activity, network, structure, used, chip)
-    times = _timing(network, placement, traffic, chip)
+    traffic = _traffic(activity, network, structure, used, target)
+    times = target.timing(network, placement, traffic)
     report = FitReport(
         network_sha256=network.sha256,
         chip=chip,
         mapping=mapping,
         system=chosen.name if chosen else None,
         system_chips=chosen.chips.count if chosen else None,
-        checks=run_checks(network, structure, used, chip, activity),
+        checks=run_checks(network, structure, used, target, activity),
         problem=placement.problem,
         layers=placement.layers,
         cores=placement.cores,
         chips=chips,
         timing=times,
         traffic=traffic,
-        energy=_energy(traffic, times, placement, chip),
+        energy=target.energy(traffic, times, placement) if traffic else None,
         headroom=_headroom(activity, used, network),
-        notes=_stock_notes(network, chip)
+        notes=_stock_notes(network, target)
         if stock
-        else _notes(network, structure, used, chip),
+        else target.notes(network, structure, used),
         suggestions=(),
     )
     if asked is None or stock:  # a stock network has the size it was trained for
         return report
     return replace(
         report,
-        suggestions=suggest(structure, used, chip, asked.chips.count, fits=report.fits),
+        suggestions=suggest(
+            structure, used, target, asked.chips.count, fits=report.fits
+        ),
     )
 
 
@@ -127,7 +126,7 @@ def _traffic(
     network: Network,
     structure: Structure,
     used: Mapping,
-    chip: str,
+    chip: Chip,
 ) -> Traffic | None:
     if activity is None:
         return None
@@ -135,47 +134,11 @@ def _traffic(
         activity,
         structure,
         used,
-        chip,
+        reset_compartments=chip.reset_compartments,
+        image_is_bias=chip.image_is_bias,
         num_steps=network.num_steps,
         input_name=network.input.name,
     )
-
-
-def _timing(
-    network: Network, placement: Placement, traffic: Traffic | None, chip: str
-) -> Timing:
-    steps, latency = network.num_steps, network.latency
-    if chip == "loihi2":
-        return timing.loihi2_timing(steps, latency)
-    synops, compartments = 0.0, 0
-    for layer in placement.layers:
-        if layer.cores:
-            compartments = max(compartments, layer.uses[0].used)
-            if traffic:
-                # The mean core of a layer: its busiest one has at least as much.
-                synops = max(synops, traffic.synops[layer.name] / layer.cores / steps)
-    return timing.loihi1_timing(steps, latency, synops, compartments)
-
-
-def _energy(
-    traffic: Traffic | None, times: Timing, placement: Placement, chip: str
-) -> Energy | None:
-    if traffic is None:
-        return None
-    if chip == "loihi2":
-        return energies.energy(traffic, (), energies.LOIHI2_NOTE)
-    chips = placement.chips(chip)
-    if chips is None:
-        note = (
-            f"Not placed ({placement.problem}): only the operations themselves, "
-            f"without spikes between cores and static power. {energies.LOIHI1_NOTE}"
-        )
-        return energies.energy(traffic, energies.loihi1_operations(traffic), note)
-    messages = sum(
-        count * placement.messages[name] for name, count in traffic.spikes.items()
-    )
-    terms = energies.loihi1_energy(traffic, times, chips, messages)
-    return energies.energy(traffic, terms, energies.LOIHI1_NOTE)
 
 
 def _headroom(
@@ -194,16 +157,7 @@ def _headroom(
     return min(found, key=lambda headroom: headroom.bits, default=None)
 
 
-CORES_NOTES = {
-    "loihi1": "cores: the four limits of Davies et al. 2018 with NxTF's bit counts; "
-    "they give the 157 cores that NxTF printed for its CIFAR-10 network",
-    "loihi2": "cores: rules inferred from tables that Intel's compiler printed, which "
-    "they reproduce; Intel documents none of them (docs/fit.md)",
-}
-WEIGHTS_NOTE = "weights counted with 8 bits, which no printed allocation exceeds"
-
-
-def _stock_notes(network: Network, chip: str) -> tuple[str, ...]:
+def _stock_notes(network: Network, chip: Chip) -> tuple[str, ...]:
     channels, height, width = network.input.shape
     values = f"{channels * height * width:,}"
     sends = (
@@ -213,35 +167,5 @@ def _stock_notes(network: Network, chip: str) -> tuple[str, ...]:
         else f"the host writes {values} biases before each run of {network.num_steps} "
         "steps; the neurons that hold them take cores"
     )
-    if chip == "loihi2":
-        return CORES_NOTES[chip], sends, WEIGHTS_NOTE
-    axons = "axons are counted as discrete; population axons would take fewer"
-    return CORES_NOTES[chip], sends, axons
-
-
-def _notes(
-    network: Network, structure: Structure, used: Mapping, chip: str
-) -> tuple[str, ...]:
-    channels, height, width = network.input.shape
-    pixels = channels * height * width
-    if chip == "loihi1":
-        neurons = sum(layer.neurons for layer in structure.layers if layer.spiking)
-        compartments = neurons * used.compartments
-        return (
-            "soft reset is not native: NxTF's two-compartment neuron adds "
-            f"{compartments:,} compartments to {compartments:,}, one synapse list and "
-            "one axon to each, and rules out population axons",
-            "the image enters as a bias per compartment of the first layer, computed "
-            "off chip; so does the part of the output that reads the image "
-            f"({pixels:,} pixels)",
-            CORES_NOTES[chip],
-        )
-    rate = facts.L2_HOST_MESSAGES
-    seconds = pixels * network.num_steps / rate.value
-    return (
-        CORES_NOTES[chip],
-        f"the host sends {pixels:,} pixels at each of {network.num_steps} steps: "
-        f"{seconds * 1e3:.2f} ms per image at {rate.value:.0f} messages/s "
-        f"({rate.source})",
-        WEIGHTS_NOTE,
-    )
+    cores, assumed = chip.stock_notes()
+    return cores, sends, assumed

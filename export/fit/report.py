@@ -8,7 +8,7 @@ from typing import Any
 
 from export import facts
 from export.facts import Fact, Limit
-from export.fit.checks import Check
+from export.fit.check import Check
 from export.fit.energy import Energy
 from export.fit.timing import Timing
 from export.fit.traffic import Traffic
@@ -214,11 +214,11 @@ class FitReport:
     @property
     def facts(self) -> dict[str, Fact | Limit]:
         """Numbers and ranges of this chip, and the paper's, by name."""
-        other_chip = "L2_" if self.chip == "loihi1" else "L1_"
+        others = tuple(p for c, p in facts.PREFIXES.items() if c != self.chip)
         return {
             name: value
             for name, value in vars(facts).items()
-            if isinstance(value, Fact | Limit) and not name.startswith(other_chip)
+            if isinstance(value, Fact | Limit) and not name.startswith(others)
         }
 
     def to_json(self) -> dict[str, Any]:

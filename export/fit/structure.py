@@ -17,7 +17,7 @@ from export.compartment import MTIF, Accumulator, Compartment
 from export.errors import NetworkError
 from export.fit.link import Link, relinked
 from export.network import Connection, Network
-from export.stock import Delta, Sigma, StockCompartment
+from export.stock_compartment import Delta, Sigma, StockCompartment
 from export.synapse import (
     AveragePool,
     Conv,

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from export import facts
 from export.errors import NetworkError
+from export.fit.chip import Chip
 from export.fit.layers import place
 from export.fit.report import Suggestion
 from export.fit.structure import Structure
-from export.fit.systems import CHIPS
 from export.fit.traffic import total_compartments
 from export.mapping import MAPPINGS, Mapping
 
@@ -19,7 +18,7 @@ LARGEST_BASE = 256
 
 
 def suggest(
-    structure: Structure, used: Mapping, chip: str, chips: int, *, fits: bool
+    structure: Structure, used: Mapping, chip: Chip, chips: int, *, fits: bool
 ) -> tuple[Suggestion, ...]:
     """Say what fits so many chips.
 
@@ -29,8 +28,8 @@ def suggest(
         The network.
     used : Mapping
         Its mapping.
-    chip : str
-        ``"loihi1"`` or ``"loihi2"``.
+    chip : Chip
+        The chips' kind.
     chips : int
         Chips there are.
     fits : bool
@@ -52,9 +51,9 @@ def suggest(
     return tuple(suggestion for suggestion in found if suggestion)
 
 
-def _possible(used: Mapping, chip: str) -> bool:
-    """Loihi 1 has no graded spikes."""
-    return chip == "loihi2" or used.name != "graded" or used.num_thresholds == 1
+def _possible(used: Mapping, chip: Chip) -> bool:
+    """Whether the mapping's spikes are of a kind that the chip has."""
+    return chip.graded or used.name != "graded" or used.num_thresholds == 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,18 +66,18 @@ class _Search:
 
     structure: Structure
     used: Mapping
-    chip: str
+    chip: Chip
     chips: int
 
     def suggestion(self, change: str, structure: Structure) -> Suggestion | None:
         """The change, if the structure fits."""
-        cores = self.chips * CHIPS[self.chip].count
-        limit = facts.L2_NEURONS if self.chip == "loihi2" else facts.L1_COMPARTMENTS
-        compartments = total_compartments(structure, self.used, self.chip)
-        if compartments > cores * limit.count:
+        cores = self.chips * self.chip.cores.count
+        resets = self.chip.reset_compartments
+        compartments = total_compartments(structure, self.used, resets)
+        if compartments > cores * self.chip.compartments.count:
             return None
         placement = place(structure, self.used, self.chip, most=cores)
-        needed = placement.chips(self.chip)
+        needed = placement.chips
         if placement.cores is None or needed is None or needed > self.chips:
             return None
         return Suggestion(change=change, cores=placement.cores, chips=needed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Chips, and the systems that Intel built of them."""
+"""The systems that Intel built of its chips."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ class System:
     chips: Fact
 
 
-CHIPS = {"loihi1": facts.L1_CORES, "loihi2": facts.L2_CORES}
-
 SYSTEMS = tuple(
     System(name=name, chip=chip, chips=Fact(chips, "chips", source, confidence))
     for name, chip, chips, source, confidence in (
@@ -43,12 +41,6 @@ SYSTEMS = tuple(
         ("hala-point", "loihi2", 1152, facts.INTEL_2024, "high"),
     )
 )
-
-
-def check_chip(chip: str) -> None:
-    """Raise `NetworkError` unless there is a chip of that name."""
-    if chip not in CHIPS:
-        raise NetworkError(f"chip '{chip}': {', '.join(CHIPS)} are allowed")
 
 
 def find_system(name: str, chip: str) -> System:

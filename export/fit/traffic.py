@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
 
-from export import facts
 from export.fit.activity import Activity
 from export.fit.structure import LayerStructure, Structure
 from export.mapping import Mapping
@@ -53,8 +52,9 @@ def count_traffic(
     activity: Activity,
     structure: Structure,
     mapping: Mapping,
-    chip: str,
     *,
+    reset_compartments: int,
+    image_is_bias: bool,
     num_steps: int,
     input_name: str,
 ) -> Traffic:
@@ -68,8 +68,8 @@ def count_traffic(
         The network's structure.
     mapping : Mapping
         Compartments per neuron.
-    chip : str
-        On Loihi 1 a constant input costs nothing: it is a bias per compartment.
+    reset_compartments, image_is_bias
+        As in `export.fit.chip.Chip`: a constant input that is a bias costs nothing.
     num_steps : int
         T.
     input_name : str
@@ -82,7 +82,7 @@ def count_traffic(
         count = _by_mapping(link.messages, link.payload, link.bits, mapping)
         if link.source == input_name:
             # Graded pixels, also where the layers' spikes are binary.
-            free = chip == "loihi1" and structure.image_as_bias
+            free = image_is_bias and structure.image_as_bias
             count = 0 if free else link.messages
         copies = mapping.copies if spiking[link.target] else 1
         synops[link.target] += count * copies / images
@@ -97,7 +97,9 @@ def count_traffic(
             for node in activity.layers
             if node.name in spiking
         },
-        updates=float(total_compartments(structure, mapping, chip) * num_steps),
+        updates=float(
+            total_compartments(structure, mapping, reset_compartments) * num_steps
+        ),
         threshold_spikes=sum(node.bits for node in activity.layers) / images,
         threshold_synops=sum(link.bits for link in activity.links) / images,
         first_macs=float(_first_macs(structure, input_name)),
@@ -122,14 +124,31 @@ def _by_mapping(messages: int, payload: int, bits: int, mapping: Mapping) -> int
     return {"graded": messages, "parallel-if": payload, "binary-if": bits}[mapping.name]
 
 
-def total_compartments(structure: Structure, mapping: Mapping, chip: str) -> int:
+def total_compartments(
+    structure: Structure, mapping: Mapping, reset_compartments: int
+) -> int:
     """Compartments on the chip, those of a soft reset included."""
-    return sum(layer_compartments(layer, mapping, chip) for layer in structure.layers)
+    return sum(
+        layer_compartments(layer, mapping, reset_compartments)
+        for layer in structure.layers
+    )
 
 
-def layer_compartments(layer: LayerStructure, mapping: Mapping, chip: str) -> int:
-    """Compartments of one layer, those of a soft reset included."""
+def layer_compartments(
+    layer: LayerStructure, mapping: Mapping, reset_compartments: int
+) -> int:
+    """Compartments of one layer, those of a soft reset included.
+
+    Parameters
+    ----------
+    layer : LayerStructure
+        The layer.
+    mapping : Mapping
+        Compartments per neuron.
+    reset_compartments : int
+        `Chip.reset_compartments`.
+    """
     per_neuron = mapping.compartments if layer.spiking else 1
-    if chip == "loihi1" and layer.built_reset:
-        per_neuron *= facts.L1_RESET_COMPARTMENTS.count
+    if layer.built_reset:
+        per_neuron *= reset_compartments
     return layer.neurons * per_neuron

@@ -13,13 +13,13 @@ import numpy as np
 
 from export.compartment import MTIF, Accumulator, Bias, Compartment
 from export.errors import NetworkError
-from export.hdf5 import open_file
-from export.hdf5_group import Group
+from export.files.hdf5 import open_file
+from export.files.hdf5_group import Group, located
 from export.mapping import mapping_named
 from export.network import Connection, Input, Layer, Network
 from export.netx.read_stock import StockOptions, read_stream
 from export.netx.schema import OURS, SCHEMA, STREAM
-from export.stream import Reset, Stream
+from export.stock_network import Reset, Stream
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
 
 # Far beyond any U-Net (6 levels: 40); very many empty ones would take for ever.
@@ -47,7 +47,7 @@ def read_network(path: Path) -> Network:
     UnsupportedLayerError
         If it holds a layer or neuron kind that is not supported.
     """
-    with open_file(path) as root, root.located():
+    with open_file(path, "network") as root, root.located():
         if OURS not in root:
             return read_stream(root, StockOptions(), f"stock {path.name}")
         ours = root.group(OURS)
@@ -152,6 +152,7 @@ def _pair(group: Group, key: str) -> tuple[int, int]:
     return (along_h, along_w)
 
 
+@located
 def _read_input(group: Group, payload: tuple[int, ...]) -> Input:
     kind = group.text("type")
     if kind != "input":
@@ -165,6 +166,7 @@ def _read_input(group: Group, payload: tuple[int, ...]) -> Input:
     )
 
 
+@located
 def _read_layer(
     group: Group,
     joint: Group | None,
@@ -198,6 +200,7 @@ def _read_layer(
     )
 
 
+@located
 def _read_synapse(group: Group, channels: int) -> Synapse:
     match group.text("type"):
         case "conv":
@@ -243,6 +246,7 @@ def _read_sources(
     return [names[i] for i in ids], delays, exponents
 
 
+@located
 def _read_sum(
     group: Group, names: dict[int, str], channels: dict[str, int]
 ) -> tuple[Connection, ...]:
@@ -261,6 +265,7 @@ def _read_sum(
     )
 
 
+@located
 def _read_connections(
     joint: Group, synapse: Synapse, names: dict[int, str], channels: dict[str, int]
 ) -> tuple[Connection, ...]:
@@ -295,6 +300,7 @@ def _read_connections(
     )
 
 
+@located
 def _read_neuron(group: Group, bias: Bias) -> Compartment:
     match group.text("type"):
         case "MTIF":

@@ -7,8 +7,8 @@ import numpy as np
 
 from export.compartment import Bias
 from export.facts import CUBA_VTH, DECAY
-from export.hdf5_group import Group
-from export.stock import (
+from export.files.hdf5_group import Group, located
+from export.stock_compartment import (
     CUBA,
     STATE_SHIFT,
     Delta,
@@ -58,22 +58,23 @@ def read_neuron(
         raise neuron.unsupported(
             "messageBits", "found: stock netx cannot read this key (NetDict)"
         )
-    match kind:
-        case "CUBA" | "LOIHI":
-            _refuse_ignored(neuron)
-            mant = np.zeros(shape[0], dtype=np.int32) if first else None
-            return CUBA(
-                i_decay=neuron.integer("iDecay"),
-                v_decay=neuron.integer("vDecay"),
-                vth_mant=neuron.integer("vThMant"),
-                bias=_bias(group, shape, STATE_SHIFT, mant),
-            )
-        case "SDNN":
-            return _sigma_delta(group, neuron, shape, spike_exp, first)
-        case _:
-            raise neuron.unsupported(
-                "type", f"neuron '{kind}' found, CUBA, LOIHI or SDNN allowed"
-            )
+    with neuron.located():
+        match kind:
+            case "CUBA" | "LOIHI":
+                _refuse_ignored(neuron)
+                mant = np.zeros(shape[0], dtype=np.int32) if first else None
+                return CUBA(
+                    i_decay=neuron.integer("iDecay"),
+                    v_decay=neuron.integer("vDecay"),
+                    vth_mant=neuron.integer("vThMant"),
+                    bias=_bias(group, shape, STATE_SHIFT, mant),
+                )
+            case "SDNN":
+                return _sigma_delta(group, neuron, shape, spike_exp, first)
+            case _:
+                raise neuron.unsupported(
+                    "type", f"neuron '{kind}' found, CUBA, LOIHI or SDNN allowed"
+                )
 
 
 def _refuse_ignored(neuron: Group) -> None:
@@ -111,6 +112,7 @@ def _sigma_delta(
     )
 
 
+@located
 def _bias(group: Group, shape: Shape, exp: int, mant: IntArray | None = None) -> Bias:
     if mant is None and "bias" in group:
         mant = group.integers("bias").reshape(-1)

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from export.facts import BIAS_MANT, PAYLOAD, IntRange
-from export.hdf5 import open_file
-from export.hdf5_group import Group
+from export.files.hdf5 import open_file
+from export.files.hdf5_group import Group
 from export.network import Input
 from export.netx.dense import mangled
 from export.netx.read_neuron import read_neuron
-from export.stock import Delta, StockCompartment
-from export.stream import Frames, Reset, StockConnection, StockLayer, Stream
+from export.stock_compartment import Delta, StockCompartment
+from export.stock_network import Frames, Reset, StockConnection, StockLayer, Stream
 from export.synapse import Conv, Dense, Injection, Pair, Shape, StockSynapse
 
 # Why a layer type of netx is refused.
@@ -85,7 +85,7 @@ def read_stock(path: Path, options: StockOptions | None = None) -> Stream:
     UnsupportedLayerError
         If it holds what is not supported: one line that says why.
     """
-    with open_file(path) as root, root.located():
+    with open_file(path, "network") as root, root.located():
         return read_stream(root, options or StockOptions(), f"stock {path.name}")
 
 
@@ -114,14 +114,16 @@ class _Chain:
         self.layers: list[StockLayer] = []
         self.flattened = False
         first, rest = entries[0], entries[1:]
-        self.source = self._source(first)
+        with first.located():
+            self.source = self._source(first)
         if first.text("type") != "input":
             rest = entries
         for group in rest:
             if group.text("type") == "flatten":
                 self.flattened = True
             else:
-                self._append(group)
+                with group.located():
+                    self._append(group)
                 self.flattened = False
 
     def stream(self, num_steps: int, origin: str) -> Stream:

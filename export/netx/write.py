@@ -12,11 +12,11 @@ import numpy as np
 from typing_extensions import assert_never
 
 from export.compartment import MTIF, Accumulator, Compartment
-from export.hdf5 import create_file, write_text
+from export.files.hdf5 import create_file, write_text
 from export.network import Input, Layer, Network
 from export.netx.schema import OURS, SCHEMA
 from export.netx.write_stock import write_stream
-from export.stream import Stream
+from export.stock_network import Stream
 from export.synapse import (
     AveragePool,
     Conv,

@@ -9,11 +9,11 @@ import numpy as np
 from typing_extensions import assert_never
 
 from export.errors import UnsupportedLayerError
-from export.hdf5 import write_text
+from export.files.hdf5 import write_text
 from export.netx.dense import mangled
 from export.netx.schema import STREAM
-from export.stock import CUBA, Delta, Sigma, SigmaDelta, StockCompartment
-from export.stream import StockLayer, Stream
+from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta, StockCompartment
+from export.stock_network import StockLayer, Stream
 from export.synapse import Conv, Dense, Injection, Shape
 
 

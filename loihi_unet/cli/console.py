@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from export.network import Network
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object instead of a table.")
@@ -56,7 +59,11 @@ def config_names() -> list[str]:
 
 
 NetworkArgument = Annotated[
-    Path, typer.Argument(metavar="NETWORK", help="netx file (.net).")
+    Path,
+    typer.Argument(
+        metavar="NETWORK",
+        help="netx file (.net), or name of a shipped network.",
+    ),
 ]
 BackendOption = Annotated[
     str,
@@ -75,6 +82,29 @@ ReportOption = Annotated[
 # In a pipe there is no width to wrap at.
 out = Console(width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True)
+
+
+def say_shipped(source: Path) -> None:
+    """Say on stderr at which size a network that came by its name is made."""
+    from loihi_unet.runs.network_source import SHIPPED_SIZE, is_shipped
+
+    if is_shipped(source):
+        height, width = SHIPPED_SIZE
+        err.print(
+            f"{source}: shipped network, exported at {height}x{width}; pictures run "
+            "at their own size",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )
+
+
+def open_network(source: Path) -> Network:
+    """Read a network file or a shipped network, and say which."""
+    from loihi_unet.runs.network_source import load_network
+
+    say_shipped(source)
+    return load_network(source)
 
 
 def print_json(record: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ def demo(
 
     Example: loihi-unet demo --task segment --out runs/retina
     """
-    from loihi_unet.demo import run_demo
+    from loihi_unet.demo.run import run_demo
     from loihi_unet.report import head
     from loihi_unet.report.schema import Report
 

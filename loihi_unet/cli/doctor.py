@@ -17,7 +17,7 @@ def doctor(as_json: JsonOption = False) -> None:
     """
     from dataclasses import asdict
 
-    from loihi_unet.doctor import checks
+    from loihi_unet.runs.doctor import checks
 
     results = checks()
     ok = all(result.state != "broken" for result in results)

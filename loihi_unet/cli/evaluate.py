@@ -22,6 +22,7 @@ from loihi_unet.cli.console import (
     print_json,
     print_table,
     progress,
+    say_shipped,
 )
 
 data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
@@ -49,7 +50,8 @@ def evaluate(
         str | None, typer.Option(help="Score this U-Net too: run folder or model.")
     ] = None,
     spiking: Annotated[
-        Path | None, typer.Option(help="Score this float Spiking-UNet too.")
+        Path | None,
+        typer.Option(help="Score this float Spiking-UNet too: file or shipped name."),
     ] = None,
     results: Annotated[
         Path | None, typer.Option(help="JSON file of rows to add the result to.")
@@ -66,7 +68,12 @@ def evaluate(
     On a cluster: loihi-unet evaluate network.net --data Set12 --scheduler
     tcp://10.0.0.1:8786
     """
-    from loihi_unet.scores import EvaluateConfig, add_row, evaluate_set
+    from loihi_unet.runs.evaluate_set import (
+        EvaluateConfig,
+        add_row,
+        evaluate_set,
+        read_rows,
+    )
 
     settings = EvaluateConfig(
         data=data,
@@ -78,6 +85,9 @@ def evaluate(
         checkpoint=checkpoint,
         spiking=spiking,
     )
+    if results is not None:
+        read_rows(results)  # what could not be added to is said before the work
+    say_shipped(network)
     command = shlex.join(["loihi-unet", *sys.argv[1:]])
     with progress(quiet=as_json) as bar:
         evaluation = evaluate_set(
@@ -92,7 +102,7 @@ def evaluate(
     if results is not None:
         add_row(results, row)
     if report is not None:
-        from loihi_unet.evaluate_report import write_report
+        from loihi_unet.report.evaluate import write_report
 
         write_report(report, evaluation)
     if as_json:
@@ -124,7 +134,7 @@ def check(
 
     Example: loihi-unet data check DRIVE
     """
-    from loihi_unet.datasets import check_data
+    from loihi_unet.data.datasets import check_data
 
     found = check_data(path)
     if as_json:

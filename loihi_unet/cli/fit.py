@@ -13,6 +13,7 @@ from export.mapping import MappingName
 from loihi_unet.cli.console import (
     JsonOption,
     NetworkArgument,
+    open_network,
     print_json,
     print_table,
 )
@@ -45,11 +46,10 @@ def fit(
     """
     from export.fit import fit as run_fit
     from export.fit import fit_tables
-    from export.netx import read_network
-    from export.stream import Stream
-    from loihi_unet.chip_tables import mapping_of
+    from export.stock_network import Stream
+    from loihi_unet.report.chip_tables import mapping_of
 
-    network = read_network(network_path)
+    network = open_network(network_path)
     activity = None
     if recording_path is not None:
         from sim.recording_file import read_recording

@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from export.errors import UserError, one_line
 from loihi_unet.cli import (
     demo,
     doctor,
@@ -17,11 +18,11 @@ from loihi_unet.cli import (
     fit,
     network,
     reproduce,
+    setup_lava,
     simulate,
     train,
     verify,
 )
-from loihi_unet.errors import UserError
 
 app = typer.Typer(
     name="loihi-unet",
@@ -44,6 +45,7 @@ app.command("fit")(fit.fit)
 app.command("report")(verify.report)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
+app.command("setup-lava")(setup_lava.setup_lava)
 
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -62,6 +64,10 @@ def main() -> None:
         fail(error.format_message())
     except UserError as error:
         fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        fail(one_line(f"{error.filename}: {error.strerror}"))
     except (typer.Abort, KeyboardInterrupt):
         pass
     if code == INTERRUPTED:  # some versions of typer make it an exit code themselves

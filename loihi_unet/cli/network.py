@@ -13,6 +13,7 @@ from export.mapping import MappingName
 from loihi_unet.cli.console import (
     JsonOption,
     NetworkArgument,
+    open_network,
     out,
     print_json,
     print_table,
@@ -53,9 +54,9 @@ def export(
 
     Example: loihi-unet export denoise-gray --size 128x128 --out network.net
     """
-    from export.lower import lower
+    from export.lowering import lower
     from export.netx import write_network
-    from loihi_unet.snn_file import load_spiking_unet
+    from loihi_unet.files.spiking_file import load_spiking_unet
 
     network = lower(load_spiking_unet(spiking), *parse_size(size), mapping=mapping)
     write_network(network, path)
@@ -76,11 +77,9 @@ def inspect(
 
     Example: loihi-unet inspect network.net --picture network.png
     """
-    from export.netx import read_network
-
-    network = read_network(path)
+    network = open_network(path)
     if picture is not None:
-        from loihi_unet.drawing import draw_network
+        from loihi_unet.report.drawing import draw_network
 
         draw_network(network, picture)
     rows = [_row(network, index) for index in range(len(network.layers))]
@@ -145,7 +144,7 @@ def _row(network: Network, index: int) -> dict[str, Any]:
 def _spiking(layer: Layer) -> tuple[list[int], int]:
     """Thresholds and payload bits; none for what sends its state."""
     from export.compartment import MTIF
-    from export.stock import CUBA, Delta, SigmaDelta
+    from export.stock_compartment import CUBA, Delta, SigmaDelta
 
     match layer.compartment:
         case MTIF(vth_mant=vth, num_thresholds=bits):

@@ -13,6 +13,7 @@ from loihi_unet.cli.console import (
     JsonOption,
     NetworkArgument,
     SeedOption,
+    open_network,
     print_json,
     print_table,
     progress,
@@ -62,14 +63,13 @@ def simulate(
 
     Example: loihi-unet simulate network.net a.png --backend lava --crop 128x128
     """
-    from export.netx import read_network
-    from export.stream import Stream
-    from loihi_unet.arrays import run_arrays
+    from export.stock_network import Stream
     from loihi_unet.errors import DataError
-    from loihi_unet.frames import Conditions
-    from loihi_unet.run_pictures import RunConfig, run_pictures
+    from loihi_unet.runs.frames import Conditions
+    from loihi_unet.runs.simulate_arrays import run_arrays
+    from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures
 
-    network = read_network(network_path)
+    network = open_network(network_path)
     recorded = None if layers is None else tuple(layers)
     with progress(quiet=as_json) as bar:
         update = bar(f"{backend}, images")

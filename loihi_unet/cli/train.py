@@ -52,7 +52,7 @@ def train(
     """
     from loihi_unet.config import load_config
     from loihi_unet.errors import ConfigError
-    from loihi_unet.train import train as run_training
+    from loihi_unet.training.train import train as run_training
 
     overrides = dict(_setting(text) for text in settings or [])
     if resume and init is not None:
@@ -157,9 +157,9 @@ def convert(
 
     Example: loihi-unet convert runs/gray --data BSDS500-train --out snn.safetensors
     """
-    from loihi_unet.advice import advise_for
-    from loihi_unet.convert import convert as run_conversion
+    from loihi_unet.conversion.convert import convert as run_conversion
     from loihi_unet.errors import ConfigError
+    from loihi_unet.runs.advice import advise_for
 
     why: tuple[str, ...] = ()
     if system is not None and chip is None:
@@ -257,8 +257,8 @@ def finetune(
     Example: loihi-unet finetune snn.safetensors --data BSDS500-train --out tuned.st
     """
     from loihi_unet.errors import ConfigError
-    from loihi_unet.finetune import FinetuneConfig
-    from loihi_unet.finetune import finetune as run_finetuning
+    from loihi_unet.finetuning.finetune import FinetuneConfig
+    from loihi_unet.finetuning.finetune import finetune as run_finetuning
 
     if not 0 < learning_rate < float("inf"):
         raise ConfigError(f"learning_rate {learning_rate}: allowed above 0")

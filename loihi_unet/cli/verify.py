@@ -20,17 +20,18 @@ from loihi_unet.cli.console import (
     print_json,
     print_table,
     progress,
+    say_shipped,
 )
 from loihi_unet.cli.network import parse_size
 
 if TYPE_CHECKING:
-    from loihi_unet.verify_set import SetComparison
-    from sim.verify import Comparison
+    from loihi_unet.runs.verify_set import SetComparison
+    from sim.verify.comparison import Comparison
 
 
 def verify(
     left: Annotated[
-        Path, typer.Argument(help="Recording (.h5); with --backend, a network (.net).")
+        Path, typer.Argument(help="Recording (.h5); with --backend, a network.")
     ],
     right: Annotated[
         Path | None,
@@ -57,7 +58,9 @@ def verify(
     report: ReportOption = None,
     network: Annotated[
         Path | None,
-        typer.Option(help="netx file of what was recorded; tells potentials."),
+        typer.Option(
+            help="Network that was recorded (file or shipped name); tells potentials."
+        ),
     ] = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
@@ -85,9 +88,10 @@ def verify(
             raise typer.BadParameter(
                 "with pictures, --backend is needed twice and --network not at all"
             )
-        from loihi_unet.frames import Conditions
-        from loihi_unet.verify_set import verify_set
+        from loihi_unet.runs.frames import Conditions
+        from loihi_unet.runs.verify_set import verify_set
 
+        say_shipped(left)
         size = parse_size(crop) if crop else None
         with progress(quiet=as_json) as bar:
             over_set = verify_set(
@@ -116,12 +120,12 @@ def _recordings(
     left: Path, right: Path, report: Path | None, network: Path | None
 ) -> Comparison:
     from sim.recording_file import read_recording
-    from sim.verify import compare
+    from sim.verify.comparison import compare
 
     a, b = read_recording(left), read_recording(right)
     comparison = compare(a, b)
     if report is not None:
-        from loihi_unet.verify_report import write_report
+        from loihi_unet.report.verify import write_report
 
         write_report(report, comparison, a, b, network)
     return comparison
@@ -129,9 +133,9 @@ def _recordings(
 
 def _report_picture(report: Path, over_set: SetComparison) -> None:
     """Report on the first picture that differs, or on the first."""
-    from loihi_unet.verify_report import write_report
-    from loihi_unet.verify_set import record_both
-    from sim.verify import compare
+    from loihi_unet.report.verify import write_report
+    from loihi_unet.runs.verify_set import record_both
+    from sim.verify.comparison import compare
 
     job = over_set.telling
     a, b = record_both(job)

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from loihi_unet.atomic import write_text
+from export.files.atomic import write_text
 from loihi_unet.report import figures
 from loihi_unet.report.head import rungs, statement
 from loihi_unet.report.schema import (
@@ -23,7 +23,7 @@ from loihi_unet.report.schema import (
     read_report,
 )
 
-OUTPUT = "output accumulator"  # what `sim.verify` calls the last layer's
+OUTPUT = "output accumulator"  # what `sim.verify.comparison` calls the last layer's
 ZOOMED = 288  # pixels of a detail's side
 
 

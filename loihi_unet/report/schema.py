@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from loihi_unet.errors import UserError, first_problem
+from export.errors import UserError, first_problem
+from export.files.kind import expect
 
 Grid = tuple[tuple[int, ...], ...]
 # It goes into a style attribute.
@@ -76,7 +77,7 @@ class Zoom(_Record):
 
 
 class LayerRecord(_Record):
-    """What a layer did; fields as in `sim.layer_report.LayerReport`."""
+    """What a layer did; fields as in `sim.verify.layer_report.LayerReport`."""
 
     name: str
     shape: tuple[int, int, int]
@@ -115,7 +116,7 @@ class SourceRecord(_Record):
 
 
 class Failure(_Record):
-    """As `sim.diagnose.Diagnosis`."""
+    """As `sim.verify.diagnose.Diagnosis`."""
 
     layer: str
     first: Mismatch
@@ -151,7 +152,7 @@ class Report(_Record):
         The verdict; None where nothing was compared.
     quality : dict[str, float]
         ``<rung>_<measure>`` of one picture or of a set: rungs ``noisy, ann, snn,
-        chip``, measures as `loihi_unet.scores` names them (``psnr`` in dB).
+        chip``, measures as `loihi_unet.runs.evaluate_set` names them (``psnr`` in dB).
     pictures : tuple of Picture
         In the order in which they are shown.
     legend : tuple of (str, str)
@@ -198,7 +199,9 @@ def read_report(path: Path) -> Report:
     ReportError
         If it is missing or not a report: one line naming the first wrong key.
     """
-    path = path / "report.json" if path.is_dir() else path
+    if (path / "report.json").is_file():
+        path = path / "report.json"
+    expect(path, "report", "json", error=ReportError)
     try:
         return Report.model_validate_json(path.read_bytes())
     except OSError as error:

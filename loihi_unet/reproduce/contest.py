@@ -5,36 +5,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from export.lower import lower
-from loihi_unet.checkpoint import (
+from export.lowering import lower
+from loihi_unet.config import TrainConfig, load_config, parse_config
+from loihi_unet.conversion.normalise import trained_directly
+from loihi_unet.data.datasets import load_data
+from loihi_unet.data.pictures import Picture
+from loihi_unet.errors import ConversionError
+from loihi_unet.files.checkpoint import (
     find_checkpoint,
     load_checkpoint,
     read_checkpoint,
 )
-from loihi_unet.config import (
-    NeuronConfig,
-    NeuronKind,
-    TrainConfig,
-    load_config,
-    parse_config,
-)
-from loihi_unet.convert import trained_directly
-from loihi_unet.datasets import load_data
-from loihi_unet.errors import ConversionError
-from loihi_unet.evaluate import Network
-from loihi_unet.graph import SpikingUNet
-from loihi_unet.model_config import FCNConfig, ModelConfig
-from loihi_unet.net import Net
-from loihi_unet.parallel import best_device
-from loihi_unet.pictures import Picture
+from loihi_unet.networks.config import FCNConfig, ModelConfig, NeuronConfig, NeuronKind
+from loihi_unet.networks.net import Net
 from loihi_unet.reproduce.networks import Conversion, Networks
 from loihi_unet.reproduce.scales import Contest, Subject
 from loihi_unet.reproduce.score import integers, middle, score, shown_pixels
 from loihi_unet.reproduce.store import Store, folder_sha256
-from loihi_unet.run_state import RunFiles
-from loihi_unet.train import train
+from loihi_unet.spiking.spiking_unet import SpikingUNet
+from loihi_unet.tasks.denoise import Network
+from loihi_unet.training.parallel import best_device
+from loihi_unet.training.state import RunFiles
+from loihi_unet.training.train import train
 from sim.backend import create
-from sim.verify import compare
+from sim.verify.comparison import compare
 
 #: Side in pixels of the square on which two machines are compared.
 VERIFIED = 32

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from export.fit import fit
-from loihi_unet.pictures import Picture
+from loihi_unet.data.pictures import Picture
 from loihi_unet.reproduce.score import shown_pixels
-from loihi_unet.whole import WholeNetwork
+from loihi_unet.runs.tiling import WholeNetwork
 from sim.backend import create
 from sim.statistics import activity
 

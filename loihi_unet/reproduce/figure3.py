@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from export.layer import Layer
-from loihi_unet.graph import Normalisation
-from loihi_unet.rates import activations, rate_records
+from loihi_unet.demo.rates import activations, rate_records
 from loihi_unet.reproduce.cell import Cell, cell
 from loihi_unet.reproduce.networks import Conversion, Networks
 from loihi_unet.reproduce.page import NAMES, by_subject, opening, shown, table
 from loihi_unet.reproduce.scales import SQUARE, SQUARES, Scale
 from loihi_unet.reproduce.score import SHOWN, integers, score, shown_pixels
+from loihi_unet.spiking.spiking_unet import Normalisation
 from sim.backend import create
 
 SUBJECTS = ("denoise-gray", "segment-drive")

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from export.gain import settle
-from loihi_unet import finetune_state
-from loihi_unet.calibrate import calibrate
-from loihi_unet.checkpoint import Calibration, find_checkpoint, load_checkpoint
 from loihi_unet.config import TrainConfig, load_config, parse_config
-from loihi_unet.convert import spiking_unet
-from loihi_unet.datasets import load_data
-from loihi_unet.finetune import FinetuneConfig, FinetuneFiles, fit
-from loihi_unet.graph import Normalisation, SpikingUNet
-from loihi_unet.net import Net
-from loihi_unet.pictures import Picture, fingerprint, hold_out
+from loihi_unet.conversion.calibrate import calibrate
+from loihi_unet.conversion.normalise import spiking_unet
+from loihi_unet.data.datasets import load_data
+from loihi_unet.data.pictures import Picture, fingerprint, hold_out
+from loihi_unet.files.checkpoint import Calibration, find_checkpoint, load_checkpoint
+from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.finetuning import state as finetune_state
+from loihi_unet.finetuning.finetune import FinetuneConfig, FinetuneFiles, fit
+from loihi_unet.networks.net import Net
 from loihi_unet.reproduce.scales import Subject
 from loihi_unet.reproduce.score import middle
 from loihi_unet.reproduce.store import Store, folder_sha256
-from loihi_unet.run_state import RunFiles
-from loihi_unet.snn_file import load_spiking_unet
-from loihi_unet.tasks import make_task
-from loihi_unet.train import train
+from loihi_unet.spiking.spiking_unet import Normalisation, SpikingUNet
+from loihi_unet.tasks.make import make_task
+from loihi_unet.training.state import RunFiles
+from loihi_unet.training.train import train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class Conversion:
     Attributes
     ----------
     num_steps, num_thresholds, base_threshold, normalisation
-        As in `loihi_unet.graph.SpikingUNet`. Scales are percentile 99.9, which the
-        paper's code calls robust; no threshold is searched for.
+        As in `loihi_unet.spiking.spiking_unet.SpikingUNet`. Scales are percentile 99.9,
+        which the paper's code calls robust; no threshold is searched for.
     """
 
     num_steps: int
@@ -186,8 +186,8 @@ class Networks:
     def tuned(self, conversion: Conversion, finetune: FinetuneConfig) -> SpikingUNet:
         """Return the converted network after fine-tuning on its integers.
 
-        As `loihi_unet.finetune.finetune`, but held-out pictures are cut to the
-        subject's side. A run that was stopped goes on.
+        As `loihi_unet.finetuning.finetune.finetune`, but held-out pictures are cut to
+        the subject's side. A run that was stopped goes on.
         """
         self.tuning(conversion, finetune)
         return load_spiking_unet(self._tuned_files(conversion, finetune).out)

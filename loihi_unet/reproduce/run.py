@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loihi_unet.atomic import atomic, write_text
+from export.files.atomic import atomic, write_text
 from loihi_unet.reproduce import (
     figure3,
     figure3_drawing,

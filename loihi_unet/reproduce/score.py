@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.lower import lower
+from export.lowering import lower
 from loihi_unet.config import DenoiseConfig, TrainConfig
-from loihi_unet.evaluate import Network, evaluate, noisy_picture
-from loihi_unet.graph import SpikingUNet
-from loihi_unet.parallel import best_device
-from loihi_unet.pictures import Picture
-from loihi_unet.segment import segment_scores
-from loihi_unet.simulate import run
-from loihi_unet.whole import WholeNetwork
+from loihi_unet.data.pictures import Picture
+from loihi_unet.runs.tiling import WholeNetwork
+from loihi_unet.spiking.run_float import run
+from loihi_unet.spiking.spiking_unet import SpikingUNet
+from loihi_unet.tasks.denoise import Network, evaluate, noisy_picture
+from loihi_unet.tasks.segment import segment_scores
+from loihi_unet.training.parallel import best_device
 from sim.backend import create
 
 #: Longest side that is run in one piece.

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import torch
 
-from loihi_unet.checkpoint import load_checkpoint
-from loihi_unet.datasets import load_data
-from loihi_unet.neuron import multi_threshold_if
+from loihi_unet.data.datasets import load_data
+from loihi_unet.files.checkpoint import load_checkpoint
+from loihi_unet.networks.neuron import multi_threshold_if
 from loihi_unet.reproduce.cell import Cell, cell
 from loihi_unet.reproduce.contest import Contestants, System
 from loihi_unet.reproduce.energy import spent
@@ -18,8 +18,8 @@ from loihi_unet.reproduce.networks import Conversion
 from loihi_unet.reproduce.page import by_subject, opening, table, wrapped
 from loihi_unet.reproduce.scales import SQUARE, SQUARES, Scale
 from loihi_unet.reproduce.score import integers, middle, score
-from loihi_unet.streams import Stream
-from loihi_unet.tasks import make_task
+from loihi_unet.seeds import Stream
+from loihi_unet.tasks.make import make_task
 
 CONTESTS = ("denoise-spiden",)
 DCNN = System(name="DCNN", way="ANN")

@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from loihi_unet.atomic import write_text
+from export.files.atomic import write_text
+from loihi_unet.data.pictures import list_pictures
 from loihi_unet.errors import DataError
-from loihi_unet.pictures import list_pictures
 
 #: Counts up when the same settings begin to mean something else.
 FORMAT = 1

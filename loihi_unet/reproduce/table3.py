@@ -5,13 +5,13 @@ import functools
 from dataclasses import asdict
 from typing import Any, get_args
 
-from loihi_unet.graph import Normalisation
 from loihi_unet.reproduce.cell import Cell, cell
 from loihi_unet.reproduce.networks import Conversion, Networks
 from loihi_unet.reproduce.page import NAMES, NOT_REACHED, by_subject, opening, shown
 from loihi_unet.reproduce.page import table as markdown
 from loihi_unet.reproduce.scales import MANY_STEPS, Scale
 from loihi_unet.reproduce.score import SHOWN, floats, integers, score
+from loihi_unet.spiking.spiking_unet import Normalisation
 from sim.backend import OverflowLayerError
 
 SUBJECTS = ("denoise-gray", "segment-drive")

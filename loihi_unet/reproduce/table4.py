@@ -34,7 +34,7 @@ OTHERS: tuple[tuple[float, ...], ...] = (
     (1, 0.75, 0.5, 0.25),
     (0.9, 0.3, 0.1),
 )
-#: Largest N of `loihi_unet.graph.SpikingUNet`.
+#: Largest N of `loihi_unet.spiking.spiking_unet.SpikingUNet`.
 MOST = 8
 
 

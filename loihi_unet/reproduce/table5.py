@@ -4,13 +4,13 @@
 import functools
 from typing import Any
 
-from loihi_unet.graph import SpikingUNet
 from loihi_unet.reproduce.cell import Cell, cell
 from loihi_unet.reproduce.energy import spent
 from loihi_unet.reproduce.networks import Conversion, Networks
 from loihi_unet.reproduce.page import NAMES, NOT_REACHED, opening, shown, table
 from loihi_unet.reproduce.scales import SQUARE, SQUARES, Scale
 from loihi_unet.reproduce.score import SHOWN, integers, score
+from loihi_unet.spiking.spiking_unet import SpikingUNet
 
 SUBJECTS = ("denoise-gray", "denoise-colour", "segment-drive")
 

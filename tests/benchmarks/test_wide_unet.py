@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from loihi_unet.checkpoint import Calibration, weights_sha256
 from loihi_unet.config import UNetConfig
-from loihi_unet.convert import spiking_unet
-from loihi_unet.net import Net
-from loihi_unet.simulate import run
-from loihi_unet.topology import topology
+from loihi_unet.conversion.normalise import spiking_unet
+from loihi_unet.files.checkpoint import Calibration, weights_sha256
+from loihi_unet.networks.net import Net
+from loihi_unet.networks.topology import topology
+from loihi_unet.spiking.run_float import run
 
 SPEC = importlib.util.spec_from_file_location(
     "wide_unet", Path(__file__).parents[2] / "benchmarks" / "wide_unet.py"

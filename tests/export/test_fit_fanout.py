@@ -11,7 +11,7 @@ from export.errors import NetworkError
 from export.fit.fanout import fan_out
 from export.fit.structure import describe
 from export.synapse import AveragePool
-from sim import synapse as judge
+from sim.reference import synapse as judge
 from sim.selftest import small_network
 
 

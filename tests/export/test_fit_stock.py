@@ -15,7 +15,7 @@ from export.fit.loihi2 import OLDER, partition
 from export.fit.structure import describe
 from export.mapping import Mapping
 from export.netx import read_network
-from export.stock import Delta, Sigma
+from export.stock_compartment import Delta, Sigma
 from export.synapse import Conv, Dense, Injection
 from sim.backend import create
 from sim.statistics import activity

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import streams
 
+from export.difference import diff
 from export.netx import read_network
-from export.stream import Reset
-from export.walk import diff
+from export.stock_network import Reset
 from sim.selftest import small_network
 
 GOLDEN = Path(__file__).parents[1] / "golden"

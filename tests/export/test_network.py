@@ -9,10 +9,10 @@ from hypothesis import given
 from strategies import networks
 
 from export.compartment import MTIF, Accumulator, Bias
+from export.difference import diff
 from export.errors import NetworkError, RangeError
 from export.network import Connection, Input
 from export.synapse import AveragePool, Conv, ConvTranspose, integers
-from export.walk import diff
 from sim.selftest import small_network
 
 
@@ -242,7 +242,7 @@ def test_resized_changes_shapes_only():
 
 def test_absolute_sum_is_reached():
     """The bound is tight: some output equals it for payloads of the weights' sign."""
-    from sim.synapse import apply
+    from sim.reference.synapse import apply
 
     rng = np.random.default_rng(0)
     weight = 2 * rng.integers(-100, 100, (2, 3, 3, 3))

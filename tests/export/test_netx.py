@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from strategies import networks
 
+from export.difference import diff
 from export.errors import NetworkError
 from export.network import Connection
 from export.netx import read_network, write_network
 from export.synapse import Conv
-from export.walk import diff
 from sim.selftest import small_network
 
 

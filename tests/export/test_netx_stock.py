@@ -9,12 +9,12 @@ import streams
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from export.difference import diff
 from export.errors import NetworkError, UnsupportedLayerError
 from export.netx import StockOptions, read_network, read_stock, write_network
-from export.stock import CUBA, Delta, Sigma, SigmaDelta
-from export.stream import Reset, Stream
+from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta
+from export.stock_network import Reset, Stream
 from export.synapse import Conv, Dense, Injection
-from export.walk import diff
 
 UPSTREAM = [
     # file, layers of the file, T, steps to the output, compartments
@@ -244,7 +244,7 @@ def kind(index, name):
             put("layer/1/weight", h5py.SoftLink("/layer/3/weight")),
             "/layer/1/weight: soft or external link found, none is followed",
         ),
-        (drop("layer"), "/layer: missing, a group needed"),
+        (drop("layer"), "an HDF5 file of another program found, a network file"),
     ],
 )
 def test_refused_with_one_line(tmp_path, edit, message):

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import export.quantize as quantize
-import sim.reference
+import sim.reference.simulator
 from export.errors import RangeError
 
 
 def test_doctests():
-    for module in (quantize, sim.reference):
+    for module in (quantize, sim.reference.simulator):
         assert doctest.testmod(module).failed == 0
         assert doctest.testmod(module).attempted > 0
 

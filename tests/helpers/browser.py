@@ -7,7 +7,6 @@ It speaks the DevTools protocol over two pipes: JSON objects that end in a zero 
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -113,6 +112,8 @@ def browser():
         commands, to_browser = os.pipe()
         from_browser, answers = os.pipe()
         # Out of the way of 3 and 4, which the browser reads and writes.
+        import fcntl  # not on Windows, which collects this module all the same
+
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (commands, answers)]
         options = [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",

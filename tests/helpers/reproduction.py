@@ -8,9 +8,9 @@ from loihi_unet.config import (
     UNetConfig,
     config_toml,
 )
-from loihi_unet.finetune import FinetuneConfig
+from loihi_unet.finetuning.finetune import FinetuneConfig
 from loihi_unet.reproduce.scales import Contest, Scale, Subject
-from loihi_unet.train import train
+from loihi_unet.training.train import train
 
 FINETUNE = FinetuneConfig(
     method="flow", iterations=2, batch_size=2, patch_size=16, validation_interval=1

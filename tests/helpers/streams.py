@@ -5,8 +5,8 @@ import numpy as np
 
 from export.compartment import Bias
 from export.network import Input
-from export.stock import CUBA, Delta, Sigma, SigmaDelta
-from export.stream import Frames, Reset, StockConnection, StockLayer, Stream
+from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta
+from export.stock_network import Frames, Reset, StockConnection, StockLayer, Stream
 from export.synapse import Conv, Dense, Injection
 
 

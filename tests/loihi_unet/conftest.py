@@ -8,12 +8,12 @@ from drive import make_drive
 from PIL import Image
 from reproduction import seconds_scale
 
-from loihi_unet.calibrate import calibrate
 from loihi_unet.config import TrainConfig, UNetConfig
-from loihi_unet.convert import spiking_unet
-from loihi_unet.net import Net
-from loihi_unet.pictures import load_pictures
-from loihi_unet.train import train
+from loihi_unet.conversion.calibrate import calibrate
+from loihi_unet.conversion.normalise import spiking_unet
+from loihi_unet.data.pictures import load_pictures
+from loihi_unet.networks.net import Net
+from loihi_unet.training.train import train
 
 
 def _waves(height, width, seed):

@@ -5,15 +5,19 @@ import numpy as np
 import pytest
 import torch
 
-from export.lower import lower
-from loihi_unet.checkpoint import load_checkpoint, published_models, read_checkpoint
-from loihi_unet.compact import save_compact
-from loihi_unet.convert import convert
+from export.lowering import lower
+from loihi_unet.conversion.convert import convert
 from loihi_unet.errors import CheckpointError, ConversionError
-from loihi_unet.files import read_tensors, write_tensors
-from loihi_unet.finetune import FinetuneConfig, finetune
+from loihi_unet.files.checkpoint import (
+    load_checkpoint,
+    published_models,
+    read_checkpoint,
+)
+from loihi_unet.files.spiking_file import load_spiking_unet, published_networks
+from loihi_unet.files.tensors import read_tensors, write_tensors
+from loihi_unet.finetuning.compact_file import save_compact
+from loihi_unet.finetuning.finetune import FinetuneConfig, finetune
 from loihi_unet.publish import publish
-from loihi_unet.snn_file import load_spiking_unet, published_networks
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_published_counts_are_rendered():
 
 def test_a_failure_is_counted():
     from benchmarks.torture.worker import judge
-    from loihi_unet.errors import UserError
+    from export.errors import UserError
 
     def broken(_):
         raise KeyError("x")

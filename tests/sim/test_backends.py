@@ -12,10 +12,10 @@ from strategies import runs
 from export.compartment import Accumulator
 from export.errors import UnsupportedLayerError
 from sim.backend import BACKENDS, BackendError, OverflowLayerError, create
-from sim.reference import mtif_step
+from sim.reference.simulator import mtif_step
 from sim.selftest import small_network
-from sim.torch_backend import TorchSimulator
-from sim.verify import compare
+from sim.torch.simulator import TorchSimulator
+from sim.verify.comparison import compare
 
 cuda = pytest.param("cuda", marks=pytest.mark.cuda)
 

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from export.compartment import MTIF, Bias
 from export.mapping import MAPPINGS, Mapping
-from sim import lava_neuron, lava_window, reference, torch_mappings
+from sim.lava import neuron as lava_neuron
+from sim.lava import window as lava_window
+from sim.reference import simulator as reference
+from sim.torch import mappings as torch_mappings
 
 
 def plain(v, current, theta, count):

@@ -10,7 +10,7 @@ from export.compartment import Accumulator, Bias
 from export.network import Connection, Input, Layer, Network
 from export.synapse import Conv
 from sim.backend import OverflowLayerError, create
-from sim.stream import stream
+from sim.streaming import stream
 
 
 def accumulator(weight, weight_exp, bias, bias_exp, num_steps, payload):

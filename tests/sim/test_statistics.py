@@ -14,7 +14,7 @@ from export.fit.bounds import potential_bounds
 from export.mapped import mapped
 from sim.backend import OverflowLayerError
 from sim.recording import RecordingError
-from sim.reference import ReferenceSimulator
+from sim.reference.simulator import ReferenceSimulator
 from sim.selftest import small_network
 from sim.statistics import activity
 

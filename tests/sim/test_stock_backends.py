@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from export.compartment import Bias
 from export.errors import NetworkError, RangeError
-from export.stock import CUBA
-from export.stream import Frames, Stream
+from export.stock_compartment import CUBA
+from export.stock_network import Frames, Stream
 from export.synapse import Dense
 from sim.backend import OverflowLayerError, create
 from sim.recording import RecordingError
 from sim.recording_file import read_recording, write_recording
-from sim.reference_stock import cuba_step
-from sim.verify import compare
+from sim.reference.stock import cuba_step
+from sim.verify.comparison import compare
 
 
 @pytest.mark.parametrize("kind", streams.KINDS)
@@ -42,7 +42,7 @@ def test_layers_are_alive(kind):
 
 
 def oracle(u, v, a, bias, i_decay, v_decay, vth):
-    """Rules of export.stock.CUBA in plain Python, one compartment."""
+    """Rules of export.stock_compartment.CUBA in plain Python, one compartment."""
 
     def lose(x, amount):
         kept = abs(x) * (4096 - amount) // 4096

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A network as paths and leaves: what its hash covers, in a fixed order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk a Network as (path, leaf) pairs in a fixed order.
+
+    Parameters
+    ----------
+    value : dataclass, tuple, mapping or leaf
+        Object to walk.
+    path : str
+        Prefix of the paths.
+
+    Yields
+    ------
+    tuple of str and object
+        E.g. ``("layers['enc0.conv1'].compartment.vth_mant", array)``.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        yield (f"{path}.kind" if path else "kind", type(value).__name__)
+        for item in dataclasses.fields(value):
+            child = f"{path}.{item.name}" if path else item.name
+            yield from flatten(getattr(value, item.name), child)
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from flatten(value[key], f"{path}[{key!r}]")
+    elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+        for index, item in enumerate(value):
+            key = getattr(item, "name", index)
+            yield from flatten(item, f"{path}[{key!r}]")
+    else:
+        yield path, value

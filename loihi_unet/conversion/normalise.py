@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A trained network's weights and biases by its scales: a Spiking-UNet.
+
+Pure: no file is read or written, no picture is needed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from loihi_unet.config import TrainConfig
+from loihi_unet.errors import ConversionError
+from loihi_unet.files.checkpoint import Calibration, CheckpointRecord, weights_sha256
+from loihi_unet.networks.net import Net
+from loihi_unet.networks.surrogate import POWERS
+from loihi_unet.networks.topology import INPUT, Branch, Node
+from loihi_unet.spiking.spiking_unet import Connection, Layer, Scale, SpikingUNet
+
+#: Why the compartment, one potential without leak that is reset by subtraction, holds
+#: no other neuron.
+_NOT_HELD = {
+    "if-zero": "it resets to zero",
+    "lif": "it leaks",
+    "rs": "it leaks and resets to zero",
+    "ml": "it has three potentials, which leak and reset to zero",
+}
+
+
+def trained_directly(model: Net, record: CheckpointRecord) -> SpikingUNet:
+    """Return a network of IF or MT neurons as it was trained: every scale is 1.
+
+    Parameters
+    ----------
+    model : Net
+        Trained with spiking neurons, on the CPU.
+    record : CheckpointRecord
+        Its settings.
+
+    Returns
+    -------
+    SpikingUNet
+        With the same weights, in the same unit.
+
+    Raises
+    ------
+    ConversionError
+        If its neuron is another one.
+    """
+    neuron = record.config.neuron
+    if neuron.kind not in POWERS:
+        raise ConversionError(
+            f"neuron {neuron.kind}: {_NOT_HELD[neuron.kind]}; the compartment has one "
+            "potential, no leak, and resets by subtraction"
+        )
+    q, number = POWERS[neuron.kind]
+    scales = {node.name: 1.0 for node in model.nodes[:-1]}
+    return spiking_unet(
+        model,
+        Calibration(
+            normalisation="connection",
+            percentile=100,
+            scales=scales,
+            data_sha256=record.data_sha256,
+            weights_sha256=weights_sha256(model),
+        ),
+        num_steps=neuron.num_steps,
+        num_thresholds=number,
+        base_threshold=q,
+        provenance={"train": record.config.model_dump(mode="json")},
+    )
+
+
+def spiking_unet(
+    model: Net,
+    calibration: Calibration,
+    *,
+    num_steps: int = 10,
+    num_thresholds: int = 4,
+    base_threshold: float = 0.125,
+    thresholds: Mapping[str, int] | None = None,
+    leads: Mapping[str, Scale] | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> SpikingUNet:
+    """Normalise a trained network, eq. (8) of arXiv 2307.10974.
+
+    ``w_hat = w * lambda_source / lambda_layer``, ``b_hat = b / lambda_layer``, with
+    lambda 1 for the picture and for the last layer. Each branch of a concatenation
+    has its own lambda_source; with equal lambdas that is eq. (7).
+
+    Parameters
+    ----------
+    model : Net
+        The trained network, on the CPU.
+    calibration : Calibration
+        Its scales.
+    num_steps, num_thresholds, base_threshold
+        As in `SpikingUNet`.
+    thresholds : Mapping[str, int], optional
+        N of layers that have their own, by name.
+    leads : Mapping[str, float or tuple[float, ...]], optional
+        What is added to the biases of layers, in lowest thresholds and over all steps:
+        half a threshold makes a neuron of one step round instead of cutting off.
+    provenance : dict[str, Any], optional
+        JSON values to add to the calibration's own.
+
+    Returns
+    -------
+    SpikingUNet
+        Float32 weights that share no memory with the model's.
+
+    Raises
+    ------
+    ConversionError
+        If the scales belong to other weights, or a setting is not allowed.
+    """
+    if calibration.weights_sha256 != weights_sha256(model):
+        raise ConversionError("the scales were measured on a network of other weights")
+    scales: dict[str, Scale] = {INPUT: 1.0, **calibration.scales, "out": 1.0}
+    residual = model.config.residual
+    layers = tuple(
+        replace(
+            _led(
+                _layer(model, node, scales, residual=residual and node.name == "out"),
+                (leads or {}).get(node.name, 0.0),
+                base_threshold / num_steps,
+            ),
+            num_thresholds=(thresholds or {}).get(node.name),
+        )
+        for node in model.nodes
+    )
+    return SpikingUNet(
+        config=model.config,
+        layers=layers,
+        base_threshold=base_threshold,
+        num_thresholds=num_thresholds,
+        num_steps=num_steps,
+        normalisation=calibration.normalisation,
+        percentile=calibration.percentile,
+        provenance={
+            **(provenance or {}),
+            "data_sha256": calibration.data_sha256,
+            "weights_sha256": calibration.weights_sha256,
+        },
+    )
+
+
+def unscaled(
+    model: Net, config: TrainConfig, *, num_thresholds: int = 4
+) -> SpikingUNet:
+    """Return a network with its own weights: every scale is 1.
+
+    Parameters
+    ----------
+    model : Net
+        The trained network, on the CPU.
+    config : TrainConfig
+        Its settings, kept as provenance.
+    num_thresholds : int
+        N.
+
+    Returns
+    -------
+    SpikingUNet
+        Of one step and base threshold 1; to look at, not to run.
+    """
+    ones = Calibration(
+        normalisation="connection",
+        percentile=100,
+        scales={node.name: 1.0 for node in model.nodes[:-1]},
+        data_sha256="",
+        weights_sha256=weights_sha256(model),
+    )
+    return spiking_unet(
+        model,
+        ones,
+        num_steps=1,
+        num_thresholds=num_thresholds,
+        base_threshold=1.0,
+        provenance={"train": config.model_dump(mode="json")},
+    )
+
+
+def _led(layer: Layer, lead: Scale, unit: float) -> Layer:
+    if not np.any(lead):
+        return layer
+    shift = torch.as_tensor(np.multiply(lead, unit), dtype=torch.float32)
+    bias = torch.zeros(layer.channels) if layer.bias is None else layer.bias
+    return replace(layer, bias=bias + shift)
+
+
+def _layer(
+    model: Net, node: Node, scales: dict[str, Scale], *, residual: bool
+) -> Layer:
+    scale = scales[node.name]
+    if node.pools:
+        # Its source has the same scale, so the mean stays a mean.
+        connections = [Connection(source=node.sources[0], kind="average_pool")]
+        bias: torch.Tensor | None = None
+    else:
+        weights, bias = model.folded(node)
+        connections = [
+            connection
+            for branch in node.branches
+            for connection in _connections(
+                weights[branch.module], branch, scale, scales
+            )
+        ]
+        bias = bias / _tensor(scale)
+    if residual:
+        connections.append(Connection(source=INPUT, kind="identity"))
+    return Layer(
+        name=node.name,
+        channels=node.channels,
+        connections=tuple(connections),
+        bias=bias,
+        scale=scale,
+        spiking=node.name != "out",
+    )
+
+
+def _connections(
+    weight: torch.Tensor, branch: Branch, scale: Scale, scales: dict[str, Scale]
+) -> list[Connection]:
+    # Only a convolution (input channels on axis 1) has two sources; in a U-Net they
+    # have equal channels.
+    slices = weight.chunk(len(branch.sources), dim=1)
+    return [
+        Connection(
+            source=source,
+            kind=branch.kind,
+            weight=(part * _factor(scales[source], scale, branch)).contiguous(),
+        )
+        for source, part in zip(branch.sources, slices, strict=True)
+    ]
+
+
+def _tensor(scale: Scale) -> float | torch.Tensor:
+    return torch.tensor(scale) if isinstance(scale, tuple) else scale
+
+
+def _factor(source: Scale, scale: Scale, branch: Branch) -> float | torch.Tensor:
+    """What weights are multiplied by: one number, or rows times columns."""
+    if not isinstance(source, tuple) and not isinstance(scale, tuple):
+        return source / scale
+    # Rounded once, from float64.
+    columns = np.reshape(source, (1, -1, 1, 1))
+    rows = np.reshape(scale, (-1, 1, 1, 1))
+    ratio = torch.from_numpy(columns / rows).float()
+    return ratio.transpose(0, 1) if branch.kind == "conv_transpose" else ratio
+
+
+def normalised(model: Net, snn: SpikingUNet) -> dict[str, torch.Tensor]:
+    """Return a converted network's weights by the names of the trained network's.
+
+    With ReLUs they give the same output; spiking neurons begin to learn with them,
+    since no layer leaves their range.
+
+    Parameters
+    ----------
+    model : Net
+        Of the shape that `snn` was made from, without batch normalisation.
+    snn : SpikingUNet
+        From `spiking_unet`.
+
+    Returns
+    -------
+    dict[str, Tensor]
+        Entries of ``model.state_dict()``: all weights and biases.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for node in model.nodes:
+        layer = snn.layer(node.name)
+        weights = {c.source: c.weight for c in layer.connections}
+        for branch in node.branches:
+            parts = [weights[source] for source in branch.sources]
+            if not node.pools:
+                found[f"{branch.module}.weight"] = torch.cat(parts, dim=1)
+        if layer.bias is not None:
+            found[f"{node.branches[0].module}.bias"] = layer.bias
+    return found

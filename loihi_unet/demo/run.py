@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The main job: one picture through every machine, and the verdict.
+
+With `loihi_unet.cli`, `flow`, `finetune`, `whole`, `report` and `reproduce` the only
+part of this package that may import `export` and `sim`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+
+from export.files.atomic import write_text
+from export.images import decode, pad_to_multiple, size_multiple
+from export.lowering import lower
+from export.network import Network
+from export.netx import write_network
+from loihi_unet.conversion.calibrate import measure_scales
+from loihi_unet.conversion.normalise import spiking_unet
+from loihi_unet.data.pictures import write_picture
+from loihi_unet.demo.rates import activations, rate_records
+from loihi_unet.demo.subject import Photograph, Pixels, Retina, Subject
+from loihi_unet.files.checkpoint import Calibration, load_checkpoint, weights_sha256
+from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.networks.net import Net
+from loihi_unet.report import render_report
+from loihi_unet.report.chip_tables import chip_tables
+from loihi_unet.spiking.run_float import run as run_float
+from loihi_unet.spiking.spiking_unet import Normalisation, SpikingUNet
+from loihi_unet.tasks.denoise import Network as NetworkFunction
+from loihi_unet.tasks.denoise import restore
+from loihi_unet.versions import versions
+from sim.backend import BackendError, Simulator, create
+from sim.recording import Recording
+from sim.verify.comparison import Comparison, compare
+from sim.verify.diagnose import diagnose
+from sim.verify.layer_report import layer_reports
+
+CROP = 128  # for Lava with the project's own Conv model
+SMALL_CROP = 32  # for Lava with its stock Conv model and for the reference
+
+# Of a U-Net of three levels or more, from the first to the last.
+SHOWN_LAYERS = ("enc0.conv2", "enc2.conv2", "mid.conv2", "up1", "dec2.conv2")
+SHOWN_LAYERS += ("dec0.conv2",)
+
+TASKS: dict[str, type[Photograph] | type[Retina]]
+TASKS = {"denoise": Photograph, "segment": Retina}
+
+Bar = Callable[[str], Callable[[int, int], None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult:
+    """What the demo did.
+
+    Parameters
+    ----------
+    report : dict
+        Content of report.json.
+    comparisons : tuple of Comparison
+        One per pair of machines and crop size.
+    """
+
+    report: dict[str, Any]
+    comparisons: tuple[Comparison, ...]
+
+
+def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
+    """Run the demo and write pictures, ``network.net`` and ``report.json``.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to write.
+    bar : callable
+        ``bar(title)`` starts a progress bar and returns ``update(done, total)``.
+    task : str
+        One of `TASKS`.
+
+    Returns
+    -------
+    DemoResult
+        Report and comparisons.
+    """
+    started = time.perf_counter()
+    subject: Subject = TASKS[task]()
+    seconds: dict[str, float] = {}
+    model, _ = load_checkpoint(subject.model)
+    tuned = load_spiking_unet(subject.model)
+    conversions = _conversions(subject, model, tuned)
+    network = lower(tuned, CROP, CROP)
+    write_network(network, folder / "network.net")
+    floats = {"ANN": model, "SNN": _function(conversions["connection"])}
+    outputs = _float_outputs(floats, subject, seconds, bar)
+    outputs["chip"] = _whole_picture(network, subject.pixels, seconds, bar)
+    machines = _Machines(network, subject, seconds, bar)
+    comparisons = machines.compare_all()
+    seen = machines.seen
+    size = network.resized(*seen.images.shape[2:])
+    top, left = subject.corners[0]
+    report = {
+        "title": subject.title,
+        "identical": all(c.identical for c in comparisons),
+        "network_sha256": network.sha256,
+        "comparisons": [c.to_json() for c in comparisons],
+        "skipped": machines.skipped,
+        "quality": subject.scores(outputs),
+        "seconds": seconds | {"total": time.perf_counter() - started},
+        "versions": versions(),
+        "pictures": _write_pictures(folder, subject.pictures(outputs)),
+        "zoom": {"top": top, "left": left, "size": 96},
+        "layers": [asdict(layer) for layer in layer_reports(seen, size)],
+        "tables": chip_tables(size, seen),
+        "rates": [
+            _rates(model, lower(snn, CROP, CROP), subject, normalisation)
+            for normalisation, snn in conversions.items()
+        ],
+        "settings": {
+            "task": task,
+            "model": subject.model,
+            **subject.settings,
+            "num_steps": network.num_steps,
+            "num_thresholds": tuned.num_thresholds,
+            "base_threshold": tuned.base_threshold,
+            "float SNN": "converted",
+            "integer network": "fine-tuned on its integers",
+        },
+    }
+    failed = machines.failed
+    if failed is not None:
+        diagnosis = diagnose(*failed)
+        report["failure"] = None if diagnosis is None else asdict(diagnosis)
+    write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
+    render_report(folder)
+    return DemoResult(report=report, comparisons=comparisons)
+
+
+def _conversions(
+    subject: Subject, model: Net, tuned: SpikingUNet
+) -> dict[str, SpikingUNet]:
+    """The model's Spiking-UNet before fine-tuning, by normalisation.
+
+    The scales are measured on the picture itself, alike for both.
+    """
+    padded = pad_to_multiple(subject.pixels, (subject.multiple, subject.multiple))
+    batches = [torch.from_numpy(padded / np.float32(255))[None]]
+    found = {}
+    for normalisation in get_args(Normalisation):
+        calibration = Calibration(
+            normalisation=normalisation,
+            percentile=99.9,
+            scales=measure_scales(model, batches, normalisation=normalisation),
+            data_sha256="the demo's picture",
+            weights_sha256=weights_sha256(model),
+        )
+        found[normalisation] = spiking_unet(
+            model,
+            calibration,
+            num_steps=tuned.num_steps,
+            num_thresholds=tuned.num_thresholds,
+            base_threshold=2 / 2**tuned.num_thresholds,
+            provenance={"train": tuned.provenance["train"]},
+        )
+    return found
+
+
+def _function(snn: SpikingUNet) -> NetworkFunction:
+    return lambda x: run_float(snn, x).output
+
+
+def _float_outputs(
+    networks: Mapping[str, NetworkFunction],
+    subject: Subject,
+    seconds: dict[str, float],
+    bar: Bar,
+) -> dict[str, Pixels]:
+    """Outputs of the float networks on the whole picture, times 255."""
+    update = bar("float ANN and SNN, whole picture")
+    outputs = {}
+    for done, (name, network) in enumerate(networks.items(), 1):
+        start = time.perf_counter()
+        output = restore(network, subject.pixels, multiple=subject.multiple)
+        outputs[name.lower()] = output
+        seconds[f"float {name}, whole picture"] = time.perf_counter() - start
+        update(done, len(networks))
+    return outputs
+
+
+def _rates(
+    model: Net, network: Network, subject: Subject, normalisation: str
+) -> dict[str, Any]:
+    """Activations against spike rates on the first crop, before fine-tuning."""
+    y, x = subject.corners[0]
+    window = np.s_[:, y : y + CROP, x : x + CROP]
+    crop = subject.pixels[window]
+    activation = activations(model, torch.from_numpy(crop / np.float32(255))[None])
+    recording = create("torch").run(network, crop[None])
+    sent = {
+        layer.name: recording.payloads[layer.name][0].mean(axis=0) * layer.unit
+        for layer in network.layers
+        if layer.name in activation
+    }
+    assert recording.output is not None  # every backend gives the output
+    output = 255 * decode(network, recording.output[0])
+    return {
+        "normalisation": normalisation,
+        "psnr": subject.psnr(output.astype(np.float32), window),
+        "layers": rate_records(activation, sent, shown=SHOWN_LAYERS),
+    }
+
+
+def _whole_picture(
+    network: Network, pixels: Pixels, seconds: dict[str, float], bar: Bar
+) -> Pixels:
+    """Output of the integer network on the whole picture times 255, by torch."""
+    padded = pad_to_multiple(pixels, size_multiple(network))
+    recording = create("torch").run(
+        network.resized(*padded.shape[1:]),
+        padded[None],
+        layers=(),
+        progress=bar("integer network in torch, whole picture"),
+    )
+    assert recording.output is not None  # every backend gives the output
+    seconds["torch, whole picture"] = recording.seconds
+    _, height, width = pixels.shape
+    output = 255 * decode(network, recording.output[0])[:, :height, :width]
+    return output.astype(np.float32)
+
+
+class _Machines:
+    """Runs the same crops on several machines, each once."""
+
+    def __init__(
+        self, network: Network, subject: Subject, seconds: dict[str, float], bar: Bar
+    ) -> None:
+        self.network = network
+        self.subject = subject
+        self.seconds = seconds
+        self.bar = bar
+        self.skipped: list[str] = []
+        self.failed: tuple[Comparison, Recording, Recording, Network] | None = None
+        # The large crops on torch, of which the layers are described.
+        self.seen = self._run(create("torch"), self._crops(CROP, len(subject.corners)))
+
+    def compare_all(self) -> tuple[Comparison, ...]:
+        """Compare torch with each other machine, on crops that one can afford."""
+        large = self.seen.images
+        small = self._crops(SMALL_CROP, 1)
+        comparisons = []
+        for name, crops in (
+            ("lava", large),
+            ("lava-stock", small),
+            ("reference", small),
+        ):
+            try:
+                machine = create(name)
+            except BackendError as error:
+                self.skipped.append(str(error))
+                continue
+            left = self._run(create("torch"), crops) if crops is small else self.seen
+            right = self._run(machine, crops)
+            comparisons.append(compare(left, right))
+            if self.failed is None and not comparisons[-1].identical:
+                size = self.network.resized(*crops.shape[2:])
+                self.failed = (comparisons[-1], left, right, size)
+        return tuple(comparisons)
+
+    def _crops(self, size: int, count: int) -> Pixels:
+        return np.stack(
+            [
+                self.subject.pixels[:, y : y + size, x : x + size]
+                for y, x in self.subject.corners[:count]
+            ]
+        )
+
+    def _run(self, machine: Simulator, crops: Pixels) -> Recording:
+        count, _, height, width = crops.shape
+        title = f"{machine.name}, {count} image(s) of {height}x{width}"
+        network = self.network.resized(height, width)
+        recording = machine.run(network, crops, progress=self.bar(title))
+        self.seconds[title] = recording.seconds
+        return recording
+
+
+def _write_pictures(
+    folder: Path, pictures: dict[str, tuple[str, Pixels]]
+) -> list[dict[str, str]]:
+    """Write each, and ``panel.png`` with all of them in a row but the truth."""
+    for name, (_, pixels) in pictures.items():
+        write_picture(folder / f"{name}.png", pixels)
+    row = [pixels for name, (_, pixels) in pictures.items() if name != "clean"]
+    channels = max(len(pixels) for pixels in row)
+    gap = np.full((channels, row[0].shape[1], 8), 255.0, np.float32)
+    parts = [np.broadcast_to(pixels, (channels, *pixels.shape[1:])) for pixels in row]
+    panel = [part for pixels in parts for part in (pixels, gap)][:-1]
+    write_picture(folder / "panel.png", np.concatenate(panel, axis=2))
+    return [{"file": f"{k}.png", "title": title} for k, (title, _) in pictures.items()]

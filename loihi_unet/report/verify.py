@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""report.json, pictures and page of two recordings.
+
+Like `loihi_unet.demo.run` and the command line it may import `export` and `sim`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.files.atomic import write_text
+from export.images import decode
+from export.network import Network
+from loihi_unet.data.pictures import write_picture
+from loihi_unet.report import render_report
+from loihi_unet.report.chip_tables import chip_tables
+from loihi_unet.runs.network_source import load_network
+from sim.recording import Recording, RecordingError
+from sim.verify.comparison import Comparison
+from sim.verify.diagnose import diagnose
+from sim.verify.layer_report import layer_reports
+
+ZOOM = 64
+
+
+def write_report(
+    folder: Path,
+    comparison: Comparison,
+    left: Recording,
+    right: Recording,
+    network_path: Path | None = None,
+) -> Path:
+    """Write report.json, pictures and report.html.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    comparison : Comparison
+        Of the two recordings.
+    left, right : Recording
+        Layers are described as the left one recorded them.
+    network_path : Path or None
+        netx file of what ran, at any image size. Without it the report has no
+        potentials and no output pictures, and recognises fewer causes.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    RecordingError
+        If the network is not the one that was recorded, or has stock neurons.
+    """
+    if left.images.ndim == 5 or any(":" in name for name in left.payloads):
+        raise RecordingError(
+            "report: recordings of stock neurons found, which have no pictures; verify "
+            "them without a report"
+        )
+    network = None if network_path is None else _network(network_path, left)
+    diagnosis = diagnose(comparison, left, right, network)
+    pictures = _pictures(folder, left, right, network)
+    height, width = left.images.shape[2:]
+    size = min(ZOOM, height, width)
+    top, leftmost = (height - size) // 2, (width - size) // 2
+    report: dict[str, Any] = {
+        "title": f"{left.backend} against {right.backend}",
+        "identical": comparison.identical,
+        "network_sha256": left.network_sha256,
+        "comparisons": [comparison.to_json()],
+        "seconds": {left.backend: left.seconds} | {right.backend: right.seconds},
+        "versions": {**left.versions, **right.versions},
+        "settings": {"num_steps": left.num_steps, "images": len(left.images)},
+        "pictures": [{"file": f, "title": title} for f, title in pictures.items()],
+        "zoom": {"top": top, "left": leftmost, "size": size},
+        "layers": [asdict(layer) for layer in layer_reports(left, network)],
+        "tables": [] if network is None else chip_tables(network, left),
+        "failure": None if diagnosis is None else asdict(diagnosis),
+    }
+    write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
+    return render_report(folder)
+
+
+def _network(path: Path, recording: Recording) -> Network:
+    network = load_network(path).resized(*recording.images.shape[2:])
+    if recording.network_sha256 not in (None, network.sha256):
+        raise RecordingError(
+            f"{path}: sha256 {network.sha256[:12]} at this image size, recorded was "
+            f"{str(recording.network_sha256)[:12]}"
+        )
+    return network
+
+
+def _pictures(
+    folder: Path, left: Recording, right: Recording, network: Network | None
+) -> dict[str, str]:
+    """Write input and outputs of the first image; file name to title."""
+    pictures = {"input.png": "input"}
+    write_picture(folder / "input.png", _shown(left.images[0].astype(float)))
+    if network is None or left.output is None or right.output is None:
+        return pictures
+    outputs = [255 * decode(network, side.output[0]) for side in (left, right)]
+    for name, title, pixels in (
+        ("left.png", f"{left.backend} (left)", outputs[0]),
+        ("right.png", f"{right.backend} (right)", outputs[1]),
+        ("difference.png", "|right - left|, scaled", _difference(*outputs)),
+    ):
+        write_picture(folder / name, _shown(pixels))
+        pictures[name] = title
+    return pictures
+
+
+def _difference(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    difference = np.abs(b - a)
+    return 255 * difference / max(float(difference.max()), 1e-12)
+
+
+def _shown(pixels: NDArray[Any]) -> NDArray[Any]:
+    """One or three channels: of other numbers, the first."""
+    return pixels if len(pixels) in (1, 3) else pixels[:1]

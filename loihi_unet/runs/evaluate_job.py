@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a worker of a sweep does: one picture through every network to be scored."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loihi_unet.data.pictures import Picture
+from loihi_unet.errors import DataError
+from loihi_unet.files.checkpoint import load_checkpoint
+from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.runs.network_source import load_network
+from loihi_unet.runs.tiling import WholeNetwork
+from loihi_unet.spiking.run_float import run
+from loihi_unet.tasks.denoise import Network, score_picture
+from loihi_unet.tasks.metrics import Quality
+from loihi_unet.tasks.segment import find_classes
+from sim.backend import create
+
+#: A denoiser's scores of one picture, or the class of each of its pixels.
+Found = Quality | NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """The networks to be scored, as files that every worker can read.
+
+    Attributes
+    ----------
+    network : Path
+        netx file.
+    sha256 : str
+        `Network.sha256` of what it must hold.
+    backend : str
+        Machine that runs it.
+    tile : int
+        Longest side that is run in one piece.
+    checkpoint : str or None
+        The U-Net to score beside it.
+    spiking : Path or None
+        The float Spiking-UNet to score beside it.
+    sweep : str
+        Different for every sweep: files are read anew for each.
+    """
+
+    network: Path
+    sha256: str
+    backend: str
+    tile: int
+    checkpoint: str | None
+    spiking: Path | None
+    sweep: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScoreJob:
+    """One picture of a test set.
+
+    Attributes
+    ----------
+    machines : Machines
+        What to run.
+    picture : Picture
+        The clean picture.
+    index : int
+        Its place in the set, which decides its noise.
+    sigma : float or None
+        Noise in gray levels; None for segmentation.
+    seed : int
+        Decides the noise too.
+    """
+
+    machines: Machines
+    picture: Picture
+    index: int
+    sigma: float | None
+    seed: int
+
+
+def score(job: ScoreJob) -> dict[str, Found]:
+    """Run every network on one picture.
+
+    Parameters
+    ----------
+    job : ScoreJob
+        The picture, and what to run.
+
+    Returns
+    -------
+    dict[str, Found]
+        ``chip`` and, where asked for, ``ann`` and ``snn``.
+
+    Raises
+    ------
+    DataError
+        If the network's file is not the one that is meant.
+    """
+    networks, multiple = load(job.machines)
+    found: dict[str, Found] = {}
+    for name, network in networks.items():
+        if job.sigma is None:
+            found[name] = find_classes(network, job.picture, multiple=multiple)
+        else:
+            found[name] = score_picture(
+                network,
+                job.picture,
+                job.index,
+                sigma=job.sigma,
+                seed=job.seed,
+                multiple=multiple,
+            )
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def load(machines: Machines) -> tuple[dict[str, Network], int]:
+    """Read the networks; a worker does so once per sweep.
+
+    Parameters
+    ----------
+    machines : Machines
+        Files and settings.
+
+    Returns
+    -------
+    networks : dict[str, Network]
+        By name, as in `score`.
+    multiple : int
+        What a picture's sides must be multiples of.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be used, the network's is not the one that is meant, or
+        the backend cannot run here.
+    """
+    network = load_network(machines.network)
+    if network.sha256 != machines.sha256:
+        raise DataError(
+            f"{machines.network}: sha256 {network.sha256[:12]} on this worker, "
+            f"{machines.sha256[:12]} needed"
+        )
+    chip = WholeNetwork(network, create(machines.backend), machines.tile)
+    networks: dict[str, Network] = {"chip": chip}
+    if machines.checkpoint is not None:
+        networks["ann"], _ = load_checkpoint(machines.checkpoint)
+    if machines.spiking is not None:
+        snn = load_spiking_unet(machines.spiking)
+        networks["snn"] = lambda x: run(snn, x).output
+    return networks, chip.multiple

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Score an integer network over a data set, its float relatives beside it."""
+
+import json
+import math
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from export.compartment import MTIF
+from export.files.atomic import write_text
+from export.files.kind import expect
+from export.images import size_multiple
+from export.network import Network as IntegerNetwork
+from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
+from loihi_unet.data.datasets import load_data
+from loihi_unet.data.pictures import Picture, fingerprint
+from loihi_unet.errors import DataError
+from loihi_unet.runs.evaluate_job import Found, Machines, ScoreJob, load, score
+from loihi_unet.runs.network_source import anywhere, load_network
+from loihi_unet.tasks.metrics import mean_quality
+from loihi_unet.tasks.segment import class_scores
+from sim.backend import Progress
+from sim.sweeps.demand import Demand, demand, layers_bytes
+from sim.sweeps.sweep import sweep
+
+#: What makes two rows the same measurement; the later one replaces the earlier.
+_KEY = (
+    *("task", "data", "sigma", "T", "N", "bits", "q", "width", "seed"),
+    *("searched", "finetuned"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What to score, and how.
+
+    Attributes
+    ----------
+    data : Path or None
+        Test pictures; None for scikit-image's photographs (denoising only).
+    task : str or None
+        ``"denoise"`` or ``"segment"``; must be the network's. None takes that.
+    sigma : float
+        Noise in gray levels; denoising only.
+    seed : int
+        Decides the noise.
+    backend : str
+        Machine that runs the integer network.
+    tile : int
+        Longest side that is run in one piece.
+    checkpoint : str or None
+        The U-Net to score beside it.
+    spiking : Path or None
+        The float Spiking-UNet to score beside it.
+    """
+
+    data: Path | None = None
+    task: str | None = None
+    sigma: float = 25.0
+    seed: int = 0
+    backend: str = "torch"
+    tile: int = 1024
+    checkpoint: str | None = None
+    spiking: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """A set that was scored.
+
+    Attributes
+    ----------
+    row : dict[str, Any]
+        What `report` returns.
+    network : IntegerNetwork
+        Of the file.
+    config : TrainConfig
+        Names task and data.
+    machines : Machines
+        What was run.
+    jobs : tuple of ScoreJob
+        One for each picture.
+    found : tuple of dict[str, Found]
+        Scores or classes of each picture, by network.
+    """
+
+    row: dict[str, Any]
+    network: IntegerNetwork
+    config: TrainConfig
+    machines: Machines
+    jobs: tuple[ScoreJob, ...]
+    found: tuple[dict[str, Found], ...]
+
+
+def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
+    """Score a network file.
+
+    Parameters
+    ----------
+    path, settings, **how
+        As in `evaluate_set`.
+
+    Returns
+    -------
+    dict[str, Any]
+        ``task, data, pictures, data_sha256, sigma, T, N, bits, q, width, seed,
+        searched, finetuned, ann, snn, chip, backend, network_sha256, command``; N is
+        the largest of any layer, ``bits`` the mean over all compartments; each of
+        ``ann``, ``snn`` and ``chip`` holds the task's measures, or None.
+    """
+    return evaluate_set(path, settings, **how).row
+
+
+def evaluate_set(
+    path: Path,
+    settings: EvaluateConfig,
+    *,
+    command: str,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score a network file and keep what was found in each picture.
+
+    The pictures are shared out among processes of this machine or of a cluster,
+    which changes nothing in the integers' scores. Those in floating point may differ
+    in their last digits with the number of threads.
+
+    Parameters
+    ----------
+    path : Path
+        netx file written by the exporter.
+    settings : EvaluateConfig
+        What to score, and how.
+    command : str
+        Goes into the row.
+    scheduler, workers, progress
+        As in `sim.sweeps.sweep.sweep`; the machines of a cluster must see the networks'
+        files under the same paths.
+
+    Returns
+    -------
+    Evaluation
+        The row and what it was made from.
+
+    Raises
+    ------
+    DataError
+        If the pictures cannot be read or the network was trained for another task.
+    NetworkError
+        If the file holds no network.
+    SweepError
+        If a picture cannot be run, or workers keep dying.
+    """
+    network = load_network(path)
+    config = _training(network, path)
+    if settings.task not in (None, config.task.kind):
+        raise DataError(
+            f"{path}: a network for {config.task.kind}, asked for {settings.task}"
+        )
+    pictures = load_data(
+        config.task, settings.data, config.model.in_channels, split="test"
+    )
+    denoise = isinstance(config.task, DenoiseConfig)
+    sigma = settings.sigma if denoise else None
+    machines = _machines(path, network, settings)
+    if scheduler is None:
+        load(machines)  # what cannot be used is said before workers start
+    jobs = {
+        picture.name: ScoreJob(
+            machines=machines,
+            picture=picture,
+            index=index,
+            sigma=sigma,
+            seed=settings.seed,
+        )
+        for index, picture in enumerate(pictures)
+    }
+    found = sweep(
+        score,
+        jobs,
+        scheduler=scheduler,
+        workers=workers,
+        needs=_needs(network, pictures, settings),
+        progress=progress,
+    )
+    measures = _measures(list(found.values()), pictures, config)
+    exported = network.provenance.get("export", {})
+    row = {
+        "task": config.task.kind if denoise else config.task.dataset,
+        "data": settings.data.name if settings.data else "scikit-image",
+        "pictures": len(pictures),
+        "data_sha256": fingerprint(pictures),
+        "sigma": sigma,
+        "T": network.num_steps,
+        **_thresholds(network),
+        "q": exported.get("base_threshold"),
+        "width": config.model.base_channels,
+        "seed": settings.seed,
+        "searched": bool(network.provenance.get("search")),
+        "finetuned": "finetune" in network.provenance,
+        "ann": measures.get("ann"),
+        "snn": measures.get("snn"),
+        "chip": measures["chip"],
+        "backend": settings.backend,
+        "network_sha256": network.sha256,
+        "command": command,
+    }
+    return Evaluation(
+        row=row,
+        network=network,
+        config=config,
+        machines=machines,
+        jobs=tuple(jobs.values()),
+        found=tuple(found.values()),
+    )
+
+
+def _thresholds(network: IntegerNetwork) -> dict[str, float]:
+    """N of the layer that has most, and its mean over all compartments."""
+    numbers = [
+        (layer.compartment.num_thresholds, math.prod(layer.shape))
+        for layer in network.layers
+        if isinstance(layer.compartment, MTIF)
+    ]
+    compartments = sum(size for _, size in numbers)
+    return {
+        "N": max(n for n, _ in numbers),
+        "bits": round(sum(n * size for n, size in numbers) / compartments, 2),
+    }
+
+
+def _training(network: IntegerNetwork, path: Path) -> TrainConfig:
+    if "train" not in network.provenance:
+        raise DataError(
+            f"{path}: provenance without 'train', the settings that name task and data"
+        )
+    table = network.provenance["train"]
+    return parse_config(table, where=f"{path}: provenance")
+
+
+def _machines(
+    path: Path, network: IntegerNetwork, settings: EvaluateConfig
+) -> Machines:
+    """What workers load: they may stand in another folder."""
+    checkpoint = settings.checkpoint
+    if checkpoint is not None and Path(checkpoint).exists():
+        checkpoint = str(Path(checkpoint).resolve())
+    return Machines(
+        network=anywhere(path),
+        sha256=network.sha256,
+        backend=settings.backend,
+        tile=settings.tile,
+        checkpoint=checkpoint,
+        spiking=anywhere(settings.spiking) if settings.spiking else None,
+        sweep=uuid.uuid4().hex,
+    )
+
+
+def _needs(
+    network: IntegerNetwork, pictures: list[Picture], settings: EvaluateConfig
+) -> Demand:
+    """What the largest picture needs."""
+
+    def at(side: float) -> IntegerNetwork:
+        """Resize the network to the largest picture, no side longer than ``side``."""
+        sizes = (
+            min(side, max(picture.pixels.shape[axis] for picture in pictures))
+            for axis in (1, 2)
+        )
+        multiple = size_multiple(network)
+        return network.resized(
+            *(int(s + -s % m) for s, m in zip(sizes, multiple, strict=True))
+        )
+
+    needs = demand(at(settings.tile), settings.backend, record=False)
+    if settings.spiking is None:
+        return needs
+    # In floating point all steps of a layer are there at once, of the whole picture.
+    floats = layers_bytes(at(math.inf), payload=4, block=sys.maxsize)
+    return replace(needs, memory=needs.memory + floats)
+
+
+def _measures(
+    found: list[dict[str, Found]], pictures: list[Picture], config: TrainConfig
+) -> dict[str, dict[str, float]]:
+    """Mean over the pictures, or over all their pixels, of every network."""
+    measures = {}
+    for name in found[0]:
+        values: list[Any] = [item[name] for item in found]
+        if isinstance(config.task, DenoiseConfig):
+            measures[name] = mean_quality(values)._asdict()
+        else:
+            measures[name] = class_scores(values, pictures, config.task)
+    return measures
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read a JSON list of rows.
+
+    Parameters
+    ----------
+    path : Path
+        File; a missing one has no rows.
+
+    Returns
+    -------
+    list of dict
+        As `add_row` wrote them.
+
+    Raises
+    ------
+    DataError
+        If the file holds something else.
+    """
+    if not path.exists():
+        return []
+    expect(path, "json", error=DataError)
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not JSON ({error})") from error
+    if not isinstance(rows, list) or not all(isinstance(item, dict) for item in rows):
+        raise DataError(f"{path}: a JSON list of rows is needed")
+    return rows
+
+
+def add_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Put a row into a JSON list of rows, in place of an earlier one of its kind.
+
+    Parameters
+    ----------
+    path : Path
+        File; made if it is missing.
+    row : Mapping[str, Any]
+        From `report`.
+
+    Raises
+    ------
+    DataError
+        If the file holds something else.
+    """
+    rows = read_rows(path)
+
+    def key(item: Mapping[str, Any]) -> str:
+        return json.dumps([item.get(name) for name in _KEY])
+
+    kept = [item for item in rows if key(item) != key(row)]
+    ordered = sorted([*kept, dict(row)], key=key)
+    write_text(path, json.dumps(ordered, indent=1, sort_keys=True) + "\n")

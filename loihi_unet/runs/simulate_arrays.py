@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Networks of stock neurons on integers from ``.npy`` files."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.files.kind import expect
+from export.stock_network import Stream
+from loihi_unet.errors import DataError
+from sim.backend import Progress, create
+from sim.recording_file import write_recording
+
+
+def load_runs(
+    paths: list[Path], stream: Stream, num_steps: int | None = None
+) -> tuple[Stream, NDArray[np.signedinteger]]:
+    """Read the input of all runs, and set the network's T to fit it.
+
+    Parameters
+    ----------
+    paths : list[Path]
+        ``.npy`` files in the axis order of this project: (C, H, W) for a constant
+        input, (T, C, H, W) for one that changes; with one more axis for several runs.
+    stream : Stream
+        What will run.
+    num_steps : int, optional
+        T; if None that of the frames, or of `stream` where the input is constant.
+
+    Returns
+    -------
+    Stream, ndarray
+        With that T, and its input, checked.
+
+    Raises
+    ------
+    DataError
+        If a file is no array of integers, or the files differ in shape.
+    NetworkError, RangeError
+        If the network cannot take what they hold.
+    """
+    ndim = len(stream.input.shape) + (1 if stream.input.changes else 0)
+    runs = [run for path in paths for run in _read(path, ndim)]
+    shapes = {run.shape for run in runs}
+    if len(shapes) > 1:
+        raise DataError(f"arrays of shapes {sorted(shapes)} found, one shape needed")
+    if num_steps is None and stream.input.changes:
+        num_steps = len(runs[0])
+    if num_steps is not None:
+        stream = dataclasses.replace(stream, num_steps=num_steps)
+    return stream, stream.check_runs(np.stack(runs))
+
+
+def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger]]:
+    """Runs in one file, each of so many axes."""
+    expect(path, "npy", error=DataError)
+    try:
+        # Mapped first: a header that promises more than the file holds is refused.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        line = str(error).splitlines()[0]
+        raise DataError(f"{path}: not a .npy array ({line})") from error
+    if array.dtype.kind not in "iu" or array.ndim not in (ndim, ndim + 1):
+        raise DataError(
+            f"{path}: dtype {array.dtype} with {array.ndim} axes found, integers with "
+            f"{ndim} axes needed, or {ndim + 1} for several runs"
+        )
+    return list(np.array(array if array.ndim > ndim else array[None]))
+
+
+def run_arrays(
+    stream: Stream,
+    paths: list[Path],
+    recording: Path,
+    *,
+    backend: str,
+    num_steps: int | None,
+    layers: tuple[str, ...] | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run a network of stock neurons on arrays, and write its recording.
+
+    Parameters
+    ----------
+    stream : Stream
+        What runs.
+    paths, num_steps
+        As in `load_runs`.
+    recording : Path
+        HDF5 file to write.
+    backend : str
+        A key of `sim.backend.BACKENDS`.
+    layers : tuple of str or None
+        Layers to record; None means all.
+    progress : callable
+        Called with (steps or images done, all of them).
+
+    Returns
+    -------
+    dict[str, Any]
+        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate``.
+
+    Raises
+    ------
+    DataError, UserError
+        As `load_runs` and the backend.
+    """
+    simulator = create(backend)
+    stream, inputs = load_runs(paths, stream, num_steps)
+    found = simulator.run(stream, inputs, layers=layers, progress=progress)
+    write_recording(found, recording)
+    return {
+        "backend": found.backend,
+        "network_sha256": found.network_sha256,
+        "images": len(inputs),
+        "num_steps": found.num_steps,
+        "seconds": found.seconds,
+        "out": str(recording),
+        "spike_rate": {
+            name: float((payload != 0).mean())
+            for name, payload in found.payloads.items()
+            if ":" not in name  # a stock neuron's state
+        },
+    }

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two machines on every picture of a set: equal integers, or the first that differs.
+
+Like `loihi_unet.demo.run` it may import `export` and `sim`.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export.images import size_multiple
+from export.network import Network
+from export.stock_network import Stream
+from loihi_unet.data.pictures import Picture, load_pictures
+from loihi_unet.errors import DataError
+from loihi_unet.runs.frames import Conditions, entering_size, frame
+from loihi_unet.runs.network_source import anywhere, load_network
+from sim.backend import BackendError, Progress, Simulator, check_name, create
+from sim.recording import Recording
+from sim.sweeps.demand import demand
+from sim.sweeps.sweep import sweep
+from sim.verify.comparison import Comparison, compare, merge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """Two machines and what they run.
+
+    Attributes
+    ----------
+    network : Path
+        netx file that every worker can read.
+    sha256 : str
+        `Network.sha256` of what it must hold.
+    backends : tuple of str
+        Left and right.
+    """
+
+    network: Path
+    sha256: str
+    backends: tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VerifyJob:
+    """One picture of a set.
+
+    Attributes
+    ----------
+    machines : Machines
+        What to compare.
+    picture : Picture
+        Clean.
+    index : int
+        Its place in the set.
+    conditions : Conditions
+        Noise and crop.
+    """
+
+    machines: Machines
+    picture: Picture
+    index: int
+    conditions: Conditions
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SetComparison:
+    """Verdict over a set.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        Over all pictures; the ``image`` of a mismatch counts them.
+    jobs : tuple of VerifyJob
+        In that order.
+    """
+
+    comparison: Comparison
+    jobs: tuple[VerifyJob, ...]
+
+    @property
+    def telling(self) -> VerifyJob:
+        """The first picture with a mismatch, else the first."""
+        different = [
+            layer.first.image for layer in self.comparison.layers if layer.first
+        ]
+        return self.jobs[min(different, default=0)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain dicts and lists."""
+        names = {"pictures": [job.picture.name for job in self.jobs]}
+        sha256 = self.jobs[0].machines.sha256
+        return self.comparison.to_json() | names | {"network_sha256": sha256}
+
+
+def verify_set(
+    path: Path,
+    data: Path | None,
+    backends: tuple[str, str],
+    conditions: Conditions,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> SetComparison:
+    """Run two machines on every picture and compare all layers, steps and outputs.
+
+    Parameters
+    ----------
+    path : Path
+        netx file.
+    data : Path or None
+        Folder of pictures, or one; None for scikit-image's photographs.
+    backends : tuple of str
+        Two different keys of `sim.backend.BACKENDS`.
+    conditions : Conditions
+        Noise and crop.
+    scheduler, workers, progress
+        As in `sim.sweeps.sweep.sweep`; the machines of a cluster must see the network's
+        file under the same path.
+
+    Returns
+    -------
+    SetComparison
+        The same whoever ran it.
+
+    Raises
+    ------
+    BackendError
+        If the two backends are one, or one does not exist.
+    DataError
+        If the pictures cannot be read, or the network takes none.
+    SweepError
+        If a picture cannot be run, or workers keep dying.
+    """
+    for name in backends:
+        check_name(name)
+    if backends[0] == backends[1]:
+        raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
+    network = load_network(path)
+    if isinstance(network, Stream):
+        raise DataError(
+            f"{path}: stock neurons that take spike trains or biases, not pictures; "
+            "compare recordings made from Python (docs/netx_stock.md)"
+        )
+    machines = Machines(
+        network=anywhere(path), sha256=network.sha256, backends=backends
+    )
+    jobs = {
+        picture.name: VerifyJob(
+            machines=machines, picture=picture, index=index, conditions=conditions
+        )
+        for index, picture in enumerate(load_pictures(data, network.input.shape[0]))
+    }
+    multiple = size_multiple(network)
+    sizes = [
+        entering_size(job.picture.pixels.shape[1:], conditions, multiple)
+        for job in jobs.values()
+    ]
+    largest = network.resized(max(h for h, _ in sizes), max(w for _, w in sizes))
+    compared = sweep(
+        compare_one,
+        jobs,
+        scheduler=scheduler,
+        workers=workers,
+        needs=demand(largest, *backends, record=True),
+        progress=progress,
+    )
+    return SetComparison(
+        comparison=merge(list(compared.values())), jobs=tuple(jobs.values())
+    )
+
+
+def compare_one(job: VerifyJob) -> Comparison:
+    """Run both machines on one picture and compare all they recorded.
+
+    Raises
+    ------
+    DataError
+        If the network's file is not the one that is meant.
+    """
+    return compare(*record_both(job))
+
+
+def record_both(job: VerifyJob) -> tuple[Recording, Recording]:
+    """Run both machines on one picture; errors as in `compare_one`."""
+    network, left, right = _load(job.machines)
+    entering = frame(job.picture, job.index, job.conditions, size_multiple(network))
+    image = entering.levels[None]
+    network = network.resized(*image.shape[2:])
+    return left.run(network, image), right.run(network, image)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(machines: Machines) -> tuple[Network, Simulator, Simulator]:
+    """Network and machines; a worker reads the file once."""
+    network = load_network(machines.network)
+    if network.sha256 != machines.sha256:
+        raise DataError(
+            f"{machines.network}: sha256 {network.sha256[:12]} on this worker, "
+            f"{machines.sha256[:12]} needed"
+        )
+    left, right = (create(name) for name in machines.backends)
+    return network, left, right

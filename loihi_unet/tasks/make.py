@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a network is trained to do: batches, loss and validation.
+
+The loop in `loihi_unet.training.train` knows a task only through `Task`.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from loihi_unet.config import DenoiseConfig, TrainConfig
+from loihi_unet.data.crops import add_noise, random_crops
+from loihi_unet.data.pictures import Picture
+from loihi_unet.seeds import Stream, generator
+from loihi_unet.tasks.denoise import Network, evaluate, noisy_picture, restore
+from loihi_unet.tasks.segment import SegmentTask
+from loihi_unet.tasks.task import Validation
+
+
+class Task(Protocol):
+    """What the training loop asks of a task."""
+
+    def batch(
+        self, index: int, stream: Stream = Stream.TRAINING
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return input and target of an iteration, a pure function of the two."""
+
+    def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the scalar to be made small."""
+
+    def validate(self, network: Network, device: torch.device) -> Validation:
+        """Score the network on held-out pictures."""
+
+
+def make_task(
+    config: TrainConfig, train: list[Picture], validation: list[Picture]
+) -> Task:
+    """Return the task that a configuration names, over these pictures."""
+    kinds: dict[str, type[DenoiseTask] | type[SegmentTask]]
+    kinds = {"denoise": DenoiseTask, "segment": SegmentTask}
+    return kinds[config.task.kind](config, train, validation)
+
+
+class DenoiseTask:
+    """Restore crops of pictures from white Gaussian noise.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        With a `DenoiseConfig` as its task.
+    train, validation : list[Picture]
+        Pictures to cut crops from, and pictures to score.
+    """
+
+    def __init__(
+        self, config: TrainConfig, train: list[Picture], validation: list[Picture]
+    ) -> None:
+        assert isinstance(config.task, DenoiseConfig)
+        self.config = config
+        self.task = config.task
+        self.train = train
+        self.validation = validation
+
+    def batch(
+        self, index: int, stream: Stream = Stream.TRAINING
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return noisy and clean crops.
+
+        Parameters
+        ----------
+        index : int
+            Iteration.
+        stream : Stream
+            Which of the seed's streams to draw from.
+
+        Returns
+        -------
+        noisy, clean : Tensor, shape (batch_size, C, patch_size, patch_size), float32
+            Pixels divided by 255.
+        """
+        config, task = self.config, self.task
+        random = generator(config.seed, stream, index)
+        clean = random_crops(self.train, config.batch_size, config.patch_size, random)
+        # Training noise is no secret.
+        sigma = random.uniform(  # nosec B311
+            task.sigma_min, task.sigma_max, size=(config.batch_size, 1, 1, 1)
+        )
+        noisy = add_noise(clean, sigma, random)
+        full = np.float32(255)
+        return torch.from_numpy(noisy / full), torch.from_numpy(clean / full)
+
+    def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the mean absolute or mean squared error, as configured."""
+        if self.config.loss == "l1":
+            return functional.l1_loss(output, target)
+        return functional.mse_loss(output, target)
+
+    def validate(self, network: Network, device: torch.device) -> Validation:
+        """Score held-out pictures at the middle of the noise range.
+
+        Parameters
+        ----------
+        network : Network
+            The U-Net.
+        device : torch.device
+            Where it is.
+
+        Returns
+        -------
+        Validation
+            The score is the mean PSNR in dB.
+        """
+        config, task = self.config, self.task
+        sigma = (task.sigma_min + task.sigma_max) / 2
+        multiple = config.model.multiple
+        seed = config.seed
+        scores = evaluate(
+            network,
+            self.validation,
+            sigma=sigma,
+            seed=seed,
+            multiple=multiple,
+            device=device,
+        )
+        first = self.validation[0]
+        noisy = noisy_picture(first, 0, sigma=sigma, seed=seed)
+        output = restore(network, noisy, multiple=multiple, device=device)
+        panel = np.concatenate([noisy, output, first.pixels], axis=2)
+        return Validation(
+            score=scores.psnr,
+            measures={"psnr": scores.psnr, "ssim": scores.ssim},
+            panel=torch.from_numpy(np.clip(panel / 255, 0, 1)),
+        )

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Train a U-Net: one loop, resumable to the bit on the CPU."""
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from loihi_unet.config import TrainConfig
+from loihi_unet.data.datasets import load_data
+from loihi_unet.data.pictures import fingerprint, hold_out
+from loihi_unet.errors import ConfigError
+from loihi_unet.files.checkpoint import CheckpointRecord, save_checkpoint
+from loihi_unet.tasks.make import Task, make_task
+from loihi_unet.tasks.task import Validation
+from loihi_unet.training import state as run_state
+from loihi_unet.training.parallel import (
+    best_device,
+    is_first,
+    process_group,
+    shard,
+    wrap,
+)
+from loihi_unet.training.state import RunFiles, TrainState, adam_moments
+from loihi_unet.training.warm_start import initial
+
+log = logging.getLogger(__name__)
+
+#: Iterations between two values of the loss in TensorBoard.
+LOG_INTERVAL = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    last, best : Path
+        Checkpoints: the latest, and the one with the highest validation score.
+    iterations : int
+        Optimiser steps done, those before a resume included.
+    best_score : float
+        PSNR in dB of the best checkpoint on the held-out pictures.
+    seconds : float
+        Wall-clock time of this call.
+    """
+
+    last: Path
+    best: Path
+    iterations: int
+    best_score: float
+    seconds: float
+
+
+def learning_rate(config: TrainConfig, iteration: int) -> float:
+    """Return the step size of an iteration: warm-up times half a cosine.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Gives both ends and the length.
+    iteration : int
+        0 .. iterations - 1.
+
+    Returns
+    -------
+    float
+        ``learning_rate`` at 0, where there is no warm-up, towards
+        ``final_learning_rate`` at the end.
+    """
+    low, high = config.final_learning_rate, config.learning_rate
+    wave = math.cos(math.pi * iteration / config.iterations)
+    rising = max(1, min(config.warmup_iterations, config.iterations // 10))
+    return (low + (high - low) * (1 + wave) / 2) * min(1.0, (iteration + 1) / rising)
+
+
+def train(
+    config: TrainConfig,
+    data: Path | None,
+    out: Path,
+    resume: bool = False,
+    *,
+    init: str | Path | None = None,
+    device: str | None = None,
+) -> TrainResult:
+    """Train a network; under ``torchrun`` on several processes, of equal result.
+
+    Writes ``config.toml``, ``checkpoints/last.safetensors``,
+    ``checkpoints/best.safetensors`` and TensorBoard's ``tb/`` below `out`.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Everything that decides the result, but the pictures.
+    data : Path or None
+        Folder of pictures; None for the photographs that ship with scikit-image.
+    out : Path
+        The run's folder.
+    resume : bool
+        Go on from ``last.safetensors``. On the CPU, with the same number of threads,
+        the result has the same bits as that of a run that never stopped.
+    init : str or Path, optional
+        Begin with the weights of this checkpoint instead of random ones, see
+        `loihi_unet.training.warm_start.initial`.
+    device : str, optional
+        A torch device; if None, CUDA where there is one, otherwise the CPU.
+
+    Returns
+    -------
+    TrainResult
+        Paths and scores.
+
+    Raises
+    ------
+    DataError
+        If pictures cannot be read or are too few or too small.
+    CheckpointError
+        If there is nothing to resume, or a run of other settings or pictures, or
+        `init` is of another shape.
+    ConfigError
+        If the loss is no longer finite.
+    """
+    started = time.monotonic()
+    name = device or best_device().type
+    pictures = load_data(config.task, data, config.model.in_channels)
+    task = make_task(config, *hold_out(pictures, config.validation_images))
+    files = RunFiles(out)
+    with process_group(name) as own:
+        if resume:
+            state = run_state.resume(config, files, own, fingerprint(pictures))
+        else:
+            start = None if init is None else initial(config, init, pictures)
+            state = run_state.begin(config, files, own, fingerprint(pictures), start)
+        log.info("training on %s from iteration %d", own, state.iteration)
+        fit(state, task, config, files)
+    return TrainResult(
+        last=files.last,
+        best=files.best,
+        iterations=state.iteration,
+        best_score=state.best_score,
+        seconds=time.monotonic() - started,
+    )
+
+
+def fit(state: TrainState, task: Task, config: TrainConfig, files: RunFiles) -> None:
+    """Run the training loop from the state's iteration to the last.
+
+    Parameters
+    ----------
+    state : TrainState
+        Changed in place.
+    task : Task
+        Gives batches, loss and validation.
+    config : TrainConfig
+        Length of the run, step size and intervals.
+    files : RunFiles
+        Where checkpoints and TensorBoard's files go.
+
+    Raises
+    ------
+    ConfigError
+        If the loss is no longer finite.
+    """
+    console = Console(stderr=True)
+    first = is_first()
+    network = wrap(state.model)
+    progress = Progress(console=console, disable=not (first and console.is_terminal))
+    with _writer(files, state.iteration) as writer, progress:
+        bar = progress.add_task(
+            "training", total=config.iterations, completed=state.iteration
+        )
+        while state.iteration < config.iterations:
+            loss = step(state, task, config, network)
+            progress.update(bar, completed=state.iteration)
+            validate = _due(state.iteration, config.validation_interval, config)
+            if validate or _due(state.iteration, LOG_INTERVAL, config):
+                _log_loss(writer, state, config, loss.item())
+            if validate and writer is not None:
+                state.model.eval()
+                result = task.validate(state.model, state.device)
+                _log_validation(writer, state, result)
+                _save(state, config, files, result)
+                progress.update(bar, description=f"{result.score:.2f}")
+
+
+@contextlib.contextmanager
+def _writer(files: RunFiles, iteration: int) -> Iterator[SummaryWriter | None]:
+    """Yield TensorBoard's writer; None in a process that does not write."""
+    if not is_first():
+        yield None
+        return
+    # purge_step: hide what a killed run logged after its last checkpoint.
+    with SummaryWriter(str(files.tensorboard), purge_step=iteration) as writer:
+        yield writer
+
+
+def step(
+    state: TrainState, task: Task, config: TrainConfig, network: nn.Module
+) -> torch.Tensor:
+    """Do one optimiser step.
+
+    Parameters
+    ----------
+    state : TrainState
+        Changed in place.
+    task : Task
+        Gives the batch of this iteration and the loss.
+    config : TrainConfig
+        Step size and precision.
+    network : Module
+        The state's model, or its wrapper for several processes.
+
+    Returns
+    -------
+    Tensor, shape ()
+        The loss before the step.
+    """
+    source, target = map(shard, task.batch(state.iteration))
+    source = source.to(state.device, memory_format=torch.channels_last)
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(config, state.iteration)
+    network.train()
+    low = config.precision == "bfloat16"
+    with torch.autocast(state.device.type, dtype=torch.bfloat16, enabled=low):
+        output = network(source)
+    loss = task.loss(output.float(), target.to(state.device))
+    state.optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    state.optimiser.step()
+    state.iteration += 1
+    return loss.detach()
+
+
+def _due(iteration: int, interval: int, config: TrainConfig) -> bool:
+    return iteration % interval == 0 or iteration == config.iterations
+
+
+def _log_loss(
+    writer: SummaryWriter | None, state: TrainState, config: TrainConfig, loss: float
+) -> None:
+    if not math.isfinite(loss):
+        raise ConfigError(
+            f"iteration {state.iteration}: the loss is {loss}; lower learning_rate "
+            f"(now {config.learning_rate:g})"
+        )
+    if writer is None:
+        return
+    writer.add_scalar("train/loss", loss, state.iteration)
+    rate = learning_rate(config, state.iteration)
+    writer.add_scalar("train/learning_rate", rate, state.iteration)
+
+
+def _log_validation(
+    writer: SummaryWriter, state: TrainState, result: Validation
+) -> None:
+    for name, value in result.measures.items():
+        writer.add_scalar(f"validation/{name}", value, state.iteration)
+    writer.add_image("validation/panel", result.panel, state.iteration)
+    log.info(
+        "iteration %d: %s",
+        state.iteration,
+        ", ".join(f"{name} {value:.4f}" for name, value in result.measures.items()),
+    )
+
+
+def _save(
+    state: TrainState, config: TrainConfig, files: RunFiles, result: Validation
+) -> None:
+    improved = result.score > state.best_score
+    state.best_score = max(state.best_score, result.score)
+    record = CheckpointRecord(
+        config=config,
+        iteration=state.iteration,
+        measures=result.measures,
+        best_score=state.best_score,
+        data_sha256=state.data_sha256,
+        torch_version=torch.__version__,
+        init_sha256=state.init_sha256,
+    )
+    # The best first: killed in between, the run redoes this step to the same bits.
+    if improved:
+        save_checkpoint(files.best, state.model.tensors(), record)
+    moments = adam_moments(state.optimiser, state.model)
+    save_checkpoint(files.last, state.model.tensors(), record, moments)

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fast ProcessModels for stock `lava.proc.conv.process.Conv`, the same integers.
+
+Any Lava network runs with them by one argument::
+
+    run_cfg = Loihi2SimCfg(
+        select_tag="fixed_pt", exception_proc_model_map={Conv: FAST_CONV["stock"]}
+    )
+
+Sums, the wrap to 24 bits, the cast of binary messages to bool and the delay of
+one time step are those of lava.proc.conv.models.PyConvModelFixed (lava-nc 0.10.0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import threadpoolctl
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.conv.models import PyConvModelFixed
+from lava.proc.conv.process import Conv
+
+from export.facts import STATE
+from sim.backend import OverflowLayerError
+from sim.lava.kernel import ExactConv
+from sim.lava.window import Windows
+
+STATE_BITS = 24
+
+
+def wrap(sums: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Wrap to 24 bits signed, as lava.proc.conv.utils.signed_clamp.
+
+    Examples
+    --------
+    >>> wrap(np.array([2**23 - 1, 2**23, -(2**23) - 1], dtype=np.int32))
+    array([ 8388607, -8388608,  8388607], dtype=int32)
+    """
+    half = np.int32(1 << (STATE_BITS - 1))
+    mask = np.int32((1 << STATE_BITS) - 1)
+    wrapped: npt.NDArray[np.int32] = ((sums + half) & mask) - half
+    return wrapped
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumCheck:
+    """Asks a fast Conv to raise where stock would wrap.
+
+    Set as ``conv.proc_params["sum_check"]``.
+
+    Parameters
+    ----------
+    layer, source : str
+        Names for the error.
+    windows : Windows
+        Of the target compartment; outside of them nothing is checked.
+    """
+
+    layer: str
+    source: str
+    windows: Windows
+
+    def error(self, sums: npt.NDArray[Any], time_step: int) -> Exception | None:
+        """Overflow that these sums, arriving at ``time_step``, would cause."""
+        now = self.windows.at(time_step)
+        low, high = int(sums.min()), int(sums.max())
+        if now is None or STATE.contains(low, high):
+            return None
+        worst = low if low < STATE.minimum else high
+        what = f"input from '{self.source}' {worst}"
+        return OverflowLayerError(self.layer, now[1], what)
+
+
+@implements(proc=Conv, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fast")
+class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
+    """Stock Conv by matrix products; ignores weight_exp, as stock does."""
+
+    a_buf: npt.NDArray[np.int32] = LavaPyType(np.ndarray, np.int32, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._check: SumCheck | None = proc_params.get("sum_check")
+        self._conv: ExactConv | None = None
+        self._overflow: Exception | None = None
+
+    def on_var_update(self) -> None:
+        """Forget the prepared kernel: a Var was set."""
+        self._conv = None
+
+    def run_spk(self) -> None:
+        """Send the sums of the step before, then take in this step's message.
+
+        Raises
+        ------
+        OverflowLayerError
+            With a `SumCheck`, at the time step at which the sums arrive.
+        """
+        self.a_out.send(self.a_buf)
+        if self._overflow is not None:
+            raise self._overflow
+        s_in = self.s_in.recv()
+        if self.num_message_bits.item() == 0:
+            s_in = s_in.astype(bool)
+        if self._conv is None:
+            self._conv = self._prepare()
+        sums = self._conv.sums(s_in)
+        if self._check is not None:
+            self._overflow = self._check.error(sums, self.time_step + 1)
+        self.a_buf = wrap(sums.astype(np.int32))
+
+    def _prepare(self) -> ExactConv:
+        # All layers compute at once, one process each: more threads only fight.
+        threadpoolctl.threadpool_limits(1, user_api="blas")
+        return ExactConv(
+            self._effective_weight(),
+            stride=(int(self.stride[0]), int(self.stride[1])),
+            padding=(int(self.padding[0]), int(self.padding[1])),
+            dilation=(int(self.dilation[0]), int(self.dilation[1])),
+            groups=int(self.groups[0]),
+        )
+
+    def _effective_weight(self) -> npt.NDArray[np.int32]:
+        weight: npt.NDArray[np.int32] = self.weight
+        return weight
+
+
+class PyFastConvExpModel(PyFastConvModel):
+    """As `PyFastConvModel`, but honours weight_exp: ``weight << weight_exp``."""
+
+    def _effective_weight(self) -> npt.NDArray[np.int32]:
+        weight: npt.NDArray[np.int32] = self.weight << int(self.weight_exp[0])
+        return weight
+
+
+# What weight_exp does -> model. Stock Conv ignores it (lava-nc issue 803).
+FAST_CONV = {"stock": PyFastConvModel, "honour": PyFastConvExpModel}

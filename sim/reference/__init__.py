@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The judge: the whole chip, step by step, in int64 NumPy."""

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a Stream may hold, and what only a Stream may hold."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import streams
+
+from export.compartment import Bias
+from export.errors import NetworkError, RangeError, UnsupportedLayerError
+from export.network import Connection, Input, Network
+from export.netx import write_network
+from export.stock_compartment import CUBA, Delta, SigmaDelta
+from export.stock_network import Frames, Reset
+from export.synapse import AveragePool, Conv, Dense, Injection
+from sim.selftest import small_network
+
+
+def changed(stream, **fields):
+    return dataclasses.replace(stream, **fields)
+
+
+def relayered(stream, index, **fields):
+    layers = list(stream.layers)
+    layers[index] = dataclasses.replace(layers[index], **fields)
+    return changed(stream, layers=tuple(layers))
+
+
+def connected(stream, index, *, source=None, synapse=None, **fields):
+    connection = stream.layers[index].connections[0]
+    connection = Connection(
+        source=source or connection.source,
+        synapse=synapse or connection.synapse,
+        **fields,
+    )
+    return relayered(stream, index, connections=(connection,))
+
+
+def onto_conv(stream):
+    """A dense synapse from the first layer to the last."""
+    return Dense(weight=np.full((3, int(np.prod(stream.layers[0].shape))), 2))
+
+
+def constant(low=0, high=1):
+    return Input(shape=(2, 6, 7), minimum=low, maximum=high, scale=1.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda s: connected(s, 1, delay=1),
+            "layer 'wide': a Stream's connections are Conv, Dense or Injection without",
+        ),
+        (lambda s: connected(s, 1, weight_exp=1), "without delay or weight_exp"),
+        (
+            lambda s: relayered(
+                s,
+                0,
+                shape=(2, 6, 7),
+                connections=(
+                    Connection(
+                        source="input",
+                        synapse=AveragePool(channels=2, kernel_size=(1, 1)),
+                    ),
+                ),
+                compartment=CUBA(
+                    i_decay=0, v_decay=0, vth_mant=1, bias=Bias(mant=[0, 0], exp=6)
+                ),
+            ),
+            "layer 'conv': a Stream's connections are",
+        ),
+        (
+            lambda s: connected(s, 2, source="conv", synapse=onto_conv(s)),
+            "layer 'out': a Stream is a chain, source 'wide' needed",
+        ),
+        (
+            lambda s: relayered(s, 2, connections=s.layers[2].connections * 2),
+            "layer 'out': a Stream is a chain",
+        ),
+        (lambda s: changed(s, input=constant()), "input is Frames, or is injected"),
+        (
+            lambda s: changed(
+                s, input=small_network().input, layers=small_network().layers
+            ),
+            "layer 'down': a Stream holds StockLayers only",
+        ),
+        (
+            lambda s: relayered(
+                s,
+                1,
+                shape=s.layers[0].shape,
+                compartment=s.layers[0].compartment,
+                connections=(Connection(source="conv", synapse=Injection()),),
+            ),
+            "layer 'wide': an injection enters a first CUBA layer from a constant",
+        ),
+    ],
+)
+def test_not_a_stream(make, message):
+    with pytest.raises(NetworkError, match=message):
+        make(streams.spiking())
+
+
+def test_injection_rules():
+    stream = streams.spiking(injected=True)
+    with pytest.raises(RangeError, match=r"injected bias 0\.\.4096 outside -4096"):
+        changed(stream, input=constant(0, 4096))
+    frames = Frames(shape=(2, 6, 7), minimum=0, maximum=1, scale=1.0)
+    with pytest.raises(NetworkError, match="an injection enters a first CUBA layer"):
+        changed(stream, input=frames)
+    biased = dataclasses.replace(
+        stream.layers[0].compartment, bias=Bias(mant=[1, 0], exp=6)
+    )
+    with pytest.raises(NetworkError, match="bias and injected bias found"):
+        relayered(stream, 0, compartment=biased)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Reset(interval=0), "reset interval: 0 found, 1 or more"),
+        (lambda: Reset(interval=3, offset=-1), "reset offset: -1 found, 0 or more"),
+        (
+            lambda: CUBA(i_decay=0, v_decay=0, vth_mant=1, bias=Bias(mant=[0], exp=5)),
+            "CUBA bias_exp: 5 found, netx fixes 6",
+        ),
+        (
+            lambda: SigmaDelta(vth_mant=1, bias=Bias(mant=[0], exp=6)),
+            "SigmaDelta bias_exp: 6 found, 0 needed",
+        ),
+        (lambda: Delta(vth_mant=1, spike_exp=8), r"Delta spike_exp: 8 outside 0\.\.7"),
+        (lambda: Delta(vth_mant=-1), r"Delta vth_mant: -1 outside 0\.\.2047"),
+        (
+            lambda: Dense(weight=np.full((2, 3), 2), delay=np.zeros((3, 2))),
+            r"dense delay: shape \(3, 2\) found, \(2, 3\) needed",
+        ),
+        (lambda: Dense(weight=np.full(3, 2)), r"shape \(3,\) found, 2 non-empty axes"),
+        (
+            lambda: Dense(weight=np.full((2, 3), 2)).output_shape((2, 2, 1)),
+            r"dense weight expects 3 inputs, source shape is \(2, 2, 1\)",
+        ),
+    ],
+)
+def test_parts(make, message):
+    with pytest.raises(NetworkError, match=message):
+        make()
+
+
+def test_windows_refuse_what_only_a_stream_holds():
+    stream, window = streams.spiking(delayed=True), small_network()
+    frames = Frames(shape=window.input.shape, minimum=0, maximum=1, scale=1.0)
+    with pytest.raises(NetworkError, match="an input that changes at every step"):
+        Network(input=frames, layers=window.layers, num_steps=3, task="test")
+    with pytest.raises(NetworkError, match="'conv': CUBA found, a Network in windows"):
+        Network(input=constant(), layers=stream.layers, num_steps=3, task="test")
+    first = window.layers[0]
+    size = int(np.prod(window.input.shape))
+    for synapse in (
+        Injection(),
+        Dense(weight=np.full((3, size), 2), delay=np.ones((3, size))),
+    ):
+        shape = synapse.output_shape(window.input.shape)
+        mtif = dataclasses.replace(
+            first.compartment,
+            vth_mant=first.compartment.vth_mant[:1],
+            bias=Bias(mant=np.zeros(shape[0])),
+        )
+        connection = Connection(source="input", synapse=synapse)
+        layer = dataclasses.replace(
+            first, shape=shape, connections=(connection,), compartment=mtif
+        )
+        with pytest.raises(NetworkError, match="found, only a Stream may have it"):
+            changed(window, layers=(layer,))
+
+
+def test_due_is_netx_reset_phase():
+    """netx gives block n (from 0) the offset reset_offset + 1 + n; LIFReset's rule."""
+    for interval, offset, stage in ((5, 0, 1), (5, 2, 4), (3, 7, 2), (1, 0, 3)):
+        reset = Reset(interval=interval, offset=offset)
+        lif_offset = (offset + 1 + (stage - 1)) % interval
+        for step in range(1, 20):
+            assert reset.due(step, stage) == (step % interval == lif_offset)
+
+
+def test_hash_sees_the_reset_and_the_delays():
+    hashes = {
+        streams.spiking().sha256,
+        streams.spiking(reset=Reset(interval=5)).sha256,
+        streams.spiking(reset=Reset(interval=5, offset=1)).sha256,
+        streams.spiking(delayed=True).sha256,
+        streams.spiking(seed=1).sha256,
+    }
+    assert len(hashes) == 5
+
+
+def test_files_that_stock_netx_would_not_load(tmp_path):
+    stream = streams.spiking()
+    for weight, message in (
+        (np.zeros((3, 5)), "layer 'out': all weights are 0"),
+        (-256 * np.eye(3, 5), r"layer 'out': weights -256\.\.0 found: none"),
+    ):
+        bad = connected(stream, 2, synapse=Dense(weight=weight))
+        with pytest.raises(UnsupportedLayerError, match=message):
+            write_network(bad, tmp_path / "a.net")
+    conv = Conv(weight=np.full((3, 5, 1, 1), 2))
+    with pytest.raises(UnsupportedLayerError, match="a convolution after a flat layer"):
+        write_network(connected(stream, 2, synapse=conv), tmp_path / "a.net")
+    mixed = streams.sigma_delta()
+    other = dataclasses.replace(mixed.layers[1].compartment, spike_exp=5)
+    with pytest.raises(UnsupportedLayerError, match=r"spike_exp: \[5, 6\] found, netx"):
+        write_network(relayered(mixed, 1, compartment=other), tmp_path / "a.net")
+    assert not list(tmp_path.iterdir())
