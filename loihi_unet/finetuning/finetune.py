@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 #: Iterations between two values of the loss in TensorBoard.
 LOG_INTERVAL = 10
+#: Share of a run through the steps in which the step size grows.
+WARM_UP = 0.1
 
 
 class FinetuneConfig(BaseModel):
@@ -53,13 +55,15 @@ class FinetuneConfig(BaseModel):
         neurons and steps, as in `loihi_unet.finetuning.prune.prune`.
     quiet : float
         Weight of the synaptic operations in the loss, as a share of those that would
-        happen if every neuron sent something at every step. By steps only.
+        happen if every neuron sent something at every step. By steps only. The last
+        iteration is kept then, since the best one of a score sends the most.
     iterations : int
         Optimiser steps.
     batch_size, patch_size : int
         Crops per step and their side in pixels, a multiple of the network's.
     learning_rate : float
-        Adam's step size for normalised weights, falling to 0 along half a cosine.
+        Adam's step size, for normalised weights by flow and for the trained network's
+        own through the steps, falling to 0 along half a cosine.
     seed : int
         Decides crops and noise.
     validation_interval : int
@@ -215,6 +219,7 @@ def finetune(
             shares = firing_shares(snn, task, best_device())
             begun = prune(snn, shares, settings.prune)
         state = finetune_state.begin(begun, settings.learning_rate, settings.method)
+    state.keep_last = settings.quiet > 0
     teacher = None
     if settings.teacher is not None:
         teacher = load_teacher(settings.teacher, snn, best_device())
@@ -312,6 +317,8 @@ def step(
 ) -> float:
     """Do one optimiser step; its size falls to 0 along half a cosine.
 
+    Through the steps it warms up first, over `WARM_UP` of the run.
+
     Parameters
     ----------
     state : FinetuneState
@@ -329,8 +336,14 @@ def step(
         The loss before the step.
     """
     wave = math.cos(math.pi * state.iteration / settings.iterations)
+    size = settings.learning_rate * (1 + wave) / 2
+    if state.method == "steps":
+        # Adam's first steps have full size whatever the gradient's, and a network
+        # that is nearly right already would lose more by them than it gains later.
+        warm = max(1.0, WARM_UP * settings.iterations)
+        size *= min(1.0, (state.iteration + 1) / warm)
     for group in state.optimiser.param_groups:
-        group["lr"] = settings.learning_rate * group["rate"] * (1 + wave) / 2
+        group["lr"] = size * group["rate"]
     x, target = (
         tensor.to(best_device())
         for tensor in task.batch(state.iteration + 1, Stream.FINETUNING)

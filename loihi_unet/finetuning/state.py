@@ -45,6 +45,9 @@ class FinetuneState:
         Optimiser steps done.
     scores : dict[int, float]
         Of the held-out pictures, by iteration.
+    keep_last : bool
+        Whether the last iteration counts as the best: one that sends less is wanted,
+        which no score says.
     """
 
     snn: SpikingUNet
@@ -53,10 +56,13 @@ class FinetuneState:
     optimiser: torch.optim.Adam
     iteration: int = 0
     scores: dict[int, float] = field(default_factory=dict)
+    keep_last: bool = False
 
     @property
     def best(self) -> int:
-        """Iteration of the highest score; the first of equals."""
+        """Iteration of the highest score, the first of equals; or the last one."""
+        if self.keep_last:
+            return max(self.scores)
         return max(self.scores, key=lambda iteration: self.scores[iteration])
 
     @property

@@ -40,7 +40,7 @@ from sim.torch.compartment import reciprocal_is_exact
 from sim.torch.exact import exact_arithmetic
 
 #: Step size of a threshold's logarithm, per step size of a weight.
-THRESHOLD_RATE = 10.0
+THRESHOLD_RATE = 3.0
 #: Payloads up to this share of the largest are pushed towards silence by activity.
 FEW = 1 / 16
 #: Layers of which a backward pass recomputes one piece at a time.

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from export.errors import NetworkError, RangeError
 from export.fit import fit
+from export.fit.chips import chip_named
 from export.fit.report import FitReport
-from export.fit.systems import check_chip, find_system
+from export.fit.systems import find_system
 from export.lowering import lower
 from export.mapping import MappingName
 from loihi_unet.config import TrainConfig
@@ -69,7 +70,7 @@ def advise(
         If chip or system do not exist, or the network has no integers at all.
     """
     try:
-        check_chip(chip)
+        chip_named(chip)
         asked = None if system is None else find_system(system, chip)
     except NetworkError as error:
         raise ConversionError(str(error)) from None
