@@ -101,7 +101,8 @@ frames the first 80 train:
     loihi-unet convert segment-camseq01 --steps 4 --thresholds 8 --data CamSeq01 \\
         --thresholds-per layer --out camseq01-t4.safetensors
     loihi-unet finetune camseq01-t4.safetensors --data CamSeq01 --iterations 150 \\
-        --method flow --batch-size 4 --patch-size 192 --learning-rate 5e-5 --validation-interval 50 \\
+        --method flow --batch-size 4 --patch-size 192 --learning-rate 5e-5 \\
+        --validation-interval 50 \\
         --out segment-camseq01.safetensors
     loihi-unet export segment-camseq01.safetensors --size 256x256 \\
         --out segment-camseq01.net
