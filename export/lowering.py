@@ -33,6 +33,7 @@ from export.units import (
     PIXEL_MINIMUM,
     PIXEL_SCALE,
     POOL_KERNEL,
+    gains,
     per_row,
     unit_bias,
     unit_weights,
@@ -127,7 +128,7 @@ def _lower_layer(
     stages[layer.name] = stage
     settled = layer.quantisation
     assert settled is not None  # lower settles the network first
-    gain = np.atleast_1d(np.asarray(settled.gain, dtype=np.float64))
+    gain = gains(settled)
     connections = [
         Connection(
             source=c.source,

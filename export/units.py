@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loihi_unet.networks.topology import INPUT
-from loihi_unet.spiking.spiking_unet import Connection, Layer
+from loihi_unet.spiking.spiking_unet import Connection, Layer, Quantisation
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -66,6 +66,11 @@ def unit_bias(layer: Layer, base_threshold: float) -> FloatArray:
     if layer.bias is None:
         return np.zeros(layer.channels)
     return _array(layer.bias) / threshold_unit(layer, base_threshold)
+
+
+def gains(settled: Quantisation) -> FloatArray:
+    """Gain of the layer, or of each of its channels, shape (1,) or (channels,)."""
+    return np.atleast_1d(np.asarray(settled.gain, dtype=np.float64))
 
 
 def per_row(values: Any, connection: Connection) -> Any:

@@ -14,6 +14,7 @@ from loihi_unet.cli.console import (
     JsonOption,
     NetworkArgument,
     open_network,
+    out,
     print_json,
     print_table,
 )
@@ -48,9 +49,10 @@ def fit(
     from export.fit import fit_tables
     from export.stock_network import Stream
     from loihi_unet.report.chip_tables import mapping_of
+    from loihi_unet.runs.hashes import hash_line, hashes, size_note
 
     network = open_network(network_path)
-    activity = None
+    activity, note = None, ""
     if recording_path is not None:
         from sim.recording_file import read_recording
         from sim.statistics import activity as count
@@ -59,7 +61,9 @@ def fit(
         if isinstance(network, Stream):
             network = replace(network, num_steps=recording.num_steps)
         else:
+            file = network
             network = network.resized(*recording.images.shape[2:])
+            note = size_note(file, [(network.input.shape[1], network.input.shape[2])])
         activity = count(network, recording)
     report = run_fit(
         network,
@@ -69,8 +73,12 @@ def fit(
         activity=activity,
     )
     if as_json:
-        print_json(report.to_json())
+        print_json(report.to_json() | {"note": note})
     else:
+        if note:
+            out.print(note, soft_wrap=True)
+        height, width = network.input.shape[1:]
         for part in fit_tables(report):
             print_table(part.title, part.columns, part.rows)
+        out.print(hash_line(hashes(network), (height, width)), soft_wrap=True)
     raise typer.Exit(0 if report.fits else 1)

@@ -54,16 +54,15 @@ def export(
 
     Example: loihi-unet export denoise-gray --size 128x128 --out network.net
     """
-    from export.lowering import lower
-    from export.netx import write_network
-    from loihi_unet.files.spiking_file import load_spiking_unet
+    from loihi_unet import api
+    from loihi_unet.runs.hashes import hash_line, hashes
 
-    network = lower(load_spiking_unet(spiking), *parse_size(size), mapping=mapping)
-    write_network(network, path)
+    network = api.export(spiking, parse_size(size), mapping=mapping, out=path)
     if as_json:
-        print_json({"out": str(path), "sha256": network.sha256})
+        print_json({"out": str(path), **_hashes(network)})
     else:
-        out.print(f"wrote {path}  sha256 {network.sha256}", soft_wrap=True)
+        out.print(f"wrote {path}", soft_wrap=True)
+        out.print(hash_line(hashes(network), parse_size(size)), soft_wrap=True)
 
 
 def inspect(
@@ -77,6 +76,8 @@ def inspect(
 
     Example: loihi-unet inspect network.net --picture network.png
     """
+    from loihi_unet.runs.hashes import hash_line, hashes
+
     network = open_network(path)
     if picture is not None:
         from loihi_unet.report.drawing import draw_network
@@ -87,7 +88,7 @@ def inspect(
         source = network.input
         print_json(
             {
-                "sha256": network.sha256,
+                **_hashes(network),
                 "task": network.task,
                 "num_steps": network.num_steps,
                 "latency": network.latency,
@@ -120,7 +121,12 @@ def inspect(
     )
     print_table(title, columns, cells)
     out.print("from: source, z = delay in steps, << = weight exponent")
-    out.print(f"sha256 {network.sha256}", soft_wrap=True)
+    height, width = network.input.shape[1:]
+    out.print(hash_line(hashes(network), (height, width)), soft_wrap=True)
+
+
+def _hashes(network: Network) -> dict[str, str]:
+    return {"sha256": network.sha256, "sha256_any_size": network.sha256_any_size}
 
 
 def _row(network: Network, index: int) -> dict[str, Any]:

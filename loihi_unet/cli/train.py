@@ -11,10 +11,13 @@ import typer
 
 from loihi_unet.cli.console import (
     JsonOption,
+    LabelColoursOption,
+    WhiteLevelOption,
     config_names,
     err,
     print_json,
     print_table,
+    print_white_levels,
 )
 
 
@@ -44,6 +47,8 @@ def train(
         str | None,
         typer.Option(help="Begin with this U-Net: run folder, checkpoint or model."),
     ] = None,
+    white_level: WhiteLevelOption = None,
+    label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a U-Net on a folder of images.
@@ -57,12 +62,27 @@ def train(
     overrides = dict(_setting(text) for text in settings or [])
     if resume and init is not None:
         raise ConfigError("--init: not together with --resume, which has its own start")
-    result = run_training(load_config(config, overrides), data, run, resume, init=init)
+    if white_level is not None:
+        overrides["white_level"] = white_level
+    result = run_training(
+        load_config(config, overrides),
+        data,
+        run,
+        resume,
+        init=init,
+        label_colours=label_colours,
+    )
     record = {k: _plain(v) for k, v in dataclasses.asdict(result).items()}
+    _print_result("trained", record, as_json)
+
+
+def _print_result(title: str, record: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(record)
-    else:
-        print_table("trained", ["what", "value"], list(record.items()))
+        return
+    white_levels = record.pop("white_levels")
+    print_table(title, ["what", "value"], list(record.items()))
+    print_white_levels(white_levels)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -151,6 +171,8 @@ def convert(
         float | None,
         typer.Option(help="Thresholds on average over all neurons, at most.", min=1),
     ] = None,
+    white_level: WhiteLevelOption = None,
+    label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a trained U-Net to a multi-threshold Spiking-UNet.
@@ -158,6 +180,7 @@ def convert(
     Example: loihi-unet convert runs/gray --data BSDS500-train --out snn.safetensors
     """
     from loihi_unet.conversion.convert import convert as run_conversion
+    from loihi_unet.data.datasets import Reading
     from loihi_unet.errors import ConfigError
     from loihi_unet.runs.advice import advise_for
 
@@ -188,6 +211,7 @@ def convert(
             fewer=fewer,
             per=per,
             bits=bits,
+            reading=Reading(white_level=white_level, label_colours=label_colours),
         )
     scales = {layer.name: layer.scale for layer in snn.layers}
     numbers = {x.name: snn.thresholds(x) for x in snn.layers if x.spiking}
@@ -202,6 +226,7 @@ def convert(
             for name, scale in scales.items()
         ]
         print_table(f"wrote {path}", ["layer", "scale", "thresholds"], rows)
+        print_white_levels(snn.provenance.get("white_levels", ()))
         for sentence in why:
             typer.echo(sentence)
 
@@ -250,12 +275,15 @@ def finetune(
         int, typer.Option(help="Iterations between scores.", min=1)
     ] = 100,
     resume: Annotated[bool, typer.Option(help="Continue from the last score.")] = False,
+    white_level: WhiteLevelOption = None,
+    label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune a converted network on the integers it is exported to.
 
     Example: loihi-unet finetune snn.safetensors --data BSDS500-train --out tuned.st
     """
+    from loihi_unet.data.datasets import Reading
     from loihi_unet.errors import ConfigError
     from loihi_unet.finetuning.finetune import FinetuneConfig
     from loihi_unet.finetuning.finetune import finetune as run_finetuning
@@ -278,12 +306,12 @@ def finetune(
         seed=seed,
         validation_interval=validation_interval,
     )
-    result = run_finetuning(spiking, path, data, settings, resume)
+    reading = Reading(white_level=white_level, label_colours=label_colours)
+    result = run_finetuning(spiking, path, data, settings, resume, reading)
     record = {"out": str(path), **dataclasses.asdict(result)}
-    if as_json:
-        print_json(record)
-    else:
-        before, after = record.pop("cost_before"), record.pop("cost_after")
-        print_table("fine-tuned", ["what", "value"], list(record.items()))
+    before, after = record.pop("cost_before"), record.pop("cost_after")
+    shown = record | ({"cost_before": before, "cost_after": after} if as_json else {})
+    _print_result("fine-tuned", shown, as_json)
+    if not as_json:
         rows = [[what, number, after[what]] for what, number in before.items()]
         print_table("cost, on training crops", ["what", "before", "after"], rows)

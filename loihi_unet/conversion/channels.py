@@ -75,7 +75,7 @@ def convert_channels(
         Calibration(
             normalisation="connection",
             percentile=100 * PERCENTILE,
-            scales=found.scales,
+            scales={},
             data_sha256=fingerprint(pictures),
             weights_sha256=weights_sha256(model),
         ),
@@ -83,6 +83,7 @@ def convert_channels(
         num_thresholds=num_thresholds,
         base_threshold=found.base_threshold,
         thresholds=numbers,
+        scales=found.scales,
         leads=found.leads,
         provenance={
             "train": config.model_dump(mode="json"),

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The command ``convert``: read a checkpoint, measure, search, normalise, write."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from loihi_unet.conversion.calibrate import calibrate
 from loihi_unet.conversion.channels import convert_channels
 from loihi_unet.conversion.normalise import spiking_unet, trained_directly
 from loihi_unet.conversion.search import search_thresholds
-from loihi_unet.data.datasets import load_data
+from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import (
@@ -23,8 +25,8 @@ from loihi_unet.spiking.spiking_unet import Normalisation, SpikingUNet
 
 def convert(
     checkpoint: str | Path,
-    out: Path,
-    data: Path | None = None,
+    out: str | Path,
+    data: str | Path | None = None,
     *,
     percentile: float = 99.9,
     normalisation: Normalisation = "connection",
@@ -35,6 +37,7 @@ def convert(
     fewer: bool = False,
     per: Literal["channel", "layer"] = "layer",
     bits: float | None = None,
+    reading: Reading = AS_STATED,
 ) -> SpikingUNet:
     """Convert a trained network and write the result.
 
@@ -45,9 +48,9 @@ def convert(
     ----------
     checkpoint : str or Path
         As in `loihi_unet.files.checkpoint.find_checkpoint`.
-    out : Path
+    out : str or Path
         The ``.safetensors`` file to write.
-    data : Path or None
+    data : str, Path or None
         Pictures to measure the scales on. If None: the scales in the checkpoint, where
         it has them for this normalisation and percentile, otherwise measured on the
         photographs that ship with scikit-image.
@@ -67,6 +70,8 @@ def convert(
     bits : float, optional
         N on average over all neurons, at most; the search gives more of them to the
         layers that need them. Thresholds per channel only.
+    reading : Reading
+        How files are understood; no white level means that of the training.
 
     Returns
     -------
@@ -82,6 +87,7 @@ def convert(
     ConversionError
         If a setting is not allowed or a layer never fires.
     """
+    out, data = Path(out), None if data is None else Path(data)
     loaded = read_checkpoint(find_checkpoint(checkpoint))
     if loaded.record.config.neuron.kind != "relu":
         if base_threshold is not None:
@@ -95,22 +101,27 @@ def convert(
     _check_search(search, fewer, base_threshold)
     _check_channels(per, search, fewer, normalisation, bits)
     config = loaded.record.config
+    white = reading.white_level or config.white_level
+    reading = replace(reading, white_level=white)
+    channels = config.model.in_channels
     if per == "channel":
+        pictures = load_data(config.task, data, channels, reading=reading)
         snn = convert_channels(
             loaded.model,
             config,
-            load_data(config.task, data, config.model.in_channels),
+            pictures,
             num_steps=num_steps,
             num_thresholds=num_thresholds,
             fewer=fewer,
             bits=bits,
         )
+        snn = replace(snn, provenance={**snn.provenance, **_white_levels(pictures)})
         save_spiking_unet(out, snn)
         return snn
     calibration = _stored_scales(loaded, data, normalisation, percentile)
-    pictures: list[Picture] = []
+    pictures = []
     if search or calibration is None:
-        pictures = load_data(config.task, data, config.model.in_channels)
+        pictures = load_data(config.task, data, channels, reading=reading)
     if calibration is None:
         calibration = calibrate(
             loaded.model,
@@ -143,6 +154,7 @@ def convert(
         provenance={
             "train": config.model_dump(mode="json"),
             **({"search": True} if search else {}),
+            **_white_levels(pictures),
         },
     )
     save_spiking_unet(out, snn)
@@ -156,6 +168,11 @@ def _check_search(search: bool, fewer: bool, base_threshold: float | None) -> No
         )
     if fewer and not search:
         raise ConversionError("fewer thresholds per layer: found by a search only")
+
+
+def _white_levels(pictures: list[Picture]) -> dict[str, Any]:
+    found = records(picture.levels for picture in pictures)
+    return {"white_levels": found} if found else {}
 
 
 def _check_channels(

@@ -81,6 +81,7 @@ def spiking_unet(
     num_thresholds: int = 4,
     base_threshold: float = 0.125,
     thresholds: Mapping[str, int] | None = None,
+    scales: Mapping[str, Scale] | None = None,
     leads: Mapping[str, Scale] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> SpikingUNet:
@@ -100,6 +101,8 @@ def spiking_unet(
         As in `SpikingUNet`.
     thresholds : Mapping[str, int], optional
         N of layers that have their own, by name.
+    scales : Mapping[str, float or tuple[float, ...]], optional
+        Instead of the calibration's: a number for a layer, or one for each channel.
     leads : Mapping[str, float or tuple[float, ...]], optional
         What is added to the biases of layers, in lowest thresholds and over all steps:
         half a threshold makes a neuron of one step round instead of cutting off.
@@ -118,12 +121,13 @@ def spiking_unet(
     """
     if calibration.weights_sha256 != weights_sha256(model):
         raise ConversionError("the scales were measured on a network of other weights")
-    scales: dict[str, Scale] = {INPUT: 1.0, **calibration.scales, "out": 1.0}
+    lambdas: dict[str, Scale] = {INPUT: 1.0, "out": 1.0}
+    lambdas |= calibration.scales if scales is None else scales
     residual = model.config.residual
     layers = tuple(
         replace(
             _led(
-                _layer(model, node, scales, residual=residual and node.name == "out"),
+                _layer(model, node, lambdas, residual=residual and node.name == "out"),
                 (leads or {}).get(node.name, 0.0),
                 base_threshold / num_steps,
             ),
@@ -275,8 +279,10 @@ def normalised(model: Net, snn: SpikingUNet) -> dict[str, torch.Tensor]:
         layer = snn.layer(node.name)
         weights = {c.source: c.weight for c in layer.connections}
         for branch in node.branches:
-            parts = [weights[source] for source in branch.sources]
-            if not node.pools:
+            parts = [
+                w for source in branch.sources if (w := weights[source]) is not None
+            ]
+            if parts:  # pooling has none
                 found[f"{branch.module}.weight"] = torch.cat(parts, dim=1)
         if layer.bias is not None:
             found[f"{node.branches[0].module}.bias"] = layer.bias

@@ -36,7 +36,7 @@ class Calibration(BaseModel):
         ``"connection"`` or ``"layer"``.
     percentile : float
         Of a layer's activations.
-    scales : dict[str, float or tuple[float, ...]]
+    scales : dict[str, float]
         Layer name to lambda.
     data_sha256 : str
         `loihi_unet.data.crops.fingerprint` of the pictures.
@@ -48,7 +48,7 @@ class Calibration(BaseModel):
 
     normalisation: Normalisation
     percentile: float
-    scales: dict[str, float | tuple[float, ...]]
+    scales: dict[str, float]
     data_sha256: str
     weights_sha256: str
 

@@ -15,7 +15,7 @@ import torch
 from export.gain import settle
 from export.lowering import lower
 from export.synapse import Conv, ConvTranspose
-from export.units import FloatArray, payload_unit, threshold_unit
+from export.units import FloatArray, gains, payload_unit, threshold_unit
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.spiking_file import pack
 from loihi_unet.files.tensors import write_tensors
@@ -72,7 +72,7 @@ def compact(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         settled = layer.quantisation
         if settled is None:
             raise ConversionError(f"layer {layer.name!r}: not fine-tuned")
-        gain = np.atleast_1d(np.asarray(settled.gain, dtype=np.float64))
+        gain = gains(settled)
         for c, integer in zip(layer.connections, integers.connections, strict=True):
             if c.weight is None:
                 continue

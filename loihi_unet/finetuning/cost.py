@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from export.compartment import MTIF
 from export.fit import fit
 from export.lowering import lower
 from export.synapse import AveragePool
@@ -75,7 +76,11 @@ def cost(snn: SpikingUNet, task: Task) -> Cost:
         for c in layer.connections
         if not isinstance(c.synapse, AveragePool)
     )
-    thetas = sum(layer.compartment.vth_mant.size for layer in spiking)
+    thetas: int = sum(
+        layer.compartment.vth_mant.size
+        for layer in spiking
+        if isinstance(layer.compartment, MTIF)
+    )
     biases = sum(layer.shape[0] for layer in network.layers)
     return Cost(
         channels=sum(layer.shape[0] for layer in spiking),

@@ -12,11 +12,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import Progress
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.writer import SummaryWriter
 
 from export.gain import settle
 from loihi_unet.config import TrainConfig, parse_config
-from loihi_unet.data.datasets import load_data
+from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import fingerprint, hold_out
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 LOG_INTERVAL = 10
 #: Share of a run through the steps in which the step size grows.
 WARM_UP = 0.1
+#: T from which a backward pass recomputes what it needs, to take less memory.
+RECOMPUTE_FROM = 8
 
 
 class FinetuneConfig(BaseModel):
@@ -101,6 +104,8 @@ class FinetuneResult:
         crops.
     seconds : float
         Wall-clock time.
+    white_levels : list[dict[str, int]]
+        As `loihi_unet.data.deep.records`.
     """
 
     before: float
@@ -109,6 +114,7 @@ class FinetuneResult:
     cost_before: Cost
     cost_after: Cost
     seconds: float
+    white_levels: list[dict[str, int]]
 
 
 class FinetuneFiles:
@@ -136,10 +142,11 @@ class FinetuneFiles:
 
 def finetune(
     source: str | Path,
-    out: Path,
-    data: Path | None,
+    out: str | Path,
+    data: str | Path | None,
     settings: FinetuneConfig,
     resume: bool = False,
+    reading: Reading = AS_STATED,
 ) -> FinetuneResult:
     """Fine-tune a converted network and write the best iteration.
 
@@ -153,15 +160,17 @@ def finetune(
     source : str or Path
         File written by the conversion, or by fine-tuning; or the name of a network
         that comes with the package.
-    out : Path
+    out : str or Path
         File to write; see `FinetuneFiles` for what lies beside it.
-    data : Path or None
+    data : str, Path or None
         Pictures to train on, as in `loihi_unet.training.train.train`.
     settings : FinetuneConfig
         Everything else.
     resume : bool
         Go on from the run's last state: with the same number of threads, the result
         has the same bits as that of a run that never stopped.
+    reading : Reading
+        How files are understood; no white level means that of the training.
 
     Returns
     -------
@@ -182,6 +191,7 @@ def finetune(
         If a potential leaves 24 bits signed.
     """
     started = time.monotonic()
+    out, data = Path(out), None if data is None else Path(data)
     snn = load_spiking_unet(source)
     if settings.method == "flow":
         snn = settle(snn)
@@ -195,7 +205,11 @@ def finetune(
         }
     )
     config = parse_config(config.model_dump(), where="fine-tuning")
-    pictures = load_data(config.task, data, config.model.in_channels)
+    white = reading.white_level or config.white_level
+    reading = replace(reading, white_level=white)
+    channels = config.model.in_channels
+    pictures = load_data(config.task, data, channels, reading=reading)
+    white_levels = records(picture.levels for picture in pictures)
     task = make_task(config, *hold_out(pictures, config.validation_images))
     run = {
         **settings.model_dump(),
@@ -203,6 +217,7 @@ def finetune(
         "weights_sha256": snn.provenance.get("weights_sha256"),
         "T": snn.num_steps,
         "N": snn.num_thresholds,
+        **({"white_levels": white_levels} if white_levels else {}),
     }
     files = FinetuneFiles(out)
     if resume:
@@ -231,6 +246,7 @@ def finetune(
         cost_before=cost(snn, task),
         cost_after=cost(load_spiking_unet(out), task),
         seconds=time.monotonic() - started,
+        white_levels=white_levels,
     )
 
 
@@ -350,7 +366,8 @@ def step(
     )
     network: StepsUNet | IntegerUNet
     if state.method == "steps":
-        network = StepsUNet(state.snn, state.parameters)
+        many = state.snn.num_steps >= RECOMPUTE_FROM
+        network = StepsUNet(state.snn, state.parameters, recompute=many)
     else:
         network = IntegerUNet(state.snn)
     output = network(x)

@@ -26,7 +26,7 @@ from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
 from export.synapse import AveragePool
-from export.units import payload_unit, per_row, threshold_unit
+from export.units import gains, payload_unit, per_row, threshold_unit
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
 from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
@@ -119,9 +119,7 @@ class IntegerUNet:
     ) -> Tensor:
         """Mean value of the layer: the integers', with the flow's gradient."""
         assert layer.quantisation is not None  # SpikingUNet was settled
-        gain = torch.atleast_1d(
-            torch.tensor(layer.quantisation.gain, dtype=torch.float64)
-        )
+        gain = torch.from_numpy(gains(layer.quantisation))
         q = self.snn.base_threshold
         parts = []
         for c, integer in zip(layer.connections, lowered.connections, strict=True):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from export.facts import BIAS_MANT, WEIGHT_LEVEL
-from export.units import payload_unit, per_row, threshold_unit
+from export.units import gains, payload_unit, per_row, threshold_unit
 from loihi_unet.errors import CheckpointError
 from loihi_unet.files.checkpoint import MOMENTS
 from loihi_unet.files.spiking_file import pack, unpack
@@ -266,7 +266,7 @@ def clamp(snn: SpikingUNet) -> None:
     for layer in snn.layers:
         settled = layer.quantisation
         assert settled is not None  # a run begins with a settled network
-        gain = torch.atleast_1d(torch.tensor(settled.gain, dtype=torch.float64))
+        gain = torch.from_numpy(gains(settled))
         for c, exponent in zip(layer.connections, settled.weight_exps, strict=True):
             if c.weight is not None:
                 unit = payload_unit(layer, c.source, snn.base_threshold) * gain

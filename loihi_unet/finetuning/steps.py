@@ -32,7 +32,7 @@ from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
 from export.synapse import AveragePool
-from export.units import PIXEL_SCALE, per_row
+from export.units import PIXEL_SCALE, gains, per_row
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
 from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
@@ -204,18 +204,18 @@ class StepsUNet:
                 for c in layer.connections
             }
             if self.recompute:
-                result = checkpoint(
+                sent, events = checkpoint(
                     self._piece, piece, sent, events, use_reentrant=False
                 )
             else:
-                result = self._piece(piece, sent, events)
-            sent, events = result
+                sent, events = self._piece(piece, sent, events)
             last = sent[layers[min(start + size, len(layers)) - 1][0].name]
             sent = {name: value for name, value in sent.items() if name in needed}
         self.activity = events / (
             self.template.num_steps * sum(self.operations.values())
         )
-        return last[0]
+        output: Tensor = last[0]
+        return output
 
     def _piece(
         self,
@@ -237,8 +237,8 @@ class StepsUNet:
                 sent[layer.name] = v * (lowered.unit.item() / steps)
                 continue
             drive = self._drive(layer, lowered, sent, 1)
-            theta = torch.from_numpy(lowered.compartment.vth_mant.astype(np.float32))
             assert isinstance(lowered.compartment, MTIF)
+            theta = torch.from_numpy(lowered.compartment.vth_mant.astype(np.float32))
             payload = _integrate(
                 drive.expand(steps, *drive.shape[1:]),
                 theta.to(drive)[:, None, None],
@@ -260,6 +260,7 @@ class StepsUNet:
             if c.weight is None:
                 parts.append(synapse(c, value) * _uniform(integer))
                 continue
+            assert not isinstance(integer.synapse, AveragePool)  # has no weight
             trained = self.parameters[f"{layer.name}.weight.{c.source}"]
             columns = self._column_factor(c.source, trained)
             if c.kind == "conv":
@@ -282,17 +283,19 @@ class StepsUNet:
         layer = self.template.layer(name)
         if _pools(layer):
             name = layer.connections[0].source
-        return self.parameters[f"{name}.threshold"].exp()
+        threshold: Tensor = self.parameters[f"{name}.threshold"].exp()
+        return threshold
 
     def _row_factor(self, layer: Layer) -> Tensor:
         """Integers per unit of the trained network, for each row."""
         assert layer.quantisation is not None  # settled in __init__
-        gain = torch.atleast_1d(torch.tensor(layer.quantisation.gain))
+        gain = torch.from_numpy(gains(layer.quantisation))
         if not layer.spiking:
             device = next(iter(self.parameters.values())).device
             return gain.float().to(device)
         threshold = self._threshold(layer.name)
-        return gain.to(threshold) / threshold
+        rows: Tensor = gain.to(threshold) / threshold
+        return rows
 
     def _column_factor(self, source: str, like: Tensor) -> Tensor:
         """What one unit of a source's payload means."""

@@ -65,7 +65,8 @@ def draw_network(network: Network, path: Path) -> None:
         axes.set_yticks([])
         axes.set_title(
             f"{network.task}: T = {network.num_steps}, "
-            f"latency {network.latency} steps, sha256 {network.sha256[:12]}"
+            f"latency {network.latency} steps, sha256 {network.sha256[:12]} "
+            f"({network.sha256_any_size[:12]} at any size)"
         )
         for side in ("left", "right", "top"):
             axes.spines[side].set_visible(False)

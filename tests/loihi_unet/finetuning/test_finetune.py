@@ -174,7 +174,7 @@ def test_nothing_to_resume(converted, tuned, folder, tmp_path):
     last = FinetuneFiles(out).last
     last.parent.mkdir()
     last.write_bytes(tuned.read_bytes())
-    with pytest.raises(CheckpointError, match="holds 'spiking-unet'; allowed is 'fine"):
+    with pytest.raises(CheckpointError, match=r"found, the state of a fine-"):
         finetune(converted, out, folder, SETTINGS, resume=True)
     tensors, record = read_tensors(FinetuneFiles(tuned).last)
     tensors.pop("exp_avg.out.bias")
@@ -270,6 +270,18 @@ def test_graph_does_not_grow_with_steps(snn):
         bias.requires_grad_(False)
         sizes.append(sum(saved))
     assert sizes[0] == sizes[1] > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_callers_autocast_changes_no_integer(snn, noisy, dtype):
+    network = IntegerUNet(settle(snn))
+    x = torch.from_numpy(noisy / np.float32(255))[None]
+    with torch.no_grad():
+        expected = network(x)
+        with torch.autocast("cpu", dtype=dtype):
+            found = network(x)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
 
 
 def test_overflow_is_an_error(snn):
