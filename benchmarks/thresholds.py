@@ -167,6 +167,9 @@ def render(rows: list[dict[str, Any]]) -> None:
             f"{row['chip'] - row['ann']:.3f} | {beside} | {row['events']:.2f} | "
             f"{row['operations']:.0f} |"
         )
+    for remark in sorted({row["remark"] for row in rows if "remark" in row}):
+        of = [f"T = {r['T']}, N = {r['N']}" for r in rows if r.get("remark") == remark]
+        lines += ["", f"{'; '.join(of)}: {remark}."]
     write_text(DOCS / "thresholds.md", "\n".join(lines) + "\n")
     figure, axes = plt.subplots(figsize=(6, 4), dpi=150)
     for row in rows:
