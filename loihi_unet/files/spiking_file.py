@@ -7,7 +7,6 @@ rest. Equal networks give equal bytes.
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from export.errors import first_problem
 from export.files.kind import expect
 from loihi_unet.errors import CheckpointError, ConversionError
+from loihi_unet.files.shipped import shipped
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.networks.config import ModelConfig
 from loihi_unet.networks.topology import ConnectionKind
@@ -137,12 +137,7 @@ def pack(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 def published_networks() -> list[str]:
     """Return the names of the fine-tuned networks that come with the package."""
-    folder = resources.files("loihi_unet") / "models" / "spiking"
-    return sorted(
-        entry.name.removesuffix(".safetensors")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".safetensors")
-    )
+    return list(shipped("models/spiking"))
 
 
 def find_spiking_unet(source: str | Path) -> Path:
@@ -166,15 +161,14 @@ def find_spiking_unet(source: str | Path) -> Path:
     path = Path(source)
     if path.is_file():
         return path
-    names = published_networks()
-    if str(source) in names:
-        folder = resources.files("loihi_unet") / "models" / "spiking"
-        return Path(str(folder / f"{source}.safetensors"))
+    files = shipped("models/spiking")
+    if str(source) in files:
+        return files[str(source)]
     if path.exists():
         expect(path, "converted", error=CheckpointError)
     raise CheckpointError(
         f"{source}: no such file, nor a network that comes with the package "
-        f"({', '.join(names)})"
+        f"({', '.join(files)})"
     )
 
 
