@@ -187,6 +187,7 @@ def render(rows: list[dict[str, Any]]) -> None:
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel("synaptic operations per pixel")
     axes.set_ylabel("dB below the trained network")
+    axes.margins(x=0.2, y=0.1)
     axes.grid(alpha=0.3, which="both")
     figure.tight_layout()
     figure.savefig(DOCS / "thresholds.png")
