@@ -19,7 +19,7 @@ from loihi_unet.files.checkpoint import load_checkpoint
 from loihi_unet.networks.net import Net
 
 #: T and N that a chip without graded spikes may have, best quality first (by flow in
-#: docs/results.md; the last was not measured): a threshold less halves the compartments.
+#: docs/results.md; the last was not measured). A threshold less halves compartments.
 BINARY = ((4, 4), (10, 3), (10, 2), (20, 1))
 #: T and N where a message carries a payload.
 GRADED = (1, 8)
