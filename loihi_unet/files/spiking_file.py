@@ -5,12 +5,12 @@ Tensors ``<layer>.bias`` and ``<layer>.weight.<source>``; the JSON record holds 
 rest. Equal networks give equal bytes.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -40,7 +40,7 @@ class _ConnectionRecord(_Record):
 
 
 class _QuantisationRecord(_Record):
-    gain: float
+    gain: float | tuple[float, ...]
     weight_exps: tuple[int, ...]
     bias_exp: int
 
@@ -49,7 +49,7 @@ class _LayerRecord(_Record):
     name: str
     channels: int
     connections: tuple[_ConnectionRecord, ...]
-    scale: float
+    scale: float | tuple[float, ...]
     spiking: bool
     quantisation: _QuantisationRecord | None = None
     num_thresholds: int | None = None
@@ -65,8 +65,9 @@ class _NetworkRecord(_Record):
     normalisation: Normalisation
     percentile: float
     provenance: dict[str, Any]
-    #: Between two integers of a tensor, where the file holds integers.
-    steps: dict[str, float] = {}
+    #: Between two integers of a tensor, or of each of its rows, where the file holds
+    #: integers.
+    steps: dict[str, float | tuple[float, ...]] = {}
 
 
 def save_spiking_unet(path: Path, snn: SpikingUNet) -> None:
@@ -223,7 +224,7 @@ def unpack(
         )
     try:
         record = _NetworkRecord.model_validate(raw)
-        tensors = _multiplied(tensors, record.steps, where)
+        tensors = _multiplied(tensors, record, where)
         return SpikingUNet(
             config=record.config,
             layers=tuple(_layer(item, tensors) for item in record.layers),
@@ -242,15 +243,34 @@ def unpack(
 
 
 def _multiplied(
-    tensors: Mapping[str, torch.Tensor], steps: Mapping[str, float], where: str
+    tensors: Mapping[str, torch.Tensor], record: _NetworkRecord, where: str
 ) -> dict[str, torch.Tensor]:
-    """Floats as they are, integers times their step; float32."""
+    """Floats as they are, integers times their steps; float32."""
+    steps = record.steps
+    # A row of a transposed convolution lies along axis 1.
+    crossed = {
+        f"{layer.name}.weight.{c.source}"
+        for layer in record.layers
+        for c in layer.connections
+        if c.kind == "conv_transpose"
+    }
     found = {}
     for name, tensor in tensors.items():
         if tensor.is_floating_point():
             found[name] = tensor.float()
-        elif name in steps and math.isfinite(steps[name]):
-            found[name] = (tensor.double() * steps[name]).float()
+        elif name in steps and np.isfinite(steps[name]).all():
+            step = torch.tensor(steps[name], dtype=torch.float64)
+            axis = 1 if name in crossed else 0
+            if step.ndim and len(step) != tensor.shape[axis]:
+                raise CheckpointError(
+                    f"{where}: tensor {name}: {len(step)} steps for "
+                    f"{tensor.shape[axis]} rows"
+                )
+            if step.ndim:
+                step = step.reshape(
+                    [-1 if i == axis else 1 for i in range(tensor.ndim)]
+                )
+            found[name] = (tensor.double() * step).float()
         else:
             raise CheckpointError(f"{where}: tensor {name}: integers without a step")
     return found

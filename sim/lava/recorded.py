@@ -36,8 +36,10 @@ class Recorder:
 
     Parameters
     ----------
-    layer, source : str
-        Names for errors.
+    layer : str
+        Its name, for errors.
+    arriving : str
+        What errors call the sum of all that arrives.
     shift : int
         Left shift of the input sum that must fit 24 bits signed.
     spikes : Tap
@@ -47,7 +49,7 @@ class Recorder:
     """
 
     layer: str
-    source: str
+    arriving: str
     shift: int
     spikes: Tap
     states: Mapping[str, Tap]
@@ -103,7 +105,7 @@ class _Recorded:
             file[t] = getattr(self, name).transpose(2, 1, 0)
         recorder = self._recorder
         arrived = np.asarray(self.a_in.last, dtype=np.int64)
-        what = f"input from '{recorder.source}'"
+        what = recorder.arriving
         self._check(arrived, what, t)
         if recorder.shift:
             self._check(arrived << recorder.shift, f"{what} << {recorder.shift}", t)
