@@ -159,9 +159,10 @@ def _kinds(layer: Layer) -> str:
 def _spiking(layer: Layer) -> tuple[list[int], int]:
     """Thresholds and payload bits; none for what sends its state."""
     import numpy as np
+    from typing_extensions import assert_never
 
-    from export.compartment import MTIF
-    from export.stock_compartment import CUBA, Delta, SigmaDelta
+    from export.compartment import MTIF, Accumulator
+    from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta
 
     match layer.compartment:
         case MTIF(vth_mant=vth, num_thresholds=bits):
@@ -170,8 +171,10 @@ def _spiking(layer: Layer) -> tuple[list[int], int]:
             return np.asarray(vth).reshape(-1).tolist(), 1
         case Delta(vth_mant=vth) | SigmaDelta(vth_mant=vth):
             return [vth], 24
-        case _:
+        case Accumulator() | Sigma():
             return [], 0
+        case _:
+            assert_never(layer.compartment)
 
 
 def _times(shape: tuple[int, ...]) -> str:
