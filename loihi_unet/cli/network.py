@@ -32,15 +32,17 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def export(
+    context: typer.Context,
     spiking: Annotated[
         str,
         typer.Argument(
-            help="File written by convert or finetune, or name of a shipped network."
+            help="File written by convert or finetune, or name of a shipped network; "
+            "for a NIR graph a network file of stock neurons."
         ),
     ] = "denoise-gray",
-    path: Annotated[Path, typer.Option("--out", help="netx file to write.")] = Path(
-        "runs/network.net"
-    ),
+    path: Annotated[
+        Path, typer.Option("--out", help="netx file to write, or a NIR graph (.nir).")
+    ] = Path("runs/network.net"),
     size: Annotated[
         str,
         typer.Option(help="Image size HEIGHTxWIDTH; multiples of 2**levels."),
@@ -52,8 +54,15 @@ def export(
 ) -> None:
     """Quantise a Spiking-UNet to integers and write it as a netx file.
 
+    With --out FILE.nir: write a network of stock neurons as a NIR graph.
+
     Example: loihi-unet export denoise-gray --size 128x128 --out network.net
     """
+    if path.suffix == ".nir":
+        from loihi_unet.cli.nir import export_nir
+
+        export_nir(context, Path(spiking), path, as_json)
+        return
     from export.lowering import lower
     from export.netx import write_network
     from loihi_unet.files.spiking_file import load_spiking_unet
@@ -149,8 +158,10 @@ def _spiking(layer: Layer) -> tuple[list[int], int]:
     match layer.compartment:
         case MTIF(vth_mant=vth, num_thresholds=bits):
             return vth.tolist(), bits
-        case CUBA(vth_mant=vth):
+        case CUBA(vth_mant=int(vth)):
             return [vth], 1
+        case CUBA(vth_mant=vth):
+            return vth.tolist(), 1
         case Delta(vth_mant=vth) | SigmaDelta(vth_mant=vth):
             return [vth], 24
         case _:
