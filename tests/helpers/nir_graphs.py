@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Small graphs of NIR nodes, made without the package nir."""
 
+import itertools
+
 import numpy as np
 
 from loihi_unet.frontend.nir.graph import Graph, Node, checked
@@ -33,7 +35,7 @@ def graph(shape, nodes, edges):
 def chain(shape, *nodes):
     """Input, the nodes, Output."""
     names = ["input", *(n.name for n in nodes), "output"]
-    return graph(shape, nodes, zip(names, names[1:], strict=False))
+    return graph(shape, nodes, itertools.pairwise(names))
 
 
 def neuron_if(name, shape, threshold=1.0, r=1.0):

@@ -149,7 +149,7 @@ def _flattens(node: Node) -> bool:
 
 
 def _sources(nodes: list[Node], first: str) -> list[str]:
-    return [first, *(node.name for node in nodes[:-1])]
+    return [first, *(node.name for node in nodes)][: len(nodes)]
 
 
 def _fold(nodes: list[Node], shapes: dict[str, NirShape], source: str) -> Kernel | None:
@@ -293,8 +293,8 @@ def _matrix(
     size = int(np.prod(source)) * int(np.prod(end))
     if size > LARGEST_MATRIX:
         raise NIRError(
-            f"'{path.source}' -> '{target}' over {list(path.nodes)}: this folds into "
-            f"no convolution, and its matrix of {size} weights is above {LARGEST_MATRIX}"
+            f"'{path.source}' -> '{target}' over {list(path.nodes)}: a matrix of "
+            f"{size} weights found, {LARGEST_MATRIX} at most"
         )
     x = np.eye(int(np.prod(source))).reshape(-1, *source)
     for node, before in zip(nodes, _sources(nodes, path.source), strict=True):

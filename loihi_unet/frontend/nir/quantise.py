@@ -123,13 +123,18 @@ def quantise(layer: FloatLayer, smaller: float = 1.0) -> IntegerLayer:
     Raises
     ------
     NIRError
-        If a layer has no weight above 0, so nothing to scale by.
+        If all weights are 0, or become 0.
     """
     scale = _whole_threshold(layer, _scale(layer) * smaller)
     weights = {
         key: 2 * np.rint(scale * w / 2).astype(np.int64)
         for key, w in layer.weights.items()
     }
+    if not any(w.any() for w in weights.values()):
+        raise NIRError(
+            f"node '{layer.name}': at the scale that its bias and threshold leave, no "
+            "weight reaches a level"
+        )
     bias = np.rint(scale * layer.bias).astype(np.int64)
     threshold = np.full(len(layer.bias), NEVER)
     if layer.threshold is not None:

@@ -246,18 +246,11 @@ class Lowering:
         scale = self.scales[part.name]
         for _ in range(_TRIES):
             found = quantise(floats, scale)
-            own = [x.source == part.name for x in part.links]
-            matrices = [isinstance(x.synapse, Matrix) for x in part.links]
-            if not any(
-                matrix and mangled(found.weights[key])  # type: ignore[arg-type]
-                for key, matrix, mine in zip(keys, matrices, own, strict=True)
-                if not mine
-            ):
+            why = _mangled(part, [found.weights[key] for key in keys])
+            if why is None:
                 return found
             scale *= _LESS
-        raise NIRError(
-            f"node '{part.name}': {mangled(found.weights[keys[0]])}"  # type: ignore[arg-type]
-        )
+        raise NIRError(f"node '{part.name}': {why}")
 
     def _floats(self, part: _Part, keys: list[str]) -> FloatLayer:
         unit, where = part.unit, f"node '{part.name}'"
@@ -295,8 +288,23 @@ class Lowering:
         )
 
 
+# Scales that are tried until stock netx loads a layer's weights as they are.
 _TRIES = 40
 _LESS = 0.98
+
+
+def _mangled(part: _Part, weights: list[IntArray]) -> str | None:
+    """Say why stock netx would load other weights, or None."""
+    matrices = [
+        (x.source == part.name, w)
+        for x, w in zip(part.links, weights, strict=True)
+        if isinstance(x.synapse, Matrix)
+    ]
+    own = [w for mine, w in matrices if mine]
+    others = [w for mine, w in matrices if not mine]
+    if not others:
+        return None
+    return mangled(np.hstack(others), own[0] if own else None)
 
 
 def _named(links: list[Link]) -> list[tuple[int, Link]]:
