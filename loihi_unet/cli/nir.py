@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from loihi_unet.cli.console import err, out, print_json, print_table
+from loihi_unet.cli.console import err, open_network, out, print_json, print_table
 
 if TYPE_CHECKING:
     from loihi_unet.frontend.nir.convert import Converted
@@ -102,11 +102,10 @@ def _range(low: Any, high: Any, form: str) -> str:
 
 def export_nir(context: typer.Context, source: Path, path: Path, as_json: bool) -> None:
     """Write a network file as a NIR graph."""
-    from export.netx import read_network
     from loihi_unet.frontend.nir.write import write_nir
 
     _refuse_others(context)
-    network = read_network(source)
+    network = open_network(source)
     write_nir(network, path)
     if as_json:
         print_json({"out": str(path), "sha256": network.sha256})

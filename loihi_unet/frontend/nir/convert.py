@@ -21,11 +21,13 @@ from loihi_unet.frontend.nir.agreement import (
     crowded,
     run_integers,
 )
+from loihi_unet.frontend.nir.express import step_of
 from loihi_unet.frontend.nir.floats import FloatRun, run_floats
 from loihi_unet.frontend.nir.graph import Graph
 from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.quantise import Error
 from loihi_unet.frontend.nir.read import read_graph
+from loihi_unet.frontend.nir.restore import restore
 from loihi_unet.frontend.nir.shapes import infer, three
 from loihi_unet.frontend.nir.stock import Lowered, Lowering
 
@@ -87,20 +89,32 @@ def convert_file(
     UserError
         If the file, dt or the data cannot be used.
     """
-    from loihi_unet.frontend.nir.restore import restore
-
     graph = read_graph(path)
     try:
         found = restore(graph)
+        frames = None if data is None else load_frames(data, graph)
         if found is None:
-            frames = None if data is None else load_frames(data, graph)
             result = convert(graph, _step(dt), frames)
         else:
-            result = Converted(found)
+            result = _restored(found, graph, dt, frames)
     except NIRError as error:
         raise NIRError(f"{path}: {error}") from None
     write_network(result.stream, out)
     return result
+
+
+def _restored(
+    stream: Stream, graph: Graph, dt: float | None, frames: IntArray | None
+) -> Converted:
+    """Integers that were ours, beside what their nodes say."""
+    own = step_of(stream)
+    if dt is not None and not np.isclose(dt, own):
+        raise NIRError(f"--dt {dt}: its integers are those of dt {own}")
+    if frames is None:
+        return Converted(stream)
+    run = run_floats(graph, frames.astype(np.float64), own)
+    rows = agreement(stream, run, run_integers(stream, frames))
+    return Converted(stream, agreement=tuple(rows))
 
 
 def _step(dt: float | None) -> float:

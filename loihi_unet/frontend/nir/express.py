@@ -41,10 +41,16 @@ def express(stream: Stream) -> Graph:
     return _Writer(stream).graph()
 
 
+def step_of(stream: Stream) -> float:
+    """Seconds of a step: what a network came with, or the usual."""
+    dt = stream.provenance.get("dt")
+    return dt if isinstance(dt, float) and 0 < dt < np.inf else USUAL_DT
+
+
 class _Writer:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.dt = float(stream.provenance.get("dt", USUAL_DT))
+        self.dt = step_of(stream)
         self.nodes: dict[str, Node] = {}
         self.edges: list[tuple[str, str]] = []
         self.layers: list[dict[str, Any]] = []

@@ -15,6 +15,9 @@ from loihi_unet.frontend.nir.primitives import LINEAR, NEURONS, NIRError
 Float = npt.NDArray[np.float64]
 Edge = tuple[str, str]
 
+# Of a kernel, stride, padding or number of groups.
+_LARGEST = 1 << 16
+
 
 @dataclass(frozen=True, eq=False)
 class Node:
@@ -60,10 +63,10 @@ class Node:
         """Return a field of one or two whole numbers as (along H, along W)."""
         found = self.array(key).reshape(-1)
         flat = found.size in (1, 2) and (found == np.round(found)).all()
-        if not flat or (found < minimum).any():
+        if not flat or (found < minimum).any() or (found > _LARGEST).any():
             raise NIRError(
-                f"{self.where}: {key} {self.values[key]} found, whole numbers >= "
-                f"{minimum} needed"
+                f"{self.where}: {key} {self.values[key]} found, whole numbers "
+                f"{minimum}..{_LARGEST} needed"
             )
         first, last = int(found[0]), int(found[-1])
         if found.size == 1 and self.kind == "Conv1d":

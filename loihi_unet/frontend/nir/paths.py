@@ -8,6 +8,7 @@ is flat, and whatever ends flat and does not fold, becomes a matrix. Both are ex
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ from loihi_unet.frontend.nir.shapes import NirShape, three
 
 #: Elements of a matrix that stands for what does not fold.
 LARGEST_MATRIX = 1 << 22
+#: Linear nodes in a row, and ways into one layer, of a graph that somebody meant.
+LONGEST, MOST = 64, 1024
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def paths_into(graph: Graph, target: str) -> list[Path]:
     Raises
     ------
     NIRError
-        If linear nodes form a loop without a neuron.
+        If linear nodes form a loop without a neuron, or are too many.
     """
     found: list[Path] = []
 
@@ -90,7 +93,13 @@ def paths_into(graph: Graph, target: str) -> list[Path]:
         node = graph.nodes[name]
         if is_neuron(node) or node.kind == "Input":
             found.append(Path(name, after))
+            if len(found) > MOST:
+                raise NIRError(f"node '{target}': more than {MOST} ways into it found")
             return
+        if len(after) == LONGEST:
+            raise NIRError(
+                f"node '{target}': more than {LONGEST} nodes without a neuron before it"
+            )
         if name in after:
             raise NIRError(f"{node.where}: a loop without a neuron found")
         for source in graph.sources(name):
@@ -104,6 +113,7 @@ def paths_into(graph: Graph, target: str) -> list[Path]:
 def constant(graph: Graph, target: str, shapes: dict[str, NirShape]) -> Float:
     """What biases of linear nodes add to a node's input, shape (C, H, W)."""
 
+    @functools.cache
     def value(name: str) -> Float:
         node = graph.nodes[name]
         if is_neuron(node) or node.kind == "Input":

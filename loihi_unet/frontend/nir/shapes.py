@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,8 @@ from loihi_unet.frontend.nir.primitives import NEURONS, NIRError
 
 #: As NIR has it: (N,), (C, L) or (C, H, W).
 NirShape = tuple[int, ...]
+#: Neurons of one layer.
+LARGEST = 1 << 24
 
 
 def three(shape: NirShape) -> Shape:
@@ -40,6 +43,10 @@ def infer(graph: Graph) -> Mapping[str, NirShape]:
         for target in graph.targets(name):
             node = graph.nodes[target]
             shape = _after(node, found[name])
+            if math.prod(shape) > LARGEST:
+                raise NIRError(
+                    f"{node.where}: it gives {shape}, at most {LARGEST} values"
+                )
             if target not in found:
                 found[target] = shape
                 waiting.append(target)
@@ -61,7 +68,7 @@ def _declared(node: Node) -> NirShape:
         sides = tuple(int(n) for n in np.asarray(shape).reshape(-1))
     except (TypeError, ValueError):
         raise NIRError(f"{node.where}: shape {shape} found") from None
-    if not 1 <= len(sides) <= 3 or min(sides) < 1:
+    if not 1 <= len(sides) <= 3 or min(sides) < 1 or math.prod(sides) > LARGEST:
         raise NIRError(
             f"{node.where}: shape {sides} found, (N,), (C, L) or (C, H, W) needed"
         )

@@ -285,6 +285,16 @@ def test_from_nir_to_the_network_and_back(tmp_path, capsys):
     assert code == 0
     assert json.loads(out)["sha256"] == stream.sha256
     assert read_network(tmp_path / "y.net").sha256 == stream.sha256
+    code, out, _ = command(
+        capsys, "convert", again, *data, "--out", tmp_path / "y.net", "--json"
+    )
+    (row,) = json.loads(out)["agreement"]
+    assert row["spikes"][0] > 0
+    assert row["same"] > 0.9
+    code, _, err = command(
+        capsys, "convert", again, "--dt", 2, "--out", tmp_path / "y.net"
+    )
+    assert (code, "--dt 2.0: its integers are those of dt 1.0" in err) == (2, True)
     code, out, _ = command(capsys, "convert", path, "--dt", 1, "--out", net, "--json")
     assert {row["parameter"] for row in json.loads(out)["errors"]} >= {"threshold"}
 
@@ -318,3 +328,8 @@ def test_bad_input_on_the_command_line_is_one_line(tmp_path, capsys):
         capsys, "export", tmp_path / "n.net", "--size", "8x8", "--out", path
     )
     assert (code, "--size: not for NIR" in err) == (2, True)
+    code, _, err = command(
+        capsys, "export", "denoise-gray", "--out", tmp_path / "d.nir"
+    )
+    assert (code, "MTIF; NIR has no multi-threshold" in err) == (2, True)
+    assert not (tmp_path / "d.nir").exists()

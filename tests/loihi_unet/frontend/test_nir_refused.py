@@ -37,6 +37,20 @@ def li_inside():
     return g.chain((2,), li, g.linear("x", EYE), IF)
 
 
+def too_long():
+    return g.chain((2,), *(g.linear(f"x{i}", EYE) for i in range(1000)), IF)
+
+
+def too_many():
+    """Two ways around each of eleven nodes."""
+    nodes, edges = [g.linear("x0", EYE)], [("input", "x0")]
+    for i in range(11):
+        nodes += [g.linear(f"{way}{i + 1}", EYE) for way in "xyz"]
+        edges += [(f"x{i}", f"{way}{i + 1}") for way in "yz"]
+        edges += [(f"{way}{i + 1}", f"x{i + 1}") for way in "yz"]
+    return g.graph((2,), [*nodes, IF], [*edges, ("x11", "n"), ("n", "output")])
+
+
 def uneven():
     tau = np.full((1, 2, 2), 4.0)
     tau[0, 1, 1] = 5
@@ -66,6 +80,13 @@ def skip_of_payloads():
         ),
         (loop, "a loop over several neurons found among 'a' -> 'b'"),
         (linear_loop, "node 'y' (Linear): a loop without a neuron"),
+        (too_long, "node 'n': more than 64 nodes without a neuron"),
+        (too_many, "node 'n': more than 1024 ways into it"),
+        (
+            lambda: g.chain((2, 3, 3), g.pool("p", "SumPool2d", (1, 1), (0, 1)), IF),
+            "'p' (SumPool2d): stride",
+        ),
+        (lambda: g.chain((1 << 25,), IF), "shape (33554432,) found"),
         (li_inside, "node 'li' (LI): it sends its potential to ['x']"),
         (uneven, "a time constant differs within a feature map"),
         (

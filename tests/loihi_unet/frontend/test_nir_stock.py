@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from export.netx import read_network, write_network
+from loihi_unet.frontend.nir import quantise
 from loihi_unet.frontend.nir.agreement import padded, run_integers
 from loihi_unet.frontend.nir.convert import convert
 from loihi_unet.frontend.nir.floats import run_floats
@@ -152,3 +153,15 @@ def test_scales_shrink_until_the_data_saturates_nothing():
     assert blind.proofs == {"i": "for 516 steps of the worst input"}
     v = run_integers(blind.stream, frames)["i:v"][0, :, 0, 0, 0]
     assert v[515] < v[516] == v[-1]  # saturated
+
+
+def test_what_saturates_is_rounded_again_at_half_the_scale(monkeypatch):
+    graph = g.chain((1,), g.linear("d", [[1.0]]), g.node("i", "I", r=np.ones(1)))
+    frames = np.ones((1, 900, 1, 1, 1), dtype=np.int64)
+    fits = convert(graph, 1.0, frames)
+    monkeypatch.setattr(quantise, "MARGIN", 0.4)  # the float network goes beyond it
+    found = convert(graph, 1.0, frames)
+    v = run_integers(found.stream, frames)["i:v"][0, :, 0, 0, 0]
+    assert (np.diff(v) == v[0]).all()
+    weights = [x.stream.layers[0].connections[0].synapse.weight for x in (fits, found)]
+    assert weights == [[[72]], [[126]]]  # of 254, half

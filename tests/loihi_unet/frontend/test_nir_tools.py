@@ -57,9 +57,9 @@ def test_snntorch(tmp_path):
             0.9 * torch.ones(4), threshold=torch.full((4,), 0.2), output=True, **reset
         ),
     )
-    graph = exchanged(export(net, torch.zeros(1, 8)), tmp_path)
+    graph = exchanged(export(net, torch.zeros(1, 8), ignore_dims=[0]), tmp_path)
     values = frames((8,))
-    snn.utils.reset(net)
+    tool("snntorch.utils").reset(net)
     with torch.no_grad():
         x = torch.tensor(values[0, :, :, 0, 0], dtype=torch.float32)
         own = torch.stack([net(step[None])[0][0] for step in x]).numpy()
@@ -81,7 +81,7 @@ def test_snntorch_recurrent(tmp_path):
             output=True,
         ),
     )
-    graph = exchanged(export(net, torch.zeros(1, 6)), tmp_path)
+    graph = exchanged(export(net, torch.zeros(1, 6), ignore_dims=[0]), tmp_path)
     (layer,) = convert(graph, 1e-4, frames((6,))).stream.layers
     assert layer.recurrent
 
@@ -116,11 +116,13 @@ def test_norse(tmp_path):
     torch.manual_seed(2)
     # Norse's dt is 1e-3; its constants are inverse.
     p = norse.LIFBoxParameters(
-        tau_mem_inv=torch.full((6,), 250.0), v_th=torch.full((6,), 0.2)
+        tau_mem_inv=torch.full((6,), 250.0),
+        v_leak=torch.zeros(6),
+        v_th=torch.full((6,), 0.2),
     )
     net = norse.SequentialState(torch.nn.Linear(5, 6), norse.LIFBoxCell(p, dt=1e-3))
-    values = frames((5,))
-    x = torch.tensor(values[0, :, :, 0, 0], dtype=torch.float32)
+    values = frames((1, 1, 5))  # it takes the batch for an axis
+    x = torch.tensor(values[0, :, 0, 0], dtype=torch.float32)
     # It writes dt / tau_mem_inv: time in steps of its argument.
     graph = exchanged(to_nir(net, x[:1], dt=1.0), tmp_path)
     state, own = None, []
@@ -152,5 +154,7 @@ def test_sinabs(tmp_path):
     for module in net:
         if hasattr(module, "reset_states"):
             module.reset_states()
-    graph = exchanged(to_nir(net, x), tmp_path)
+    written = to_nir(net, x)
+    written.infer_types()  # shapes, without which nir writes no Flatten
+    graph = exchanged(written, tmp_path)
     check(graph, 1.0, own, values)
