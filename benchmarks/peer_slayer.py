@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import sim.lava.mends  # noqa: F401  # before Lava
+
+# isort: split
 import torch
 from lava.lib.dl.slayer import block
 from torch import Tensor, nn

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,8 +32,15 @@ from export.layer import Layer as Layer
 from export.leaves import flatten
 from export.synapse import ConvTranspose, Synapse
 
+# Shapes of the input and of layers, as `flatten` names them.
+_SHAPE = re.compile(r"(input|layers\[.*\])\.shape", re.DOTALL)
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+
+#: Layers that a representation lists before it leaves out the middle.
+_LISTED = 30
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Network:
     """Integer spiking network with static input coding and windowed reset.
 
@@ -47,7 +55,7 @@ class Network:
     task : str
         What the output is, e.g. ``"denoise"``.
     provenance : mapping of str to JSON value
-        Where the network came from. Not part of `sha256`.
+        Where the network came from. Not part of any hash.
     """
 
     input: Input
@@ -158,10 +166,24 @@ class Network:
         """Time steps from an image's first input to its complete output."""
         return self.num_steps + self.stages[self.output.name]
 
-    @cached_property
+    @property
     def sha256(self) -> str:
-        """Hash of everything but the provenance, as 64 hexadecimal digits."""
-        digest = hashlib.sha256()
+        """Hash of everything but the provenance, as 64 hexadecimal digits.
+
+        It depends on the picture's size, as the shapes of the layers do; compare
+        `sha256_any_size`.
+        """
+        return self._hashes[0]
+
+    @property
+    def sha256_any_size(self) -> str:
+        """Hash of what `resized` keeps: the same at every height and width."""
+        return self._hashes[1]
+
+    @cached_property
+    def _hashes(self) -> tuple[str, str]:
+        """`sha256` and `sha256_any_size`, in one walk over the weights."""
+        this_size, any_size = hashlib.sha256(), hashlib.sha256(b"any size\0")
         for path, value in flatten(self):
             if path.startswith("provenance"):
                 continue
@@ -172,8 +194,28 @@ class Network:
                 data = value.astype("<i4").tobytes()
             else:
                 text, data = f"{type(value).__name__} {value!r}", b""
-            digest.update(f"{path}\0{text}\0".encode() + data)
-        return digest.hexdigest()
+            this_size.update(f"{path}\0{text}\0".encode() + data)
+            if _SHAPE.fullmatch(path):  # height and width follow from the input's
+                text = f"channels {value[0]}"
+            any_size.update(f"{path}\0{text}\0".encode() + data)
+        return this_size.hexdigest(), any_size.hexdigest()
+
+    def __repr__(self) -> str:
+        """One screen: the network in a line, then a line for each layer."""
+        lines = [
+            f"{type(self).__name__}: {self.task}, T = {self.num_steps}, "
+            f"{len(self.layers)} layers, sha256 {self.sha256[:12]}",
+            f"  {self.input.name} {self.input.shape}",
+        ]
+        for layer in self.layers:
+            sources = ", ".join(connection.source for connection in layer.connections)
+            kind = type(layer.compartment).__name__
+            lines.append(f"  {layer.name} {layer.shape} {kind} <- {sources}")
+        if len(self.layers) > _LISTED:
+            half = _LISTED // 2
+            left_out = f"  .. {len(self.layers) - 2 * half} more layers .."
+            lines[2 + half : -half] = [left_out]
+        return "\n".join(lines)
 
     def resized(self, height: int, width: int) -> Network:
         """Same weights for an input of another height and width.

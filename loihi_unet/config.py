@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from export.files.kind import expect
 from loihi_unet.errors import ConfigError
@@ -125,6 +132,9 @@ class TrainConfig(Settings):
         Iterations between validations; each also writes a checkpoint.
     neuron : NeuronConfig
         ReLU, or the spiking neuron that the network is trained with directly.
+    white_level : int or None
+        What became 255 in pictures of more than 8 bits a channel; None where there
+        were none, or before they are read: what their files state.
     """
 
     model: ModelConfig = UNetConfig()
@@ -141,6 +151,15 @@ class TrainConfig(Settings):
     validation_images: int = Field(default=4, ge=1)
     validation_interval: int = Field(default=1000, ge=1)
     neuron: NeuronConfig = NeuronConfig()
+    white_level: int | None = Field(default=None, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_nothing(self, handler: Any) -> dict[str, Any]:
+        # TOML has no null; and what was written before has the same bytes.
+        table: dict[str, Any] = handler(self)
+        if table.get("white_level") is None:
+            table.pop("white_level", None)
+        return table
 
     @model_validator(mode="after")
     def _check_patch(self) -> "TrainConfig":

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from export.compartment import Accumulator
 from export.errors import UserError
 from export.network import Network
 from export.stock_network import Stream
+from export.synapse import Shape
 
 Payload = npt.NDArray[np.integer[Any]]
 
@@ -64,6 +66,44 @@ def recordable(network: Network, layers: tuple[str, ...] | None) -> tuple[str, .
     return tuple(name for name in spiking if name in layers)
 
 
+class Identity(TypedDict):
+    """Arguments of a `Recording` that say which network ran."""
+
+    network_sha256: str
+    network_sha256_any_size: str
+    num_steps: int
+    layers: Mapping[str, Shape]
+    has_output: bool
+
+
+def identity(network: Network) -> Identity:
+    """What a recording has to say of the network that ran.
+
+    Parameters
+    ----------
+    network : Network
+        At the size of the images that entered.
+
+    Returns
+    -------
+    Identity
+        Keyword arguments of `Recording`.
+    """
+    return Identity(
+        network_sha256=network.sha256,
+        network_sha256_any_size=network.sha256_any_size,
+        num_steps=network.num_steps,
+        layers={layer.name: layer.shape for layer in network.layers},
+        has_output=isinstance(network.output.compartment, Accumulator),
+    )
+
+
+def layer_of(name: str, layers: Collection[str]) -> str | None:
+    """The layer whose payload, or whose state (``"layer1:u"``), has that name."""
+    owner = name if name in layers else name.rpartition(":")[0]
+    return owner if owner in layers else None
+
+
 def _check_integers(values: Payload, what: str) -> None:
     # uint64 and int64 would meet in float64, where unequal integers may be equal.
     if values.dtype.kind not in "iu" or values.dtype == np.uint64:
@@ -82,6 +122,7 @@ class Recording:
         Machine, e.g. ``"torch"``, ``"lava (stock Conv)"`` or a chip's name.
     network_sha256 : str or None
         `Network.sha256` of what ran; None if the machine could not tell.
+        `Network.sha256_any_size` is taken here as well.
     num_steps : int
         T of the network.
     steps : tuple of int
@@ -98,6 +139,14 @@ class Recording:
         Wall clock of the run.
     versions : mapping of str to str
         Software that ran.
+    network_sha256_any_size : str or None
+        `Network.sha256_any_size` of what ran.
+    layers : mapping of str to (C, H, W), or None
+        All layers of the network that ran, in its order, recorded or not; None if
+        the machine could not tell. Without it no verdict is EXACT.
+    has_output : bool or None
+        Whether the network's last layer is an accumulator, `output`, which sends
+        nothing; None if the machine could not tell.
     """
 
     backend: str
@@ -109,6 +158,9 @@ class Recording:
     output: Payload | None
     seconds: float
     versions: Mapping[str, str]
+    network_sha256_any_size: str | None = None
+    layers: Mapping[str, Shape] | None = None
+    has_output: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "payloads", MappingProxyType(dict(self.payloads)))
@@ -125,6 +177,16 @@ class Recording:
                 f"recording images: shape {self.images.shape} found, "
                 "(images, C, H, W) or (runs, T, C, H, W) needed"
             )
+        if 0 in self.images.shape[1:]:
+            raise RecordingError(
+                f"recording images: shape {self.images.shape} found, pixels needed"
+            )
+        for digest in (self.network_sha256, self.network_sha256_any_size):
+            if digest is not None and not re.fullmatch("[0-9a-f]{64}", digest):
+                raise RecordingError(
+                    f"recording sha256: '{digest}' found, 64 hexadecimal digits needed "
+                    "(loihi-unet inspect prints them)"
+                )
         lead = (len(self.images), len(self.steps))
         for name, payload in self.payloads.items():
             if payload.ndim != 5 or payload.shape[:2] != lead:
@@ -140,3 +202,42 @@ class Recording:
             raise RecordingError(
                 f"recording output: {len(self.output)} images found, {lead[0]} needed"
             )
+        if self.output is not None and self.output.ndim != 4:
+            raise RecordingError(
+                f"recording output: shape {self.output.shape} found, "
+                f"({lead[0]}, C, H, W) needed"
+            )
+        if self.layers is not None:
+            layers = {k: tuple(shape) for k, shape in self.layers.items()}
+            object.__setattr__(self, "layers", MappingProxyType(layers))
+            _check_layers(layers, self.payloads)
+
+
+def _check_layers(
+    layers: Mapping[str, tuple[int, ...]], payloads: Iterable[str]
+) -> None:
+    """Refuse a list of layers that is none, or that lacks what was recorded.
+
+    A payload of another shape than listed is not refused: its axes may be in another
+    order, which `sim.verify.comparison.compare` and `sim.verify.diagnose` say.
+    """
+    if not layers:
+        raise RecordingError("recording layers: none found, all of the network needed")
+    for name, shape in layers.items():
+        if len(shape) != 3 or min(shape) < 1:
+            raise RecordingError(
+                f"recording layers: '{name}' has shape {shape}, (C, H, W) needed"
+            )
+    for name in payloads:
+        if layer_of(name, layers) is None:
+            raise RecordingError(
+                f"recording layer '{name}': not one of the {len(layers)} in its list "
+                "of layers"
+            )
+
+
+def hashes_of(recording: Recording) -> set[str]:
+    """The hashes of its network that a recording states."""
+    return {
+        h for h in (recording.network_sha256, recording.network_sha256_any_size) if h
+    }

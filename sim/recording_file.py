@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Recording <-> HDF5 file, schema 1; documented in docs/recording_format.md."""
+"""Recording <-> HDF5 file, schema 2; documented in docs/recording_format.md."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,9 +15,12 @@ import numpy as np
 from export.errors import NetworkError
 from export.files.hdf5 import create_file, open_file, write_text
 from export.files.hdf5_group import Group
+from export.synapse import Shape
 from sim.recording import Payload, Recording, RecordingError
 
-SCHEMA = 1
+SCHEMA = 2
+# Of schema 1 are files without a list of layers: nothing that they hold is EXACT.
+READABLE = (1, SCHEMA)
 
 
 class RecordingWriter:
@@ -68,12 +72,30 @@ class RecordingWriter:
         self._seconds += part.seconds
         self._file["seconds"][()] = self._seconds
 
+    def note_white_levels(self, found: Sequence[Mapping[str, int]]) -> None:
+        """Write how pictures of more than 8 bits became the images.
+
+        Parameters
+        ----------
+        found : sequence of mapping
+            A record for each white level; empty where all pictures have 8 bits, of
+            which nothing is written.
+        """
+        if found:
+            write_text(self._file, "whiteLevels", json.dumps([*map(dict, found)]))
+
     def _begin(self, part: Recording) -> None:
         file = self._file
         file.create_dataset("schema", data=SCHEMA)
         write_text(file, "backend", part.backend)
         write_text(file, "networkSha256", part.network_sha256 or "")
+        write_text(file, "networkSha256AnySize", part.network_sha256_any_size or "")
         file.create_dataset("numSteps", data=part.num_steps)
+        if part.layers is not None:
+            pairs = [[name, list(shape)] for name, shape in part.layers.items()]
+            write_text(file, "layers", json.dumps(pairs))
+        if part.has_output is not None:
+            file.create_dataset("hasOutput", data=int(part.has_output))
         file.create_dataset("steps", data=np.array(part.steps, dtype=np.int32))
         file.create_dataset("seconds", data=0.0)
         write_text(file, "versions", json.dumps(dict(part.versions)))
@@ -152,7 +174,7 @@ def _make_array(group: h5py.Group, key: str, like: Payload) -> None:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a recording of schema 1.
+    """Read a recording of schema 2, or of schema 1, which has no list of layers.
 
     Parameters
     ----------
@@ -173,8 +195,11 @@ def read_recording(path: Path) -> Recording:
     try:
         with open_file(path, "recording") as root:
             schema = root.integer("schema")
-            if schema != SCHEMA:
-                raise RecordingError(f"{path}: schema {schema} found, {SCHEMA} allowed")
+            if schema not in READABLE:
+                raise RecordingError(
+                    f"{path}: schema {schema} found, {' or '.join(map(str, READABLE))} "
+                    "allowed"
+                )
             return _read(root)
     except NetworkError as error:
         raise RecordingError(str(error)) from None
@@ -185,15 +210,13 @@ def read_recording(path: Path) -> Recording:
 
 def _read(root: Group) -> Recording:
     payload = root.group("payload")
-    try:
-        versions = json.loads(root.text("versions"))
-    except (ValueError, RecursionError) as error:  # ValueError: or 4300 digits
-        raise root.error("versions", "not JSON") from error
+    versions = _json(root, "versions")
     if not isinstance(versions, dict):
         raise root.error("versions", "not a JSON object")
     return Recording(
         backend=root.text("backend"),
         network_sha256=root.text("networkSha256") or None,
+        network_sha256_any_size=_optional_text(root, "networkSha256AnySize"),
         num_steps=root.integer("numSteps"),
         steps=tuple(root.integers("steps", ndim=1).tolist()),
         images=root.array("images", "iu"),
@@ -201,4 +224,34 @@ def _read(root: Group) -> Recording:
         output=root.array("output", "iu") if "output" in root else None,
         seconds=root.real("seconds"),
         versions={str(k): str(v) for k, v in versions.items()},
+        layers=_layers(root) if "layers" in root else None,
+        has_output=bool(root.flag("hasOutput")) if "hasOutput" in root else None,
     )
+
+
+def _json(root: Group, key: str) -> Any:
+    try:
+        return json.loads(root.text(key))
+    except (ValueError, RecursionError) as error:  # ValueError: or 4300 digits
+        raise root.error(key, "not JSON") from error
+
+
+def _optional_text(root: Group, key: str) -> str | None:
+    return (root.text(key) or None) if key in root else None
+
+
+def _layers(root: Group) -> dict[str, Shape]:
+    """Names and shapes of all layers, in order."""
+    layers: dict[str, Shape] = {}
+    pairs = _json(root, "layers")
+    for pair in pairs if isinstance(pairs, list) else [None]:
+        match pair:
+            case [str(name), [int(c), int(h), int(w)]]:
+                if name in layers:
+                    raise root.error("layers", f"'{name}' found twice")
+                layers[name] = (c, h, w)
+            case _:
+                raise root.error(
+                    "layers", 'a JSON list of ["name", [C, H, W]] of every layer needed'
+                )
+    return layers

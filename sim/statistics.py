@@ -6,12 +6,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from export.compartment import MTIF
 from export.fit.activity import Activity, LayerActivity, LinkActivity
 from export.fit.fanout import fan_out
 from export.network import Layer, Network
 from export.stock_network import Stream
 from export.synapse import Injection
-from sim.recording import Payload, Recording, RecordingError, recordable
+from sim.recording import (
+    Payload,
+    Recording,
+    RecordingError,
+    hashes_of,
+    recordable,
+)
 
 Int64 = npt.NDArray[np.int64]
 
@@ -34,7 +41,8 @@ def activity(network: Network, recording: Recording) -> Activity:
     Raises
     ------
     RecordingError
-        If the recording is of another network or lacks a layer or a step.
+        If the recording is of another network, lacks a layer or a step, or holds
+        payloads that no neuron of the network sends.
     """
     from sim.torch.trace import potentials
 
@@ -79,16 +87,20 @@ def _emitting(network: Network) -> tuple[str, ...]:
 
 
 def _check(network: Network, recording: Recording) -> None:
-    if recording.network_sha256 not in (None, network.sha256):
+    hashes = hashes_of(recording)
+    if not hashes <= {network.sha256, network.sha256_any_size}:
         raise RecordingError(
-            f"recording: of network {str(recording.network_sha256)[:12]}, "
-            f"this one is {network.sha256[:12]}"
+            f"recording: of network {' and '.join(sorted(h[:12] for h in hashes))}, "
+            f"this one is {network.sha256[:12]} ({network.sha256_any_size[:12]} at any "
+            "size)"
         )
     if len(recording.steps) != network.num_steps:
         raise RecordingError(
             f"recording: {len(recording.steps)} steps found, "
             f"all {network.num_steps} needed"
         )
+    if not len(recording.images):
+        raise RecordingError("recording: no images found, one or more needed")
     for name in _emitting(network):
         payload = recording.payloads.get(name)
         if payload is None:
@@ -98,6 +110,14 @@ def _check(network: Network, recording: Recording) -> None:
                 f"recording layer '{name}': shape {payload.shape[2:]} found, "
                 f"{network.nodes[name].shape} needed"
             )
+        compartment = getattr(network.nodes[name], "compartment", None)
+        if isinstance(compartment, MTIF):
+            low, high = int(payload.min(initial=0)), int(payload.max(initial=0))
+            if low < 0 or high > compartment.payload_maximum:
+                raise RecordingError(
+                    f"recording layer '{name}': payloads {low}..{high} found, "
+                    f"0..{compartment.payload_maximum} needed"
+                )
 
 
 def _input_counts(network: Network, recording: Recording) -> tuple[Int64, ...]:

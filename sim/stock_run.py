@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from export.stock_network import StockLayer, Stream
 from export.synapse import Dense, IntArray, StockSynapse
-from sim.backend import Progress
-from sim.recording import Payload, Recording, payload_dtype, recordable
+from sim.backend import OverflowLayerError, Progress
+from sim.recording import Payload, Recording, identity, payload_dtype, recordable
 
 # One run: input (T, C, H, W), or (C, H, W) if constant, and the traces that are wanted
 # -> those at least, by name, each (T, C, H, W).
@@ -48,15 +48,18 @@ def record(
     wanted = recordable(network, layers)
     found: dict[str, list[Payload]] = {trace: [] for trace in wanted}
     for number, values in enumerate(runs):
-        traces = run_one(network, values, wanted)
+        try:
+            traces = run_one(network, values, wanted)
+        except OverflowLayerError as error:
+            error.image = number
+            raise
         for trace in wanted:
             found[trace].append(traces[trace].astype(trace_dtype(network, trace)))
         if progress:
             progress(number + 1, len(runs))
     return Recording(
         backend=name,
-        network_sha256=network.sha256,
-        num_steps=network.num_steps,
+        **identity(network),
         steps=tuple(range(network.num_steps)),
         images=runs,
         payloads={trace: np.stack(values) for trace, values in found.items()},

@@ -311,3 +311,20 @@ def test_missing_lava_is_one_line(run, net, image, tmp_path, monkeypatch):
     assert "needs 'lava" in err
     assert "not installed here" in err
     assert err.endswith("run: loihi-unet setup-lava\n")
+
+
+def test_data_check_says_all_that_is_wrong(run, tmp_path):
+    for index in range(7):
+        for kind, level in (("image", 40 * index), ("label", 255)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            picture = Image.fromarray(np.full((8, 8), level, np.uint8))
+            picture.save(tmp_path / kind / f"{index}.png")
+    code, out, _ = run("data", "check", tmp_path)
+    assert (code, "isbi2012" in out) == (0, True)
+    (tmp_path / "image" / "0.png").write_text("<html>")
+    Image.new("L", (8, 8), 3).save(tmp_path / "label" / "6.png")
+    code, out, _ = run("data", "check", tmp_path)
+    assert code == 1
+    assert "0.png: " in out
+    assert "test: problem: " in out
+    assert "6.png: value 3; allowed are 0 and 1, or 0 and 255" in out

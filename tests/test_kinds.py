@@ -16,7 +16,7 @@ from export.files.kind import KINDS, expect
 from export.files.recognise import HEAD, recognise
 from export.netx import write_network
 from loihi_unet.cli.main import main
-from loihi_unet.data.pictures import FORMATS
+from loihi_unet.data.picture_files import FORMATS
 from loihi_unet.files.spiking_file import published_networks
 
 

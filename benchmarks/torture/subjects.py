@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.torture import file_mutations, net_mutations
+from benchmarks.torture.stock_subjects import read_stock_net, stock_nets
 
 Mutate = Callable[[list[bytes], np.random.Generator], tuple[str, bytes]]
 
@@ -232,6 +233,13 @@ SUBJECTS: dict[str, Subject] = {
         seeds=_nets,
         mutate=net_mutations.mutate,
         read=_read_net,
+    ),
+    "stock": Subject(
+        what="mutated .net files of lava-dl, read with netx's arguments",
+        suffix=".net",
+        seeds=stock_nets,
+        mutate=net_mutations.mutate,
+        read=read_stock_net,
     ),
     "checkpoint": Subject(
         what="mutated checkpoints",

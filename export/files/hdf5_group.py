@@ -158,7 +158,8 @@ class Group:
         """
         data = self._dataset(key, width)
         if data.dtype.kind not in kinds:
-            raise self.error(key, f"dtype {data.dtype} found, numbers needed")
+            needed = "numbers" if "f" in kinds else "integers"
+            raise self.error(key, f"dtype {data.dtype} found, {needed} needed")
         return np.asarray(data[()])
 
     def integers(self, key: str, ndim: int | None = None) -> IntArray:

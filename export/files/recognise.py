@@ -57,7 +57,7 @@ def _folder(path: Path) -> str:
     return "report-folder" if (path / "report.json").is_file() else "folder"
 
 
-# Beginnings, in this order. Pictures: what `loihi_unet.data.pictures.FORMATS` allows.
+# Beginnings, in this order. Pictures: what `loihi_unet.data.picture_files.FORMATS` has.
 _MAGIC = (
     (rb"\x89HDF\r\n\x1a\n", "hdf5"),
     (rb"\x89PNG|\xff\xd8\xff|GIF8|BM|RIFF....WEBP|P[0-7fFy]\s", "picture"),

@@ -81,6 +81,7 @@ def fit(
     times = target.timing(network, placement, traffic)
     report = FitReport(
         network_sha256=network.sha256,
+        network_sha256_any_size=network.sha256_any_size,
         chip=chip,
         mapping=mapping,
         system=chosen.name if chosen else None,

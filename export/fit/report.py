@@ -120,8 +120,8 @@ class FitReport:
 
     Parameters
     ----------
-    network_sha256 : str
-        The network.
+    network_sha256, network_sha256_any_size : str
+        The network's hashes, at the size that was fitted and at any.
     chip, mapping : str
         As asked.
     system : str or None
@@ -151,6 +151,7 @@ class FitReport:
     """
 
     network_sha256: str
+    network_sha256_any_size: str
     chip: str
     mapping: str
     system: str | None

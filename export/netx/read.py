@@ -19,21 +19,32 @@ from export.mapping import mapping_named
 from export.network import Connection, Input, Layer, Network
 from export.netx.options import StockOptions
 from export.netx.read_stock import read_stream
-from export.netx.schema import OURS, SCHEMA, STREAM
+from export.netx.schema import MAX_LAYERS, OURS, SCHEMA, STREAM
 from export.stock_network import Reset, Stream
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
 
-# Far beyond any U-Net (6 levels: 40); very many empty ones would take for ever.
-MAX_LAYERS = 4096
+
+def is_stock(path: Path) -> bool:
+    """Whether a netx file is lava-dl's, without anything of ours.
+
+    Raises
+    ------
+    NetworkError
+        If the file cannot be read.
+    """
+    with open_file(path, "network") as root:
+        return OURS not in root
 
 
-def read_network(path: Path) -> Network:
+def read_network(path: Path, stock: StockOptions | None = None) -> Network:
     """Read a netx file of schema 1, or a stock one (see `read_stock`).
 
     Parameters
     ----------
     path : Path
         File.
+    stock : StockOptions or None
+        netx's arguments, for a stock file; a file of ours holds all of them itself.
 
     Returns
     -------
@@ -50,7 +61,12 @@ def read_network(path: Path) -> Network:
     """
     with open_file(path, "network") as root, root.located():
         if OURS not in root:
-            return read_stream(root, StockOptions(), f"stock {path.name}")
+            return read_stream(root, stock or StockOptions(), f"stock {path.name}")
+        if stock is not None:
+            raise NetworkError(
+                f"{path}: netx's arguments found, which are for files of lava-dl; this "
+                "one holds them itself"
+            )
         ours = root.group(OURS)
         schema = ours.integer("schema")
         if schema != SCHEMA:

@@ -19,6 +19,7 @@ from export.network import Input
 from export.netx.options import StockOptions
 from export.netx.read_stock_graph import Reader
 from export.netx.refused import survey
+from export.netx.schema import MAX_LAYERS
 from export.stock_compartment import CUBA
 from export.stock_network import Frames, StockLayer, Stream
 
@@ -58,6 +59,8 @@ def read_stream(
     count = len(groups.names())
     if options.num_layers is not None:
         count = min(count, options.num_layers)
+    if count > MAX_LAYERS:
+        raise root.error("layer", f"{count} entries found, {MAX_LAYERS} allowed")
     if not count:
         raise root.error("layer", "nothing found, one entry or more needed")
     entries = [groups.group(str(i)) for i in range(count)]

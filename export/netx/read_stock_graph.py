@@ -22,6 +22,8 @@ from export.synapse import Dense, Injection, IntArray, Shape, StockSynapse
 # Entries that hold compartments and read what stands before them.
 ON_IMAGES = ("conv", "convT", "pool", "unpool")
 FLAT = ("dense", "dense_rec")
+# Of one concatenation, those of concatenations in it counted one by one.
+MAX_SOURCES = 1024
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,10 @@ class Reader:
         values = [self._earlier(index, group, i) for i in _ids(group)]
         flat = values[0].flat
         nodes = tuple(node for value in values for node in value.nodes)
+        if len(nodes) > MAX_SOURCES:
+            raise group.error(
+                "layers", f"{len(nodes)} sources found, {MAX_SOURCES} allowed"
+            )
         joined = _Value(nodes, flat)
         alike = {(v.flat, None if flat else v.shape[1:]) for v in values}
         if len(alike) > 1:

@@ -19,14 +19,28 @@ from export.synapse import (
     StockSynapse,
 )
 
+# Neurons of a layer, and weights that a file's few numbers may stand for: far beyond
+# any chip, and what memory holds.
+LARGEST = 2**26
+
 
 def read_shape(group: Group) -> Shape:
     """(C, H, W); stock files give flat layers one number."""
     values = group.integers("shape", ndim=1).tolist()
-    if len(values) == 1:
-        return (values[0], 1, 1)
-    c, h, w = group.tuple("shape", 3)
+    c, h, w = (values[0], 1, 1) if len(values) == 1 else group.tuple("shape", 3)
+    if min(c, h, w) < 1 or c * h * w > LARGEST:
+        raise group.error(
+            "shape", f"{(c, h, w)} found, up to {LARGEST:,} neurons allowed"
+        )
     return (c, h, w)
+
+
+def _check_room(group: Group, key: str, *sizes: int) -> None:
+    """Refuse weights that are written short but would fill the memory."""
+    if min(sizes) < 1 or math.prod(sizes) > LARGEST:
+        raise group.error(
+            key, f"weights of shape {sizes} found, up to {LARGEST:,} allowed"
+        )
 
 
 def read_pair(group: Group, key: str, default: int) -> Pair:
@@ -80,8 +94,9 @@ def _shared_kernel(group: Group) -> IntArray:
     """The one kernel (K_h, K_w) of a ``pool`` or ``unpool``."""
     weight = _kernels(group)
     if weight.size == 1:
+        _check_room(group, "kernelSize", *read_pair(group, "kernelSize", 1))
         return np.full(read_pair(group, "kernelSize", 1), int(weight.reshape(-1)[0]))
-    if weight.ndim < 2 or math.prod(weight.shape[:-2]) != 1:
+    if not weight.size or weight.ndim < 2 or math.prod(weight.shape[:-2]) != 1:
         raise group.error(
             "weight", f"shape {weight.shape} found, one kernel (1, 1, H, W) needed"
         )
@@ -122,8 +137,10 @@ def read_pool(group: Group, source: Shape) -> Conv:
             "rows of different channels",
         )
     dilation = (1, read_pair(group, "dilation", 1)[1])
+    span = dilation[1] * (width - 1) + 1
+    _check_room(group, "dilation", source[0], height + rows, span + columns)
     if columns and dilation[1] > 1:
-        spread = np.zeros((height, dilation[1] * (width - 1) + 1), dtype=np.int32)
+        spread = np.zeros((height, span), dtype=np.int32)
         spread[:, :: dilation[1]] = kernel
         kernel, dilation = spread, (1, 1)
     kernel = np.pad(kernel, ((rows, 0), (columns, 0)))
@@ -141,6 +158,7 @@ def read_unpool(group: Group, source: Shape) -> ConvTranspose:
     """Synapse of an ``unpool``: each channel by itself, all with one kernel."""
     kernel = _shared_kernel(group)
     _apart(group, len(kernel))
+    _check_room(group, "weight", source[0], *kernel.shape)
     return ConvTranspose(
         weight=np.broadcast_to(kernel, (source[0], 1, *kernel.shape)),
         stride=(len(kernel), read_pair(group, "stride", kernel.shape[1])[1]),
@@ -236,9 +254,9 @@ def split(
     fields: tuple[str, ...] = _FIELDS
     match synapse:
         case Conv():
-            weight, axis = _ungrouped(synapse), 1
+            weight, axis = _ungrouped(group, synapse), 1
         case ConvTranspose():
-            weight, axis = _ungrouped(synapse), 0
+            weight, axis = _ungrouped(group, synapse), 0
             fields = (*_FIELDS, "output_padding")
         case Dense():
             weight, axis, fields = synapse.weight, 1, ()
@@ -266,12 +284,13 @@ def split(
 _FIELDS = ("stride", "padding", "dilation")
 
 
-def _ungrouped(synapse: Conv | ConvTranspose) -> IntArray:
+def _ungrouped(group: Group, synapse: Conv | ConvTranspose) -> IntArray:
     """Weights of the same synapse without groups."""
     groups, weight = synapse.groups, synapse.weight
     if groups == 1:
         return weight
     first, second, kh, kw = weight.shape
+    _check_room(group, "groups", first, second * groups, kh, kw)
     size = first // groups
     wide = np.zeros((first, second * groups, kh, kw), dtype=weight.dtype)
     for g in range(groups):

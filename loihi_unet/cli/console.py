@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +23,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from export.network import Network
+    from export.netx import StockOptions
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object instead of a table.")
@@ -72,6 +73,21 @@ BackendOption = Annotated[
         autocompletion=backend_names,
     ),
 ]
+WhiteLevelOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Value that is white in pictures of more than 8 bits a channel; default: "
+        "the maximum that the file states, else 2**bits - 1.",
+    ),
+]
+LabelColoursOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Classes of the colours of label pictures: a file of lines "
+        "red,green,blue,class; default: CamVid's for CamSeq01.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of the noise.", min=0)]
 ReportOption = Annotated[
     Path | None,
@@ -99,12 +115,12 @@ def say_shipped(source: Path) -> None:
         )
 
 
-def open_network(source: Path) -> Network:
+def open_network(source: Path, stock: StockOptions | None = None) -> Network:
     """Read a network file or a shipped network, and say which."""
     from loihi_unet.runs.network_source import load_network
 
     say_shipped(source)
-    return load_network(source)
+    return load_network(source, stock)
 
 
 def print_json(record: dict[str, Any]) -> None:
@@ -125,6 +141,18 @@ def print_table(
     for row in rows:
         result.add_row(*(_cell(value) for value in row))
     out.print(result)
+
+
+def print_white_levels(found: Sequence[Mapping[str, int]]) -> None:
+    """Print a line for each white level that pictures were read with."""
+    for record in found:
+        out.print(
+            f"white level {record['white_level']}: {record['pictures']} picture(s), "
+            f"values {record['lowest']}..{record['highest']}, "
+            f"{record['clipped']:,} clipped",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _cell(value: object) -> str:

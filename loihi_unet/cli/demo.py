@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from loihi_unet.cli.console import JsonOption, out, print_json, print_table, progress
-from loihi_unet.cli.verify import print_comparison
+from loihi_unet.cli.verdict import print_comparison
 
 
 def demo(
@@ -29,9 +29,10 @@ def demo(
 
     Example: loihi-unet demo --task segment --out runs/retina
     """
-    from loihi_unet.demo.run import run_demo
+    from loihi_unet.demo.run import CROP, run_demo
     from loihi_unet.report import head
     from loihi_unet.report.schema import Report
+    from loihi_unet.runs.hashes import hash_line
 
     with progress(quiet=as_json) as bar:
         result = run_demo(folder, bar, task)
@@ -48,5 +49,6 @@ def demo(
         print_comparison(comparison)
     for line in result.report["skipped"]:
         out.print(f"[yellow]skipped[/] {line}")
+    out.print(hash_line(result.report, (CROP, CROP)), soft_wrap=True)
     out.print(f"report.html, report.json, network.net and pictures in {folder}")
     raise typer.Exit(0 if result.report["identical"] else 1)

@@ -6,21 +6,24 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from loihi_unet.cli.console import (
     BackendOption,
     JsonOption,
+    LabelColoursOption,
     NetworkArgument,
     ReportOption,
     SchedulerOption,
     SeedOption,
+    WhiteLevelOption,
     WorkersOption,
     out,
     print_json,
     print_table,
+    print_white_levels,
     progress,
     say_shipped,
 )
@@ -53,6 +56,8 @@ def evaluate(
         Path | None,
         typer.Option(help="Score this float Spiking-UNet too: file or shipped name."),
     ] = None,
+    white_level: WhiteLevelOption = None,
+    label_colours: LabelColoursOption = None,
     results: Annotated[
         Path | None, typer.Option(help="JSON file of rows to add the result to.")
     ] = None,
@@ -68,12 +73,14 @@ def evaluate(
     On a cluster: loihi-unet evaluate network.net --data Set12 --scheduler
     tcp://10.0.0.1:8786
     """
+    from loihi_unet.data.datasets import Reading
     from loihi_unet.runs.evaluate_set import (
         EvaluateConfig,
         add_row,
         evaluate_set,
         read_rows,
     )
+    from loihi_unet.runs.hashes import hash_line
 
     settings = EvaluateConfig(
         data=data,
@@ -84,6 +91,7 @@ def evaluate(
         tile=tile,
         checkpoint=checkpoint,
         spiking=spiking,
+        reading=Reading(white_level=white_level, label_colours=label_colours),
     )
     if results is not None:
         read_rows(results)  # what could not be added to is said before the work
@@ -106,7 +114,7 @@ def evaluate(
 
         write_report(report, evaluation)
     if as_json:
-        print_json(row)
+        print_json(row | {"note": evaluation.note})
         return
     labels = {
         "ann": "U-Net, float (ANN)",
@@ -119,6 +127,11 @@ def evaluate(
     noise = "" if row["sigma"] is None else f", sigma {row['sigma']:g}"
     title = f"{row['data']}: {row['pictures']} pictures{noise}, T = {row['T']}"
     print_table(title, ["", *names], rows)
+    print_white_levels(row["white_levels"])
+    _, height, width = evaluation.network.input.shape
+    for line in (evaluation.note, hash_line(row, (height, width))):
+        if line:
+            out.print(line, soft_wrap=True)
     if report is not None:
         out.print(f"report in {report / 'report.html'}", soft_wrap=True)
 
@@ -128,24 +141,48 @@ def check(
     path: Annotated[
         Path, typer.Argument(metavar="DATA", help="Folder of the data set.")
     ],
+    white_level: WhiteLevelOption = None,
+    label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which data set a folder holds, what was found, and what is wrong.
+    """Say which data set a folder holds, what was found, and all that is wrong.
+
+    Exit code 0 if nothing is wrong, else 1.
 
     Example: loihi-unet data check DRIVE
     """
-    from loihi_unet.data.datasets import check_data
+    from loihi_unet.data.check import check_data
+    from loihi_unet.data.datasets import Reading
 
-    found = check_data(path)
+    reading = Reading(white_level=white_level, label_colours=label_colours)
+    found = check_data(path, reading)
+    parts = {n: part for n, part in found.items() if n not in ("layout", "folder")}
+    wrong = any(part["problems"] for part in parts.values())
     if as_json:
         print_json(found)
-        return
-    parts = {name: part for name, part in found.items() if name != "layout"}
+    else:
+        _print_check(path, found, parts)
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _print_check(path: Path, found: dict[str, Any], parts: dict[str, Any]) -> None:
+    """Print what was found in each part, then all that is wrong with each."""
     rows = []
     for name, part in parts.items():
         sizes = ", ".join(f"{n} of {size}" for size, n in part["sizes"].items())
         shares = part.get("classes", {}).items()
         classes = ", ".join(f"{value}: {share:.2%}" for value, share in shares)
         rows.append([name, part["pictures"], sizes, classes])
-    title = f"{path}: {found['layout']}"
+    below = "" if found["folder"] == str(path) else f" in {found['folder']}"
+    title = f"{path}: {found['layout']}{below}"
     print_table(title, ["part", "pictures", "sizes", "share of classes"], rows)
+    for name, part in parts.items():
+        print_white_levels(part["white_levels"])
+        for kind in ("warning", "problem"):
+            for line in part[f"{kind}s"]:
+                out.print(
+                    f"{name}: {kind}: {line}",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )

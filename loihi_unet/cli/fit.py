@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,11 +14,17 @@ from loihi_unet.cli.console import (
     JsonOption,
     NetworkArgument,
     open_network,
+    out,
     print_json,
     print_table,
 )
+from loihi_unet.cli.stock_options import with_stock_options
+
+if TYPE_CHECKING:
+    from export.netx import StockOptions
 
 
+@with_stock_options
 def fit(
     network_path: NetworkArgument,
     chip: Annotated[
@@ -37,6 +43,7 @@ def fit(
         typer.Option("--recording", help="Recording (.h5) to count operations from."),
     ] = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Check a network against a chip's limits and put it on cores.
 
@@ -48,9 +55,10 @@ def fit(
     from export.fit import fit_tables
     from export.stock_network import Stream
     from loihi_unet.report.chip_tables import mapping_of
+    from loihi_unet.runs.hashes import hash_line, hashes, size_note
 
-    network = open_network(network_path)
-    activity = None
+    network = open_network(network_path, stock)
+    activity, note = None, ""
     if recording_path is not None:
         from sim.recording_file import read_recording
         from sim.statistics import activity as count
@@ -59,7 +67,9 @@ def fit(
         if isinstance(network, Stream):
             network = replace(network, num_steps=recording.num_steps)
         else:
+            file = network
             network = network.resized(*recording.images.shape[2:])
+            note = size_note(file, [(network.input.shape[1], network.input.shape[2])])
         activity = count(network, recording)
     report = run_fit(
         network,
@@ -69,8 +79,12 @@ def fit(
         activity=activity,
     )
     if as_json:
-        print_json(report.to_json())
+        print_json(report.to_json() | {"note": note})
     else:
+        if note:
+            out.print(note, soft_wrap=True)
+        height, width = network.input.shape[1:]
         for part in fit_tables(report):
             print_table(part.title, part.columns, part.rows)
+        out.print(hash_line(hashes(network), (height, width)), soft_wrap=True)
     raise typer.Exit(0 if report.fits else 1)

@@ -18,9 +18,11 @@ from loihi_unet.cli.console import (
     print_json,
     print_table,
 )
+from loihi_unet.cli.stock_options import with_stock_options
 
 if TYPE_CHECKING:
     from export.network import Layer, Network
+    from export.netx import StockOptions
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -63,30 +65,33 @@ def export(
 
         export_nir(context, Path(spiking), path, as_json)
         return
-    from export.lowering import lower
-    from export.netx import write_network
-    from loihi_unet.files.spiking_file import load_spiking_unet
+    from loihi_unet import api
+    from loihi_unet.runs.hashes import hash_line, hashes
 
-    network = lower(load_spiking_unet(spiking), *parse_size(size), mapping=mapping)
-    write_network(network, path)
+    network = api.export(spiking, parse_size(size), mapping=mapping, out=path)
     if as_json:
-        print_json({"out": str(path), "sha256": network.sha256})
+        print_json({"out": str(path), **_hashes(network)})
     else:
-        out.print(f"wrote {path}  sha256 {network.sha256}", soft_wrap=True)
+        out.print(f"wrote {path}", soft_wrap=True)
+        out.print(hash_line(hashes(network), parse_size(size)), soft_wrap=True)
 
 
+@with_stock_options
 def inspect(
     path: NetworkArgument,
     picture: Annotated[
         Path | None, typer.Option(help="Also draw the graph: PNG, SVG or PDF.")
     ] = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Show what a netx file holds: layers, stages, delays, thresholds.
 
     Example: loihi-unet inspect network.net --picture network.png
     """
-    network = open_network(path)
+    from loihi_unet.runs.hashes import hash_line, hashes
+
+    network = open_network(path, stock)
     if picture is not None:
         from loihi_unet.report.drawing import draw_network
 
@@ -96,7 +101,7 @@ def inspect(
         source = network.input
         print_json(
             {
-                "sha256": network.sha256,
+                **_hashes(network),
                 "task": network.task,
                 "num_steps": network.num_steps,
                 "latency": network.latency,
@@ -129,7 +134,12 @@ def inspect(
     )
     print_table(title, columns, cells)
     out.print("from: source, z = delay in steps, << = weight exponent")
-    out.print(f"sha256 {network.sha256}", soft_wrap=True)
+    height, width = network.input.shape[1:]
+    out.print(hash_line(hashes(network), (height, width)), soft_wrap=True)
+
+
+def _hashes(network: Network) -> dict[str, str]:
+    return {"sha256": network.sha256, "sha256_any_size": network.sha256_any_size}
 
 
 def _row(network: Network, index: int) -> dict[str, Any]:
@@ -139,7 +149,7 @@ def _row(network: Network, index: int) -> dict[str, Any]:
         "layer": layer.name,
         "stage": network.stages[layer.name],
         "shape": layer.shape,
-        "synapse": type(layer.connections[0].synapse).__name__,
+        "synapse": _kinds(layer),
         "from": [c.source for c in layer.connections],
         "delay": [c.delay for c in layer.connections],
         "weight_exp": [c.weight_exp for c in layer.connections],
@@ -150,18 +160,23 @@ def _row(network: Network, index: int) -> dict[str, Any]:
     }
 
 
+def _kinds(layer: Layer) -> str:
+    """Each kind of synapse once, in order."""
+    return ", ".join(dict.fromkeys(type(c.synapse).__name__ for c in layer.connections))
+
+
 def _spiking(layer: Layer) -> tuple[list[int], int]:
     """Thresholds and payload bits; none for what sends its state."""
+    import numpy as np
+
     from export.compartment import MTIF
     from export.stock_compartment import CUBA, Delta, SigmaDelta
 
     match layer.compartment:
         case MTIF(vth_mant=vth, num_thresholds=bits):
             return vth.tolist(), bits
-        case CUBA(vth_mant=int(vth)):
-            return [vth], 1
         case CUBA(vth_mant=vth):
-            return vth.tolist(), 1
+            return np.asarray(vth).reshape(-1).tolist(), 1
         case Delta(vth_mant=vth) | SigmaDelta(vth_mant=vth):
             return [vth], 24
         case _:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,14 +13,23 @@ from loihi_unet.cli.console import (
     JsonOption,
     NetworkArgument,
     SeedOption,
+    WhiteLevelOption,
     open_network,
+    out,
     print_json,
     print_table,
+    print_white_levels,
     progress,
 )
+from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
+from loihi_unet.cli.stock_options import with_stock_options
+
+if TYPE_CHECKING:
+    from export.netx import StockOptions
 
 
+@with_stock_options
 def simulate(
     network_path: NetworkArgument,
     images: Annotated[
@@ -38,6 +47,7 @@ def simulate(
         str | None,
         typer.Option(help="HEIGHTxWIDTH from the middle; default: the whole image."),
     ] = None,
+    white_level: WhiteLevelOption = None,
     steps: Annotated[
         int | None,
         typer.Option(help="T of a stock network with constant input.", min=1),
@@ -52,32 +62,35 @@ def simulate(
         Path | None, typer.Option(help="Folder for the output pictures (PNG).")
     ] = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Run a network on images and record every payload.
 
     The images stream through: each is read when it is needed, and what it gave is
-    written before the next but few; memory does not grow with their number. They are
-    padded by reflection to the size the network needs, and the output is cropped
-    back. A network of stock neurons takes integers as they enter it, .npy arrays of
-    shape (C, H, W), or (T, C, H, W) for spike trains and video.
+    written before the next but few; memory does not grow with their number. Every
+    page of a file is an image. They are padded by reflection to the size the network
+    needs, and the output is cropped back. A network of stock neurons takes integers
+    as they enter it, .npy arrays of shape (C, H, W), or (T, C, H, W) for spike trains
+    and video. Shapes are C,H,W on this command line, where netx has (x, y, C).
 
     Example: loihi-unet simulate network.net a.png --backend lava --crop 128x128
     """
     from export.stock_network import Stream
     from loihi_unet.errors import DataError
     from loihi_unet.runs.frames import Conditions
+    from loihi_unet.runs.hashes import hash_line
     from loihi_unet.runs.simulate_arrays import run_arrays
     from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures
 
-    network = open_network(network_path)
+    network = open_network(network_path, stock)
     recorded = None if layers is None else tuple(layers)
     with progress(quiet=as_json) as bar:
         update = bar(f"{backend}, images")
         if isinstance(network, Stream):
-            if sigma or crop or pictures:
+            if sigma or crop or pictures or white_level:
                 raise DataError(
-                    f"{network_path}: stock neurons take arrays: --sigma, --crop and "
-                    "--pictures are for pictures"
+                    f"{network_path}: stock neurons take arrays: --sigma, --crop, "
+                    "--white-level and --pictures are for pictures"
                 )
             record = run_arrays(
                 network,
@@ -104,6 +117,7 @@ def simulate(
                 layers=recorded,
                 recording=recording_path,
                 pictures=pictures,
+                white_level=white_level,
             )
             record = run_pictures(config, progress=update)
     if as_json:
@@ -115,3 +129,8 @@ def simulate(
     )
     rates = list(record["spike_rate"].items())
     print_table(title, ["layer", "share of non-zero spikes"], rates)
+    out.print(coverage_line(record["coverage"]), soft_wrap=True)
+    print_white_levels(record.get("white_levels", ()))
+    if record["note"]:
+        out.print(record["note"], soft_wrap=True)
+    out.print(hash_line(record, record["size"]), soft_wrap=True)

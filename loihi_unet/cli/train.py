@@ -11,10 +11,13 @@ import typer
 
 from loihi_unet.cli.console import (
     JsonOption,
+    LabelColoursOption,
+    WhiteLevelOption,
     config_names,
     err,
     print_json,
     print_table,
+    print_white_levels,
 )
 
 
@@ -44,6 +47,8 @@ def train(
         str | None,
         typer.Option(help="Begin with this U-Net: run folder, checkpoint or model."),
     ] = None,
+    white_level: WhiteLevelOption = None,
+    label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a U-Net on a folder of images.
@@ -57,12 +62,27 @@ def train(
     overrides = dict(_setting(text) for text in settings or [])
     if resume and init is not None:
         raise ConfigError("--init: not together with --resume, which has its own start")
-    result = run_training(load_config(config, overrides), data, run, resume, init=init)
+    if white_level is not None:
+        overrides["white_level"] = white_level
+    result = run_training(
+        load_config(config, overrides),
+        data,
+        run,
+        resume,
+        init=init,
+        label_colours=label_colours,
+    )
     record = {k: _plain(v) for k, v in dataclasses.asdict(result).items()}
+    _print_result("trained", record, as_json)
+
+
+def _print_result(title: str, record: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(record)
-    else:
-        print_table("trained", ["what", "value"], list(record.items()))
+        return
+    white_levels = record.pop("white_levels")
+    print_table(title, ["what", "value"], list(record.items()))
+    print_white_levels(white_levels)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -142,6 +162,8 @@ def convert(
     normalisation: Annotated[
         Literal["connection", "layer"], typer.Option(help="Equation 8 or 7.")
     ] = "connection",
+    white_level: WhiteLevelOption = None,
+    label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a trained U-Net to a multi-threshold Spiking-UNet.
@@ -152,6 +174,7 @@ def convert(
     """
     from loihi_unet.cli.nir import convert_nir, is_nir
     from loihi_unet.conversion.convert import convert as run_conversion
+    from loihi_unet.data.datasets import Reading
     from loihi_unet.errors import ConfigError
 
     if is_nir(checkpoint):
@@ -172,6 +195,7 @@ def convert(
             base_threshold=base_threshold,
             search=base_threshold is None if search is None else search,
             fewer=fewer,
+            reading=Reading(white_level=white_level, label_colours=label_colours),
         )
     scales = {layer.name: layer.scale for layer in snn.layers}
     numbers = {x.name: snn.thresholds(x) for x in snn.layers if x.spiking}
@@ -180,6 +204,7 @@ def convert(
     else:
         rows = [[name, scale, numbers.get(name, "")] for name, scale in scales.items()]
         print_table(f"wrote {path}", ["layer", "scale", "thresholds"], rows)
+        print_white_levels(snn.provenance.get("white_levels", ()))
 
 
 def finetune(
@@ -202,12 +227,15 @@ def finetune(
         int, typer.Option(help="Iterations between scores.", min=1)
     ] = 100,
     resume: Annotated[bool, typer.Option(help="Continue from the last score.")] = False,
+    white_level: WhiteLevelOption = None,
+    label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune a converted network on the integers it is exported to.
 
     Example: loihi-unet finetune snn.safetensors --data BSDS500-train --out tuned.st
     """
+    from loihi_unet.data.datasets import Reading
     from loihi_unet.errors import ConfigError
     from loihi_unet.finetuning.finetune import FinetuneConfig
     from loihi_unet.finetuning.finetune import finetune as run_finetuning
@@ -222,9 +250,7 @@ def finetune(
         seed=seed,
         validation_interval=validation_interval,
     )
-    result = run_finetuning(spiking, path, data, settings, resume)
+    reading = Reading(white_level=white_level, label_colours=label_colours)
+    result = run_finetuning(spiking, path, data, settings, resume, reading)
     record = {"out": str(path), **dataclasses.asdict(result)}
-    if as_json:
-        print_json(record)
-    else:
-        print_table("fine-tuned", ["what", "value"], list(record.items()))
+    _print_result("fine-tuned", record, as_json)

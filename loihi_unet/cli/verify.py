@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -14,21 +14,29 @@ from loihi_unet.cli.console import (
     ReportOption,
     SchedulerOption,
     SeedOption,
+    WhiteLevelOption,
     WorkersOption,
     backend_names,
+    open_network,
     out,
     print_json,
-    print_table,
+    print_white_levels,
     progress,
     say_shipped,
 )
+from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
+from loihi_unet.cli.stock_options import with_stock_options
+from loihi_unet.cli.verdict import print_comparison
 
 if TYPE_CHECKING:
+    from export.netx import StockOptions
+    from loihi_unet.runs.frames import Conditions
     from loihi_unet.runs.verify_set import SetComparison
     from sim.verify.comparison import Comparison
 
 
+@with_stock_options
 def verify(
     left: Annotated[
         Path, typer.Argument(help="Recording (.h5); with --backend, a network.")
@@ -55,91 +63,239 @@ def verify(
         str | None,
         typer.Option(help="With --backend: HEIGHTxWIDTH from the middle."),
     ] = None,
+    white_level: WhiteLevelOption = None,
     report: ReportOption = None,
     network: Annotated[
         Path | None,
         typer.Option(
-            help="Network that was recorded (file or shipped name); tells potentials."
+            help="Network that was recorded (file or shipped name): tells what there "
+            "is to compare, potentials and causes. Recordings of another are refused."
+        ),
+    ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="PARTIAL is wanted: exit code 0 for it."),
+    ] = False,
+    stimulus: Annotated[
+        bool,
+        typer.Option(
+            "--stimulus",
+            help="With --backend: pictures that are made to exercise the network.",
+        ),
+    ] = False,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            help="With --stimulus: how many; default: until coverage no longer grows.",
+            min=1,
         ),
     ] = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Compare integer by integer; exit code 0 if EXACT, else 1.
+
+    EXACT: every layer, step, image and the output were compared. PARTIAL: nothing
+    differs, but not all was compared; the line says what.
 
     Example: loihi-unet verify torch.h5 chip.h5 --report runs/report --network a.net
 
     Two machines on every picture of a folder, on all cores or a Dask cluster:
     loihi-unet verify a.net Set12 --backend torch --backend lava --crop 64x64
+
+    A network of stock neurons on one .npy array (docs/netx_stock.md):
+    loihi-unet verify lava-dl.net spikes.npy --backend torch --backend lava
+
+    On pictures that are made until as many weights as possible have had a say:
+    loihi-unet verify a.net --stimulus --backend torch --backend lava
     """
-    if backend is None:
-        if (sigma, seed, crop, scheduler, workers) != (0.0, 0, None, None, None):
+    if stimulus:
+        if backend is None or len(backend) != 2:
+            raise typer.BadParameter("--stimulus needs --backend twice")
+        if (right, network, sigma, scheduler, workers) != (None, None, 0.0, None, None):
             raise typer.BadParameter(
-                "--sigma, --seed, --crop, --scheduler and --workers are for pictures: "
-                "name two machines with --backend"
+                "--stimulus makes the pictures, here: no folder, --network, --sigma, "
+                "--scheduler or --workers"
+            )
+        from loihi_unet.cli.coverage import verify_stimulus
+
+        code = verify_stimulus(
+            left,
+            (backend[0], backend[1]),
+            size=parse_size(crop) if crop else None,
+            count=count,
+            seed=seed,
+            report=report,
+            as_json=as_json,
+        )
+        raise typer.Exit(code)
+    if count is not None:
+        raise typer.BadParameter("--count is for --stimulus")
+    if backend is None:
+        given = (sigma, seed, crop, white_level, scheduler, workers)
+        if given != (0.0, 0, None, None, None, None):
+            raise typer.BadParameter(
+                "--sigma, --seed, --crop, --white-level, --scheduler and --workers are "
+                "for pictures: name two machines with --backend"
             )
         if right is None:
             raise typer.BadParameter("a second recording is needed, or --backend twice")
-        comparison = _recordings(left, right, report, network)
-        record, pictures = comparison.to_json(), None
-    else:
-        if len(backend) != 2 or network is not None:
+        if stock is not None and network is None:
+            raise typer.BadParameter("netx's arguments are for a network, none is read")
+        found = _verify_recordings(left, right, report, network, stock)
+    elif len(backend) != 2 or network is not None:
+        raise typer.BadParameter(
+            "with pictures, --backend is needed twice and --network not at all"
+        )
+    elif right is not None and right.suffix == ".npy":
+        given = (sigma, seed, crop, white_level, scheduler, workers)
+        if given != (0.0, 0, None, None, None, None):
             raise typer.BadParameter(
-                "with pictures, --backend is needed twice and --network not at all"
+                "--sigma, --seed, --crop, --white-level, --scheduler and --workers are "
+                "for pictures"
             )
+        found = _verify_arrays(left, right, (backend[0], backend[1]), report, stock)
+    else:
+        if stock is not None:
+            raise typer.BadParameter("netx's arguments need a .npy array to run on")
         from loihi_unet.runs.frames import Conditions
-        from loihi_unet.runs.verify_set import verify_set
 
         say_shipped(left)
-        size = parse_size(crop) if crop else None
-        with progress(quiet=as_json) as bar:
-            over_set = verify_set(
-                left,
-                right,
-                (backend[0], backend[1]),
-                Conditions(sigma=sigma, seed=seed, crop=size),
-                scheduler=scheduler,
-                workers=workers,
-                progress=bar(f"{' and '.join(backend)}, pictures"),
-            )
-        comparison, record = over_set.comparison, over_set.to_json()
-        pictures = record["pictures"]
-        if report is not None:
-            _report_picture(report, over_set)
+        conditions = Conditions(
+            sigma=sigma, seed=seed, crop=parse_size(crop) if crop else None
+        )
+        found = _verify_pictures(
+            left,
+            right,
+            (backend[0], backend[1]),
+            conditions,
+            report=report,
+            scheduler=scheduler,
+            workers=workers,
+            white_level=white_level,
+            quiet=as_json,
+        )
     if as_json:
-        print_json(record)
+        print_json(found.record)
     else:
-        print_comparison(comparison, pictures)
+        print_comparison(found.comparison, found.pictures)
+        print_white_levels(found.record.get("white_levels", ()))
+        for line in found.lines:
+            out.print(line, soft_wrap=True, markup=False)
         if report is not None:
             out.print(f"report in {report / 'report.html'}", soft_wrap=True)
-    raise typer.Exit(0 if comparison.identical else 1)
+    wanted = ("EXACT", "PARTIAL") if partial else ("EXACT",)
+    raise typer.Exit(0 if found.comparison.verdict in wanted else 1)
 
 
-def _recordings(
-    left: Path, right: Path, report: Path | None, network: Path | None
-) -> Comparison:
-    from sim.recording_file import read_recording
+class _Found(NamedTuple):
+    """A verdict, what --json prints, names of pictures, and lines that follow it."""
+
+    comparison: Comparison
+    record: dict[str, Any]
+    pictures: Sequence[str] | None
+    lines: list[str]
+
+
+def _verify_arrays(
+    network_path: Path,
+    values: Path,
+    backends: tuple[str, str],
+    report: Path | None,
+    stock: StockOptions | None,
+) -> _Found:
+    """Two machines on one array."""
+    from export.stock_network import Stream
+    from loihi_unet.errors import DataError
+    from loihi_unet.runs.simulate_arrays import record_both
     from sim.verify.comparison import compare
+    from sim.verify.scope import at_size
 
-    a, b = read_recording(left), read_recording(right)
-    comparison = compare(a, b)
+    network = open_network(network_path, stock)
+    if not isinstance(network, Stream):
+        raise DataError(f"{values}: this network takes pictures, not arrays")
+    a, b = record_both(network, values, backends)
+    sized = at_size(network, a)
+    comparison = compare(a, b, sized)
     if report is not None:
         from loihi_unet.report.verify import write_report
 
-        write_report(report, comparison, a, b, network)
-    return comparison
+        write_report(report, comparison, a, b, sized)
+    return _Found(comparison, comparison.to_json(), None, [])
+
+
+def _verify_recordings(
+    left: Path,
+    right: Path,
+    report: Path | None,
+    network: Path | None,
+    stock: StockOptions | None,
+) -> _Found:
+    from loihi_unet.runs.hashes import hash_line
+    from loihi_unet.runs.verify_recordings import verify_recordings
+
+    found = verify_recordings(left, right, network, stock)
+    if report is not None:
+        from loihi_unet.report.verify import write_report
+
+        write_report(report, found.comparison, found.left, found.right, found.network)
+    record = found.to_json()
+    height, width = found.left.images.shape[-2:]
+    lines = [found.note, hash_line(record, (height, width))]
+    if found.network is not None:
+        from sim.coverage.rerun import rerun
+
+        record["coverage"] = rerun(found.network, found.left)
+        lines.append(coverage_line(record["coverage"]))
+    return _Found(found.comparison, record, None, [line for line in lines if line])
+
+
+def _verify_pictures(
+    network: Path,
+    data: Path | None,
+    backends: tuple[str, str],
+    conditions: Conditions,
+    *,
+    report: Path | None,
+    scheduler: str | None,
+    workers: int | None,
+    white_level: int | None,
+    quiet: bool,
+) -> _Found:
+    from loihi_unet.runs.hashes import hash_line
+    from loihi_unet.runs.verify_set import verify_set
+
+    with progress(quiet=quiet) as bar:
+        found = verify_set(
+            network,
+            data,
+            backends,
+            conditions,
+            scheduler=scheduler,
+            workers=workers,
+            white_level=white_level,
+            progress=bar(f"{' and '.join(backends)}, pictures"),
+        )
+    if report is not None:
+        _report_picture(report, found)
+    record = found.to_json()
+    coverage = coverage_line(record["coverage"])
+    lines = [found.note, hash_line(record, found.file_size), coverage]
+    return _Found(
+        found.comparison, record, record["pictures"], [line for line in lines if line]
+    )
 
 
 def _report_picture(report: Path, over_set: SetComparison) -> None:
     """Report on the first picture that differs, or on the first."""
     from loihi_unet.report.verify import write_report
-    from loihi_unet.runs.verify_set import record_both
-    from sim.verify.comparison import compare
+    from loihi_unet.runs.verify_set import compare_recorded, record_both
 
     job = over_set.telling
-    a, b = record_both(job)
-    write_report(report, compare(a, b), a, b, job.machines.network)
+    network, a, b = record_both(job)
+    write_report(report, compare_recorded(network, a, b), a, b, network)
 
 
 def report(
@@ -161,37 +317,3 @@ def report(
         print_json({"out": str(written)})
     else:
         out.print(f"wrote {written}", soft_wrap=True)
-
-
-def print_comparison(
-    comparison: Comparison, pictures: Sequence[str] | None = None
-) -> None:
-    """Print a verdict: a table of the layers that differ, and the last word.
-
-    Images are called by their names, if ``pictures`` has these, else by number.
-    """
-    bad = [layer for layer in comparison.layers if layer.mismatches]
-    if bad:
-        rows = []
-        for layer in bad:
-            first = layer.first
-            assert first is not None  # a layer with mismatches has a first one
-            image = pictures[first.image] if pictures else f"image {first.image}"
-            where = f"{image}, step {first.step}"
-            place = f"({first.c}, {first.y}, {first.x})"
-            counts = (layer.name, layer.compared, layer.mismatches)
-            rows.append([*counts, where, place, first.left, first.right])
-        columns = ["layer", "compared", "mismatches", "first", "(c, y, x)"]
-        print_table("", [*columns, comparison.left, comparison.right], rows)
-    if not comparison.same_network:
-        out.print("the recordings are of different networks (sha256)")
-    verdict = "[green]EXACT[/]" if comparison.identical else "[red]FAIL[/]"
-    out.print(
-        f"{verdict}  {comparison.left} = {comparison.right}: "
-        f"{comparison.mismatches:,} mismatches in {comparison.compared:,} values, "
-        f"{len(comparison.layers)} layers, {comparison.images} image(s), "
-        f"{comparison.steps} steps"
-        if comparison.identical
-        else f"{verdict}  {comparison.left} != {comparison.right}: "
-        f"{comparison.mismatches:,} mismatches in {comparison.compared:,} values"
-    )

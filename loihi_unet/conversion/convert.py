@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The command ``convert``: read a checkpoint, measure, search, normalise, write."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from loihi_unet.conversion.calibrate import calibrate
 from loihi_unet.conversion.normalise import spiking_unet, trained_directly
 from loihi_unet.conversion.search import search_thresholds
-from loihi_unet.data.datasets import load_data
+from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import (
@@ -21,8 +23,8 @@ from loihi_unet.spiking.spiking_unet import Normalisation, SpikingUNet
 
 def convert(
     checkpoint: str | Path,
-    out: Path,
-    data: Path | None = None,
+    out: str | Path,
+    data: str | Path | None = None,
     *,
     percentile: float = 99.9,
     normalisation: Normalisation = "connection",
@@ -31,6 +33,7 @@ def convert(
     base_threshold: float | None = None,
     search: bool = False,
     fewer: bool = False,
+    reading: Reading = AS_STATED,
 ) -> SpikingUNet:
     """Convert a trained network and write the result.
 
@@ -41,9 +44,9 @@ def convert(
     ----------
     checkpoint : str or Path
         As in `loihi_unet.files.checkpoint.find_checkpoint`.
-    out : Path
+    out : str or Path
         The ``.safetensors`` file to write.
-    data : Path or None
+    data : str, Path or None
         Pictures to measure the scales on. If None: the scales in the checkpoint, where
         it has them for this normalisation and percentile, otherwise measured on the
         photographs that ship with scikit-image.
@@ -57,6 +60,8 @@ def convert(
         instead, on `data`'s pictures.
     fewer : bool
         Let that search give layers fewer thresholds than `num_thresholds`.
+    reading : Reading
+        How files are understood; no white level means that of the training.
 
     Returns
     -------
@@ -72,6 +77,7 @@ def convert(
     ConversionError
         If a setting is not allowed or a layer never fires.
     """
+    out, data = Path(out), None if data is None else Path(data)
     loaded = read_checkpoint(find_checkpoint(checkpoint))
     if loaded.record.config.neuron.kind != "relu":
         if base_threshold is not None:
@@ -87,7 +93,10 @@ def convert(
     calibration = _stored_scales(loaded, data, normalisation, percentile)
     pictures: list[Picture] = []
     if search or calibration is None:
-        pictures = load_data(config.task, data, config.model.in_channels)
+        white = reading.white_level or config.white_level
+        reading = replace(reading, white_level=white)
+        channels = config.model.in_channels
+        pictures = load_data(config.task, data, channels, reading=reading)
     if calibration is None:
         calibration = calibrate(
             loaded.model,
@@ -110,6 +119,7 @@ def convert(
         )
         calibration, q = chosen.calibration, chosen.base_threshold
         numbers = chosen.numbers
+    white_levels = records(picture.levels for picture in pictures)
     snn = spiking_unet(
         loaded.model,
         calibration,
@@ -120,6 +130,7 @@ def convert(
         provenance={
             "train": config.model_dump(mode="json"),
             **({"search": True} if search else {}),
+            **({"white_levels": white_levels} if white_levels else {}),
         },
     )
     save_spiking_unet(out, snn)

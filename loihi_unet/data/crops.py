@@ -5,15 +5,16 @@ Whatever is drawn for item i is a pure function of (seed, i) by `loihi_unet.seed
 that a run resumed at iteration i continues as if it had never stopped.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import DataError
+
+T = TypeVar("T", bound=np.generic)
 
 
 def add_noise(
@@ -94,33 +95,85 @@ def random_crops(
     return np.stack(crops)
 
 
-def pad_to_multiple(x: torch.Tensor, multiple: int) -> torch.Tensor:
-    """Reflect a picture at its right and bottom edge up to a multiple of a number.
-
-    ``padded[..., :H, :W]`` gives the picture back.
+def check_sizes(pictures: list[Picture], size: int) -> None:
+    """See that squares can be cut from every picture, before any work.
 
     Parameters
     ----------
-    x : Tensor, shape (B, C, H, W)
-        The pictures.
-    multiple : int
-        Both sides of the result are multiples of it.
-
-    Returns
-    -------
-    Tensor, shape (B, C, H', W')
-        At most ``multiple - 1`` rows and columns larger.
+    pictures : list[Picture]
+        To be cut.
+    size : int
+        Side of the squares in pixels.
 
     Raises
     ------
     DataError
-        If a side is not longer than what it lacks, so that there is nothing to reflect.
+        If one is smaller: names it, and says how many are.
     """
-    height, width = x.shape[-2:]
-    below, right = -height % multiple, -width % multiple
-    if below >= height or right >= width:
+    small = [p for p in pictures if min(p.pixels.shape[1:]) < size]
+    if small:
+        _, height, width = small[0].pixels.shape
+        more = f" (and {len(small) - 1} more)" if len(small) > 1 else ""
         raise DataError(
-            f"a picture of {width}x{height} pixels is too small to be reflected up to "
-            f"a multiple of {multiple}"
+            f"{small[0].name}: {width}x{height} pixels, a crop needs {size}x{size}"
+            f"{more}"
         )
-    return functional.pad(x, (0, right, 0, below), mode="reflect")
+
+
+def pad_to_multiple(image: NDArray[T], multiple: int | tuple[int, int]) -> NDArray[T]:
+    """Extend an image by reflection at its lower and right sides.
+
+    The only padding there is: every command pads alike, so that one picture gives the
+    same integers from all of them. The edge is repeated, ``a b c | c b a a b c``, so
+    an image of any size can be extended by any amount.
+
+    Parameters
+    ----------
+    image : ndarray, shape (C, H, W)
+        Any dtype; H and W from 1.
+    multiple : int or tuple of int
+        What height and width become multiples of.
+
+    Returns
+    -------
+    ndarray, shape (C, H', W')
+        The image itself at the top left; at most ``multiple - 1`` rows and columns
+        larger.
+    """
+    wanted = (multiple, multiple) if isinstance(multiple, int) else multiple
+    below, right = (-n % m for n, m in zip(image.shape[1:], wanted, strict=True))
+    return np.pad(image, ((0, 0), (0, below), (0, right)), mode="symmetric")
+
+
+def centre_crop(image: NDArray[T], height: int, width: int, name: str) -> NDArray[T]:
+    """Cut the middle of an image.
+
+    Parameters
+    ----------
+    image : ndarray, shape (C, H, W)
+        Any dtype.
+    height, width : int
+        Size of the result.
+    name : str
+        Of the image, for the error.
+
+    Raises
+    ------
+    DataError
+        If the image is smaller.
+    """
+    check_crop(image.shape[1:], (height, width), name)
+    top = (image.shape[1] - height) // 2
+    left = (image.shape[2] - width) // 2
+    return image[:, top : top + height, left : left + width]
+
+
+def check_crop(size: Sequence[int], crop: tuple[int, int], name: str) -> None:
+    """Raise `DataError` if a crop (height, width) is larger than a picture."""
+    if any(wanted > n for wanted, n in zip(crop, size, strict=True)):
+        raise DataError(
+            f"{name}: {size[0]}x{size[1]} pixels (height x width), smaller than the "
+            f"crop of {crop[0]}x{crop[1]}"
+        )
+    if min(crop) < 1:
+        raise DataError(f"crop of {crop[0]}x{crop[1]} pixels: allowed from 1x1")

@@ -5,18 +5,21 @@
   ``images``, ``1st_manual`` and ``mask``. Gray pictures, CLAHE, gamma; class 1 is
   vessel, the mask is the field of view.
 - ``isbi2012``: ISBI 2012 EM, doi:10.1371/journal.pbio.1000502. ``image`` and ``label``
-  hold the 30 labelled sections; class 1 is non-membrane (255). The labels of the
+  hold the 30 labelled sections, or the stacks ``train-volume.tif`` and
+  ``train-labels.tif`` do, as released; class 1 is non-membrane (255). The labels of the
   official test part were never published, so the last five sections are the test
   part: a contiguous block, since neighbours resemble each other.
 - ``camseq01``: CamSeq01, doi:10.1109/ICCV.2007.4409081, with SegNet's 11 classes and
-  void. ``image`` and ``label`` hold 101 frames of one drive, resized to 256x256; the
-  first 80 train, the last 21 test.
+  void. ``image`` and ``label`` hold 101 frames of one drive, or drawings ``NAME_L.png``
+  lie beside ``NAME.png``, as released; resized to 256x256. The first 80 train, the last
+  21 test.
 """
 
-from collections import Counter
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,25 +28,40 @@ from skimage.exposure import adjust_gamma, equalize_adapthist
 
 from export.files.kind import expect
 from loihi_unet.config import DenoiseConfig, SegmentConfig
-from loihi_unet.data.pictures import (
-    FORMATS,
-    VOID,
-    Picture,
-    list_pictures,
-    load_pictures,
-    read_pixels,
-)
+from loihi_unet.data.labels import CAMVID, read_binary, read_classes, read_colours
+from loihi_unet.data.layouts import LAYOUTS, Entry, Part, Split, find_root
+from loihi_unet.data.pictures import Picture, load_pictures, warn
+from loihi_unet.data.read_picture import read_page
 from loihi_unet.errors import DataError
-
-Split = Literal["train", "test"]
 
 CLAHE_CLIP = 0.01
 GAMMA = 1.2
-EM_TEST = 5
-CAMSEQ_TRAIN = 80
-CAMSEQ_TEST = 21
 CAMSEQ_SIZE = (256, 256)
+CAMSEQ_CLASSES = 11
 CAMSEQ_VOID = 11
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How files become gray levels and classes.
+
+    Attributes
+    ----------
+    white_level : int or None
+        As in `loihi_unet.data.read_picture.read_pages`.
+    label_colours : Path or None
+        Table of the colours of label pictures, as
+        `loihi_unet.data.labels.read_colours`; None for CamVid's, of CamSeq01, and none
+        elsewhere.
+    """
+
+    white_level: int | None = None
+    label_colours: Path | None = None
+
+
+AS_STATED = Reading()
 
 
 def load_data(
@@ -51,6 +69,7 @@ def load_data(
     data: Path | None,
     channels: int,
     split: Split = "train",
+    reading: Reading = AS_STATED,
 ) -> list[Picture]:
     """Read the pictures of a task.
 
@@ -64,6 +83,8 @@ def load_data(
         1 or 3.
     split : str
         Which part of a segmentation set; for denoising a folder is all one part.
+    reading : Reading
+        How files are understood.
 
     Returns
     -------
@@ -76,32 +97,121 @@ def load_data(
         If something is missing, unreadable or does not fit together.
     """
     if isinstance(task, DenoiseConfig):
-        return load_pictures(data, channels)
+        return load_pictures(data, channels, reading.white_level)
     if data is None:
         raise DataError(
             f"segmentation needs the folder of {task.dataset} (--data); there is no "
             "default"
         )
     expect(data, "folder", error=DataError)
-    return _LAYOUTS[task.dataset](data, split)
-
-
-def _drive(data: Path, split: Split) -> list[Picture]:
-    folder = data / ("training" if split == "train" else "test")
+    part = LAYOUTS[task.dataset](find_root(data, task.dataset), split)
+    if part.problems:
+        more = len(part.problems) - 1
+        hint = f" (and {more} more: see data check)" if more else ""
+        raise DataError(part.problems[0] + hint)
+    read = reader(task.dataset, part, reading)
     pictures = []
-    for path in _files(folder / "images"):
-        number = path.stem.split("_")[0]
-        label = _read_like(folder / "1st_manual" / f"{number}_manual1.gif", path)
-        mask = _read_like(folder / "mask" / f"{path.stem}_mask.gif", path)
-        pictures.append(
-            Picture(
-                name=path.relative_to(data).as_posix(),
-                pixels=enhance(read_pixels(path, 1)),
-                label=_binary(label, folder / "1st_manual" / f"{number}_manual1.gif"),
-                mask=mask > 127,
-            )
-        )
+    for entry in part.entries:
+        problems: list[str] = []
+        picture = read(entry, problems)
+        if picture is None:
+            raise DataError(problems[0])
+        pictures.append(picture)
+    warn([picture.levels for picture in pictures], reading.white_level)
     return pictures
+
+
+def reader(
+    dataset: str, part: Part, reading: Reading
+) -> Callable[[Entry, list[str]], Picture | None]:
+    """Return what reads and prepares an entry of a part of a data set.
+
+    Parameters
+    ----------
+    dataset : str
+        A key of `loihi_unet.data.layouts.LAYOUTS`.
+    part : Part
+        Where the entry is from.
+    reading : Reading
+        How files are understood.
+
+    Returns
+    -------
+    callable
+        Maps an entry to its picture, or to None where something is wrong with it,
+        which it appends to the list it is given.
+    """
+    colours = read_colours(reading.label_colours) if reading.label_colours else None
+    channels = SegmentConfig(dataset=dataset).channels  # type: ignore[arg-type]
+
+    def label_of(entry: Entry) -> NDArray[np.uint8]:
+        if dataset == "camseq01":
+            return read_classes(
+                entry.label,
+                CAMSEQ_CLASSES,
+                CAMSEQ_VOID,
+                colours or CAMVID,
+                drawn=part.drawn,
+            )
+        return read_binary(entry.label, colours)
+
+    def read(entry: Entry, problems: list[str]) -> Picture | None:
+        before = len(problems)
+        found = _tried(
+            problems, lambda: read_page(entry.picture, channels, reading.white_level)
+        )
+        label = _tried(problems, lambda: label_of(entry))
+        mask = None
+        if (page := entry.mask) is not None:
+            mask = _tried(problems, functools.partial(read_binary, page))
+        for page, values in ((entry.label, label), (entry.mask, mask)):
+            if found is None or values is None:
+                continue
+            height, width = found.pixels.shape[1:]
+            if values.shape != (height, width):
+                problems.append(
+                    f"{page}: {values.shape[1]}x{values.shape[0]} pixels, "
+                    f"{entry.picture.path.name} has {width}x{height}"
+                )
+        if mask is not None and not mask.any():
+            problems.append(f"{entry.mask}: no pixel is inside the field of view")
+        if len(problems) > before or found is None or label is None:
+            return None
+        return Picture(
+            name=entry.name,
+            **_prepared(dataset, found.pixels, label),
+            mask=None if mask is None else mask.astype(bool),
+            levels=found.levels,
+        )
+
+    return read
+
+
+def _tried(problems: list[str], function: Callable[[], T]) -> T | None:
+    """Call a function; what is wrong with the data becomes a problem."""
+    try:
+        return function()
+    except DataError as error:
+        problems.append(str(error))
+        return None
+
+
+def _prepared(
+    dataset: str, pixels: NDArray[np.uint8], label: NDArray[np.uint8]
+) -> dict[str, Any]:
+    """Pixels and label as the network of a data set gets them."""
+    if dataset == "drive":
+        return {"pixels": enhance(pixels), "label": label}
+    if dataset == "isbi2012":
+        return {"pixels": pixels, "label": label}
+    small = Image.fromarray(pixels.transpose(1, 2, 0)).resize(
+        CAMSEQ_SIZE, Image.Resampling.BILINEAR
+    )
+    classes = Image.fromarray(label).resize(CAMSEQ_SIZE, Image.Resampling.NEAREST)
+    return {
+        "pixels": np.ascontiguousarray(np.array(small).transpose(2, 0, 1)),
+        "label": np.array(classes),
+    }
 
 
 def enhance(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -127,142 +237,3 @@ def enhance(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         np.uint8
     )
     return levels[None]
-
-
-def _isbi2012(data: Path, split: Split) -> list[Picture]:
-    paths = _files(data / "image")
-    if len(paths) <= EM_TEST:
-        raise DataError(
-            f"{data / 'image'}: {len(paths)} sections, "
-            f"the test part alone has {EM_TEST}"
-        )
-    chosen = paths[:-EM_TEST] if split == "train" else paths[-EM_TEST:]
-    return [
-        Picture(
-            name=path.name,
-            pixels=read_pixels(path, 1),
-            label=_binary(
-                _read_like(data / "label" / path.name, path), data / "label" / path.name
-            ),
-        )
-        for path in chosen
-    ]
-
-
-def _camseq01(data: Path, split: Split) -> list[Picture]:
-    paths = _files(data / "image")
-    if len(paths) != CAMSEQ_TRAIN + CAMSEQ_TEST:
-        raise DataError(
-            f"{data / 'image'}: {len(paths)} frames, CamSeq01 has "
-            f"{CAMSEQ_TRAIN + CAMSEQ_TEST}"
-        )
-    chosen = paths[:CAMSEQ_TRAIN] if split == "train" else paths[CAMSEQ_TRAIN:]
-    pictures = []
-    for path in chosen:
-        pixels = read_pixels(path, 3)
-        label = _read_like(data / "label" / path.name, path)
-        if label.max() > CAMSEQ_VOID:
-            raise DataError(
-                f"{data / 'label' / path.name}: class {label.max()}; allowed 0..10 and "
-                f"{CAMSEQ_VOID} for void"
-            )
-        small = Image.fromarray(pixels.transpose(1, 2, 0)).resize(
-            CAMSEQ_SIZE, Image.Resampling.BILINEAR
-        )
-        classes = np.array(
-            Image.fromarray(label).resize(CAMSEQ_SIZE, Image.Resampling.NEAREST)
-        )
-        pictures.append(
-            Picture(
-                name=path.name,
-                pixels=np.ascontiguousarray(np.array(small).transpose(2, 0, 1)),
-                label=np.where(classes == CAMSEQ_VOID, VOID, classes).astype(np.uint8),
-            )
-        )
-    return pictures
-
-
-_LAYOUTS: dict[str, Callable[[Path, Split], list[Picture]]] = {
-    "drive": _drive,
-    "isbi2012": _isbi2012,
-    "camseq01": _camseq01,
-}
-
-
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; the data set's layout has it")
-    return list_pictures(folder)[1]
-
-
-def _read_like(path: Path, picture: Path) -> NDArray[np.uint8]:
-    """Read a label or mask, shape (H, W), and see that it fits its picture."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; {picture.name} needs it")
-    with Image.open(picture, formats=FORMATS) as image:
-        size = image.size
-    levels = read_pixels(path, 1)[0]
-    if levels.shape[::-1] != size:
-        raise DataError(
-            f"{path}: {levels.shape[1]}x{levels.shape[0]} pixels, {picture.name} has "
-            f"{size[0]}x{size[1]}"
-        )
-    return levels
-
-
-def _binary(levels: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
-    values = np.unique(levels)
-    if not np.isin(values, (0, 255)).all():
-        strange = values[~np.isin(values, (0, 255))][0]
-        raise DataError(f"{path}: value {strange}; allowed are 0 and 255")
-    return (levels > 127).astype(np.uint8)
-
-
-def check_data(data: Path) -> dict[str, Any]:
-    """Recognise a folder's layout and read everything in it.
-
-    Parameters
-    ----------
-    data : Path
-        The folder.
-
-    Returns
-    -------
-    dict[str, Any]
-        ``layout``: a segmentation set's name, or ``"pictures"``; per part, its
-        number of pictures, sizes (height x width) and classes with their share of
-        the pixels, void included.
-
-    Raises
-    ------
-    DataError
-        What is missing, unreadable or does not fit together: the first thing found.
-    """
-    layout = _recognise(data)
-    if layout is None:
-        # Gray, for the count and sizes alone.
-        parts = {"all": load_pictures(data, 1)}
-    else:
-        parts = {split: _LAYOUTS[layout](data, split) for split in get_args(Split)}
-    found: dict[str, Any] = {"layout": layout or "pictures"}
-    for name, pictures in parts.items():
-        sizes = Counter("x".join(map(str, p.pixels.shape[1:])) for p in pictures)
-        found[name] = {"pictures": len(pictures), "sizes": dict(sizes)}
-        labels = [p.label.ravel() for p in pictures if p.label is not None]
-        if labels:
-            counts = np.bincount(np.concatenate(labels)).tolist()
-            found[name]["classes"] = {
-                "void" if value == VOID else str(value): round(count / sum(counts), 4)
-                for value, count in enumerate(counts)
-                if count
-            }
-    return found
-
-
-def _recognise(data: Path) -> str | None:
-    if (data / "training").is_dir() or (data / "test").is_dir():
-        return "drive"
-    if (data / "image").is_dir():
-        with Image.open(_files(data / "image")[0], formats=FORMATS) as first:
-            return "isbi2012" if first.mode == "L" else "camseq01"
-    return None

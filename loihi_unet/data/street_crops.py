@@ -50,7 +50,8 @@ def street_crop(
     label = functional.interpolate(cut[:, -1:], (size, size), mode="nearest-exact")
     gain = generator.normal(0, LIGHT) + generator.normal(0, TINT, (3, 1, 1))
     lit = np.rint(pixels[0].numpy() * np.exp(gain)).clip(0, 255)
-    return np.concatenate([lit, label[0].numpy()]).astype(np.uint8)
+    both: NDArray[np.uint8] = np.concatenate([lit, label[0].numpy()]).astype(np.uint8)
+    return both
 
 
 def class_weights(pictures: list[Picture], classes: int) -> torch.Tensor:

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The main job: one picture through every machine, and the verdict.
-
-With `loihi_unet.cli`, `flow`, `finetune`, `whole`, `report` and `reproduce` the only
-part of this package that may import `export` and `sim`.
-"""
+"""The main job: one picture through every machine, and the verdict."""
 
 from __future__ import annotations
 
@@ -18,12 +14,13 @@ import numpy as np
 import torch
 
 from export.files.atomic import write_text
-from export.images import decode, pad_to_multiple, size_multiple
+from export.images import decode, size_multiple
 from export.lowering import lower
 from export.network import Network
 from export.netx import write_network
 from loihi_unet.conversion.calibrate import measure_scales
 from loihi_unet.conversion.normalise import spiking_unet
+from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.demo.rates import activations, rate_records
 from loihi_unet.demo.subject import Photograph, Pixels, Retina, Subject
@@ -32,26 +29,28 @@ from loihi_unet.files.spiking_file import load_spiking_unet
 from loihi_unet.networks.net import Net
 from loihi_unet.report import render_report
 from loihi_unet.report.chip_tables import chip_tables
+from loihi_unet.runs.hashes import hashes
 from loihi_unet.spiking.run_float import run as run_float
 from loihi_unet.spiking.spiking_unet import Normalisation, SpikingUNet
 from loihi_unet.tasks.denoise import Network as NetworkFunction
 from loihi_unet.tasks.denoise import restore
 from loihi_unet.versions import versions
 from sim.backend import BackendError, Simulator, create
-from sim.recording import Recording
-from sim.verify.comparison import Comparison, compare
-from sim.verify.diagnose import diagnose
+from sim.recording import Payload, Recording
+from sim.verify.comparison import Comparison, compare, worst
+from sim.verify.diagnose import diagnose, explained
 from sim.verify.layer_report import layer_reports
 
 CROP = 128  # for Lava with the project's own Conv model
 SMALL_CROP = 32  # for Lava with its stock Conv model and for the reference
 
 # Of a U-Net of three levels or more, from the first to the last.
-SHOWN_LAYERS = ("enc0.conv2", "enc2.conv2", "mid.conv2", "up1", "dec2.conv2")
-SHOWN_LAYERS += ("dec0.conv2",)
+SHOWN_LAYERS = (
+    *("enc0.conv2", "enc2.conv2", "mid.conv2"),
+    *("up1", "dec2.conv2", "dec0.conv2"),
+)
 
-TASKS: dict[str, type[Photograph] | type[Retina]]
-TASKS = {"denoise": Photograph, "segment": Retina}
+TASKS: dict[str, Callable[[], Subject]] = {"denoise": Photograph, "segment": Retina}
 
 Bar = Callable[[str], Callable[[int, int], None]]
 
@@ -90,13 +89,14 @@ def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
         Report and comparisons.
     """
     started = time.perf_counter()
-    subject: Subject = TASKS[task]()
+    subject = TASKS[task]()
     seconds: dict[str, float] = {}
     model, _ = load_checkpoint(subject.model)
     tuned = load_spiking_unet(subject.model)
     conversions = _conversions(subject, model, tuned)
     network = lower(tuned, CROP, CROP)
     write_network(network, folder / "network.net")
+    floats: dict[str, NetworkFunction]
     floats = {"ANN": model, "SNN": _function(conversions["connection"])}
     outputs = _float_outputs(floats, subject, seconds, bar)
     outputs["chip"] = _whole_picture(network, subject.pixels, seconds, bar)
@@ -107,8 +107,9 @@ def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
     top, left = subject.corners[0]
     report = {
         "title": subject.title,
+        "verdict": worst(comparisons),
         "identical": all(c.identical for c in comparisons),
-        "network_sha256": network.sha256,
+        **hashes(network),
         "comparisons": [c.to_json() for c in comparisons],
         "skipped": machines.skipped,
         "quality": subject.scores(outputs),
@@ -149,7 +150,7 @@ def _conversions(
 
     The scales are measured on the picture itself, alike for both.
     """
-    padded = pad_to_multiple(subject.pixels, (subject.multiple, subject.multiple))
+    padded = pad_to_multiple(subject.pixels, subject.multiple)
     batches = [torch.from_numpy(padded / np.float32(255))[None]]
     found = {}
     for normalisation in get_args(Normalisation):
@@ -265,10 +266,11 @@ class _Machines:
                 continue
             left = self._run(create("torch"), crops) if crops is small else self.seen
             right = self._run(machine, crops)
-            comparisons.append(compare(left, right))
-            if self.failed is None and not comparisons[-1].identical:
-                size = self.network.resized(*crops.shape[2:])
-                self.failed = (comparisons[-1], left, right, size)
+            size = self.network.resized(*crops.shape[2:])
+            found = explained(compare(left, right, size), left, right, size)
+            comparisons.append(found)
+            if self.failed is None and not found.identical:
+                self.failed = (found, left, right, size)
         return tuple(comparisons)
 
     def _crops(self, size: int, count: int) -> Pixels:
@@ -279,7 +281,7 @@ class _Machines:
             ]
         )
 
-    def _run(self, machine: Simulator, crops: Pixels) -> Recording:
+    def _run(self, machine: Simulator, crops: Payload | Pixels) -> Recording:
         count, _, height, width = crops.shape
         title = f"{machine.name}, {count} image(s) of {height}x{width}"
         network = self.network.resized(height, width)

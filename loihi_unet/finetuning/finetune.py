@@ -12,11 +12,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import Progress
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.writer import SummaryWriter
 
 from export.gain import settle
 from loihi_unet.config import TrainConfig, parse_config
-from loihi_unet.data.datasets import load_data
+from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import fingerprint, hold_out
 from loihi_unet.errors import CheckpointError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
@@ -75,12 +76,15 @@ class FinetuneResult:
         The best one; 0 if none was better than the start.
     seconds : float
         Wall-clock time.
+    white_levels : list[dict[str, int]]
+        As `loihi_unet.data.deep.records`.
     """
 
     before: float
     after: float
     iteration: int
     seconds: float
+    white_levels: list[dict[str, int]]
 
 
 class FinetuneFiles:
@@ -108,10 +112,11 @@ class FinetuneFiles:
 
 def finetune(
     source: str | Path,
-    out: Path,
-    data: Path | None,
+    out: str | Path,
+    data: str | Path | None,
     settings: FinetuneConfig,
     resume: bool = False,
+    reading: Reading = AS_STATED,
 ) -> FinetuneResult:
     """Fine-tune a converted network and write the best iteration.
 
@@ -124,15 +129,17 @@ def finetune(
     source : str or Path
         File written by the conversion, or by fine-tuning; or the name of a network
         that comes with the package.
-    out : Path
+    out : str or Path
         File to write; see `FinetuneFiles` for what lies beside it.
-    data : Path or None
+    data : str, Path or None
         Pictures to train on, as in `loihi_unet.training.train.train`.
     settings : FinetuneConfig
         Everything else.
     resume : bool
         Go on from the run's last state: with the same number of threads, the result
         has the same bits as that of a run that never stopped.
+    reading : Reading
+        How files are understood; no white level means that of the training.
 
     Returns
     -------
@@ -153,6 +160,7 @@ def finetune(
         If a potential leaves 24 bits signed.
     """
     started = time.monotonic()
+    out, data = Path(out), None if data is None else Path(data)
     snn = settle(load_spiking_unet(source))
     config = training_config(snn, where=str(source)).model_copy(
         update={
@@ -162,7 +170,11 @@ def finetune(
         }
     )
     config = parse_config(config.model_dump(), where="fine-tuning")
-    pictures = load_data(config.task, data, config.model.in_channels)
+    white = reading.white_level or config.white_level
+    reading = replace(reading, white_level=white)
+    channels = config.model.in_channels
+    pictures = load_data(config.task, data, channels, reading=reading)
+    white_levels = records(picture.levels for picture in pictures)
     task = make_task(config, *hold_out(pictures, config.validation_images))
     run = {
         **settings.model_dump(),
@@ -170,6 +182,7 @@ def finetune(
         "weights_sha256": snn.provenance.get("weights_sha256"),
         "T": snn.num_steps,
         "N": snn.num_thresholds,
+        **({"white_levels": white_levels} if white_levels else {}),
     }
     files = FinetuneFiles(out)
     if resume:
@@ -188,6 +201,7 @@ def finetune(
         after=state.scores[state.best],
         iteration=state.best,
         seconds=time.monotonic() - started,
+        white_levels=white_levels,
     )
 
 

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""report.json, pictures and page of a scored data set.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""report.json, pictures and page of a scored data set."""
 
 from __future__ import annotations
 
@@ -19,10 +16,10 @@ from loihi_unet.data.pictures import write_picture
 from loihi_unet.report import render_report
 from loihi_unet.report.head import MEASURES
 from loihi_unet.report.overlay import class_map, legend, overlay
-from loihi_unet.runs.evaluate_job import ScoreJob, load
+from loihi_unet.runs.evaluate_job import Found, ScoreJob, load
 from loihi_unet.runs.evaluate_set import Evaluation
 from loihi_unet.tasks.denoise import noisy_picture, restore
-from loihi_unet.tasks.metrics import quality
+from loihi_unet.tasks.metrics import Quality, quality
 from loihi_unet.tasks.segment import class_scores
 from loihi_unet.versions import versions
 
@@ -50,8 +47,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
     Path
         The page.
     """
-    row, task = evaluation.row, evaluation.config.task
-    segments = isinstance(task, SegmentConfig)
+    row = evaluation.row
     scores = _scores(evaluation)
     main = next(iter(scores[0]["chip"]))
     ranked = sorted(range(len(scores)), key=lambda i: scores[i]["chip"][main])
@@ -82,6 +78,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
     report: dict[str, Any] = {
         "title": f"{row['data']}: {row['pictures']} pictures, {row['backend']}",
         "network_sha256": row["network_sha256"],
+        "network_sha256_any_size": row["network_sha256_any_size"],
         "quality": quality_of,
         "versions": versions(),
         "settings": {
@@ -90,11 +87,18 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
             if row[key] is not None
         },
         "pictures": shown,
-        "legend": list(legend(task.classes).items()) if segments else [],
+        "legend": _legend(evaluation),
         "tables": [_table(evaluation, scores)],
     }
     write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
     return render_report(folder)
+
+
+def _legend(evaluation: Evaluation) -> list[tuple[str, str]]:
+    task = evaluation.config.task
+    if isinstance(task, SegmentConfig):
+        return list(legend(task.classes).items())
+    return []
 
 
 def _noisy(job: ScoreJob) -> NDArray[np.float32]:
@@ -107,18 +111,29 @@ def _scores(evaluation: Evaluation) -> list[dict[str, dict[str, float]]]:
     scores = []
     task = evaluation.config.task
     for job, found in zip(evaluation.jobs, evaluation.found, strict=True):
-        if job.sigma is None:
-            scores.append(
-                {
-                    name: _quoted(class_scores([classes], [job.picture], task))
-                    for name, classes in found.items()
-                }
-            )
+        if isinstance(task, SegmentConfig):
+            measures = {
+                name: class_scores([_classes(classes)], [job.picture], task)
+                for name, classes in found.items()
+            }
         else:
             noisy = quality(job.picture.pixels, _noisy(job))
-            named = {"noisy": noisy, **found}
-            scores.append({name: _quoted(q._asdict()) for name, q in named.items()})
+            measures = {
+                name: _quality(measured)._asdict()
+                for name, measured in {"noisy": noisy, **found}.items()
+            }
+        scores.append({name: _quoted(values) for name, values in measures.items()})
     return scores
+
+
+def _classes(found: Found) -> NDArray[np.uint8]:
+    assert not isinstance(found, Quality)  # segmentation finds classes
+    return found
+
+
+def _quality(found: Found) -> Quality:
+    assert isinstance(found, Quality)  # denoising measures
+    return found
 
 
 def _quoted(measures: dict[str, float]) -> dict[str, float]:
@@ -164,8 +179,10 @@ def _pictures(evaluation: Evaluation, index: int) -> list[tuple[str, str, Pixels
     task = evaluation.config.task
     if isinstance(task, SegmentConfig):
         assert picture.label is not None  # it was scored
-        maps = {n: class_map(found[n], task.classes) for n in NAMES if n in found}
-        errors = overlay(picture, found["chip"], task.classes)
+        maps = {
+            n: class_map(_classes(found[n]), task.classes) for n in NAMES if n in found
+        }
+        errors = overlay(picture, _classes(found["chip"]), task.classes)
         return [
             ("input", "input", picture.pixels),
             *((name, NAMES[name], pixels) for name, pixels in maps.items()),

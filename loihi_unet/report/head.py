@@ -96,26 +96,25 @@ def statement(report: Report) -> str:
     """What was compared and what came out, in one sentence; empty if nothing was."""
     if not report.comparisons:
         return ""
-    wrong = next((c for c in report.comparisons if not c.identical), None)
-    if wrong is None:
-        total = sum(c.compared for c in report.comparisons)
-        # By machine on the left, in the order of the comparisons.
-        sides: dict[str, list[str]] = {}
-        for c in report.comparisons:
-            sides.setdefault(c.left, []).append(c.right)
-        same = "; ".join(f"{k} = {_listed(v)}" for k, v in sides.items())
-        return (
-            f"{same}: {total:,} graded spikes and outputs compared, all of them equal."
-        )
-    return f"{wrong.left} and {wrong.right} differ{_where(wrong)}."
+    wrong = next((c for c in report.comparisons if c.word == "FAIL"), None)
+    if wrong is not None:
+        return f"{wrong.left} and {wrong.right} differ{_where(wrong)}."
+    total = sum(c.compared for c in report.comparisons)
+    # By machine on the left, in the order of the comparisons.
+    sides: dict[str, list[str]] = {}
+    for c in report.comparisons:
+        sides.setdefault(c.left, []).append(c.right)
+    same = "; ".join(f"{k} = {_listed(v)}" for k, v in sides.items())
+    return f"{same}: {total:,} graded spikes and outputs compared, all of them equal."
 
 
 def _where(wrong: Compared) -> str:
+    why = "; ".join(wrong.reasons)
     if not wrong.mismatches:
-        return ": they ran different networks"
+        return f": {why or 'they ran different networks'}"
     share = f" in {wrong.mismatches:,} of {wrong.compared:,} values"
     layers = sum(1 for layer in wrong.layers if layer.mismatches)
-    return f"{share}, in {layers} of {len(wrong.layers)} layers"
+    return f"{share}, in {layers} of {len(wrong.layers)} layers" + (why and f"; {why}")
 
 
 def _listed(names: list[str]) -> str:

@@ -72,7 +72,7 @@ def page(report: Report, folder: Path) -> str:
         statement=statement(report),
         mismatches=_mismatches(report),
         plots=_plots(report),
-        failed=next((c for c in report.comparisons if not c.identical), None),
+        failed=next((c for c in report.comparisons if c.word == "FAIL"), None),
     )
 
 
@@ -130,7 +130,7 @@ def _plots(report: Report) -> dict[str, Any]:
     if any(layer.headroom_bits is not None for layer in report.layers):
         plots["headroom"] = figures.headroom(report.layers)
     failure = report.failure
-    failed = next((c for c in report.comparisons if not c.identical), None)
+    failed = next((c for c in report.comparisons if c.word == "FAIL"), None)
     if failure is not None and failed is not None:
         sides = (failed.left, failed.right)
         plots["differences"] = figures.differences(failure)

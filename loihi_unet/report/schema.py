@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from export.errors import UserError, first_problem
 from export.files.kind import expect
 
+Verdict = Literal["EXACT", "PARTIAL", "FAIL"]
 Grid = tuple[tuple[int, ...], ...]
 # It goes into a style attribute.
 Colour = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
@@ -58,6 +59,15 @@ class Compared(_Record):
     identical: bool
     same_network: bool
     layers: tuple[ComparedLayer, ...]
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+
+    @property
+    def word(self) -> Verdict:
+        """The verdict; of a report from before there was PARTIAL as well."""
+        return self.verdict or ("EXACT" if self.identical else "FAIL")
 
 
 class Picture(_Record):
@@ -132,6 +142,7 @@ class Failure(_Record):
     thresholds: tuple[int, ...]
     sources: tuple[SourceRecord, ...]
     causes: tuple[str, ...]
+    remark: str = ""
 
 
 class Table(_Record):
@@ -148,8 +159,10 @@ class Report(_Record):
 
     Attributes
     ----------
+    verdict : str or None
+        That of all comparisons; None where nothing was compared.
     identical : bool or None
-        The verdict; None where nothing was compared.
+        Whether it is EXACT.
     quality : dict[str, float]
         ``<rung>_<measure>`` of one picture or of a set: rungs ``noisy, ann, snn,
         chip``, measures as `loihi_unet.runs.evaluate_set` names them (``psnr`` in dB).
@@ -164,8 +177,10 @@ class Report(_Record):
     """
 
     title: str = "report"
+    verdict: Verdict | None = None
     identical: bool | None = None
     network_sha256: str | None = None
+    network_sha256_any_size: str | None = None
     comparisons: tuple[Compared, ...] = ()
     skipped: tuple[str, ...] = ()
     quality: dict[str, float] = {}
@@ -179,6 +194,13 @@ class Report(_Record):
     rates: tuple[Rates, ...] = ()
     failure: Failure | None = None
     tables: tuple[Table, ...] = ()
+
+    @property
+    def word(self) -> Verdict | None:
+        """The verdict; of a report from before there was PARTIAL as well."""
+        if self.verdict is not None or self.identical is None:
+            return self.verdict
+        return "EXACT" if self.identical else "FAIL"
 
 
 def read_report(path: Path) -> Report:

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""report.json, pictures and page of two recordings.
-
-Like `loihi_unet.demo.run` and the command line it may import `export` and `sim`.
-"""
+"""report.json, pictures and page of two recordings."""
 
 from __future__ import annotations
 
@@ -20,11 +17,12 @@ from export.network import Network
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.report import render_report
 from loihi_unet.report.chip_tables import chip_tables
-from loihi_unet.runs.network_source import load_network
-from sim.recording import Recording, RecordingError
+from loihi_unet.report.verify_stock import has_stock_neurons, stock_sections
+from sim.recording import Recording
 from sim.verify.comparison import Comparison
 from sim.verify.diagnose import diagnose
 from sim.verify.layer_report import layer_reports
+from sim.verify.scope import aligned, at_size, check_network
 
 ZOOM = 64
 
@@ -34,7 +32,7 @@ def write_report(
     comparison: Comparison,
     left: Recording,
     right: Recording,
-    network_path: Path | None = None,
+    network: Network | None = None,
 ) -> Path:
     """Write report.json, pictures and report.html.
 
@@ -46,9 +44,9 @@ def write_report(
         Of the two recordings.
     left, right : Recording
         Layers are described as the left one recorded them.
-    network_path : Path or None
-        netx file of what ran, at any image size. Without it the report has no
-        potentials and no output pictures, and recognises fewer causes.
+    network : Network or None
+        What ran, at any image size. Without it the report has no potentials and no
+        output pictures, and recognises fewer causes.
 
     Returns
     -------
@@ -58,56 +56,65 @@ def write_report(
     Raises
     ------
     RecordingError
-        If the network is not the one that was recorded, or has stock neurons.
+        If the network is not the one that was recorded.
     """
-    if left.images.ndim == 5 or any(":" in name for name in left.payloads):
-        raise RecordingError(
-            "report: recordings of stock neurons found, which have no pictures; verify "
-            "them without a report"
-        )
-    network = None if network_path is None else _network(network_path, left)
+    if network is not None:
+        for side in (right, left):
+            check_network(sized := at_size(network, side), side)
+        network = sized
+    report = _head(comparison, left, right)
+    if has_stock_neurons(left):
+        report |= stock_sections(folder, left, right, network)
+        return _written(folder, report)
     diagnosis = diagnose(comparison, left, right, network)
     pictures = _pictures(folder, left, right, network)
     height, width = left.images.shape[2:]
     size = min(ZOOM, height, width)
     top, leftmost = (height - size) // 2, (width - size) // 2
-    report: dict[str, Any] = {
-        "title": f"{left.backend} against {right.backend}",
-        "identical": comparison.identical,
-        "network_sha256": left.network_sha256,
-        "comparisons": [comparison.to_json()],
-        "seconds": {left.backend: left.seconds} | {right.backend: right.seconds},
-        "versions": {**left.versions, **right.versions},
-        "settings": {"num_steps": left.num_steps, "images": len(left.images)},
+    report |= {
         "pictures": [{"file": f, "title": title} for f, title in pictures.items()],
         "zoom": {"top": top, "left": leftmost, "size": size},
         "layers": [asdict(layer) for layer in layer_reports(left, network)],
         "tables": [] if network is None else chip_tables(network, left),
         "failure": None if diagnosis is None else asdict(diagnosis),
     }
+    return _written(folder, report)
+
+
+def _head(comparison: Comparison, left: Recording, right: Recording) -> dict[str, Any]:
+    return {
+        "title": f"{left.backend} against {right.backend}",
+        "verdict": comparison.verdict,
+        "identical": comparison.identical,
+        "network_sha256": left.network_sha256,
+        "network_sha256_any_size": left.network_sha256_any_size,
+        "comparisons": [comparison.to_json()],
+        "seconds": {left.backend: left.seconds} | {right.backend: right.seconds},
+        "versions": {**left.versions, **right.versions},
+        "settings": {"num_steps": left.num_steps, "images": len(left.images)},
+    }
+
+
+def _written(folder: Path, report: dict[str, Any]) -> Path:
     write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
     return render_report(folder)
-
-
-def _network(path: Path, recording: Recording) -> Network:
-    network = load_network(path).resized(*recording.images.shape[2:])
-    if recording.network_sha256 not in (None, network.sha256):
-        raise RecordingError(
-            f"{path}: sha256 {network.sha256[:12]} at this image size, recorded was "
-            f"{str(recording.network_sha256)[:12]}"
-        )
-    return network
 
 
 def _pictures(
     folder: Path, left: Recording, right: Recording, network: Network | None
 ) -> dict[str, str]:
     """Write input and outputs of the first image; file name to title."""
+    if not len(left.images):
+        return {}
     pictures = {"input.png": "input"}
     write_picture(folder / "input.png", _shown(left.images[0].astype(float)))
-    if network is None or left.output is None or right.output is None:
+    both = aligned(left, right)  # the first image that both hold
+    if network is None or both is None:
         return pictures
-    outputs = [255 * decode(network, side.output[0]) for side in (left, right)]
+    ours, theirs = (side.output for side in both)
+    if ours is None or theirs is None or not ours.size or ours.shape != theirs.shape:
+        return pictures
+    outputs = [255 * decode(network, side[0]) for side in (ours, theirs)]
     for name, title, pixels in (
         ("left.png", f"{left.backend} (left)", outputs[0]),
         ("right.png", f"{right.backend} (right)", outputs[1]),
@@ -120,7 +127,7 @@ def _pictures(
 
 def _difference(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     difference = np.abs(b - a)
-    return 255 * difference / max(float(difference.max()), 1e-12)
+    return np.asarray(255 * difference / max(float(difference.max()), 1e-12))
 
 
 def _shown(pixels: NDArray[Any]) -> NDArray[Any]:

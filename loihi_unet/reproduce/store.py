@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from export.files.atomic import write_text
-from loihi_unet.data.pictures import list_pictures
+from loihi_unet.data.picture_files import list_pictures
 from loihi_unet.errors import DataError
 
 #: Counts up when the same settings begin to mean something else.

@@ -53,7 +53,7 @@ def _measure(
         snn = networks.tuned(conversion, scale.finetune)
     whole = integers(snn)
     sigma = networks.subject.sigma
-    pictures = networks.squares(SQUARES, SQUARE, whole.multiple)
+    pictures = networks.squares(SQUARES, SQUARE, max(whole.multiple))
     found = spent(whole, pictures, sigma)
     measure = SHOWN[config.task.kind]
     return {

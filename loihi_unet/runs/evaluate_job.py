@@ -118,7 +118,7 @@ def score(job: ScoreJob) -> dict[str, Found]:
 
 
 @functools.lru_cache(maxsize=1)
-def load(machines: Machines) -> tuple[dict[str, Network], int]:
+def load(machines: Machines) -> tuple[dict[str, Network], tuple[int, int]]:
     """Read the networks; a worker does so once per sweep.
 
     Parameters
@@ -130,7 +130,7 @@ def load(machines: Machines) -> tuple[dict[str, Network], int]:
     -------
     networks : dict[str, Network]
         By name, as in `score`.
-    multiple : int
+    multiple : tuple of int
         What a picture's sides must be multiples of.
 
     Raises

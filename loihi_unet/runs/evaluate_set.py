@@ -16,10 +16,14 @@ from export.files.kind import expect
 from export.images import size_multiple
 from export.network import Network as IntegerNetwork
 from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
-from loihi_unet.data.datasets import load_data
+from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.data.deep import records
+from loihi_unet.data.picture_files import printable
 from loihi_unet.data.pictures import Picture, fingerprint
 from loihi_unet.errors import DataError
 from loihi_unet.runs.evaluate_job import Found, Machines, ScoreJob, load, score
+from loihi_unet.runs.frames import Conditions, entering_size
+from loihi_unet.runs.hashes import hashes, size_note
 from loihi_unet.runs.network_source import anywhere, load_network
 from loihi_unet.tasks.metrics import mean_quality
 from loihi_unet.tasks.segment import class_scores
@@ -56,6 +60,8 @@ class EvaluateConfig:
         The U-Net to score beside it.
     spiking : Path or None
         The float Spiking-UNet to score beside it.
+    reading : Reading
+        How files are understood.
     """
 
     data: Path | None = None
@@ -66,6 +72,7 @@ class EvaluateConfig:
     tile: int = 1024
     checkpoint: str | None = None
     spiking: Path | None = None
+    reading: Reading = AS_STATED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,6 +102,16 @@ class Evaluation:
     jobs: tuple[ScoreJob, ...]
     found: tuple[dict[str, Found], ...]
 
+    @property
+    def note(self) -> str:
+        """At which other sizes than its file's the network ran; empty if at none."""
+        tile, multiple = self.machines.tile, size_multiple(self.network)
+        sizes = [
+            entering_size(picture.size, Conditions(), multiple, picture.name)
+            for picture in (job.picture for job in self.jobs)
+        ]
+        return size_note(self.network, [(min(tile, h), min(tile, w)) for h, w in sizes])
+
 
 def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     """Score a network file.
@@ -107,10 +124,11 @@ def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     Returns
     -------
     dict[str, Any]
-        ``task, data, pictures, data_sha256, sigma, T, N, bits, q, width, seed,
-        searched, finetuned, ann, snn, chip, backend, network_sha256, command``; N is
-        the largest of any layer, ``bits`` the mean over all compartments; each of
-        ``ann``, ``snn`` and ``chip`` holds the task's measures, or None.
+        ``task, data, pictures, data_sha256, white_levels, sigma, T, N, bits, q,
+        width, seed, searched, finetuned, ann, snn, chip, backend, network_sha256,
+        network_sha256_any_size, command``; N is the largest of any layer, ``bits``
+        the mean over all compartments; each of ``ann``, ``snn`` and ``chip`` holds the
+        task's measures, or None.
     """
     return evaluate_set(path, settings, **how).row
 
@@ -163,9 +181,14 @@ def evaluate_set(
             f"{path}: a network for {config.task.kind}, asked for {settings.task}"
         )
     pictures = load_data(
-        config.task, settings.data, config.model.in_channels, split="test"
+        config.task,
+        settings.data,
+        config.model.in_channels,
+        split="test",
+        reading=settings.reading,
     )
-    denoise = isinstance(config.task, DenoiseConfig)
+    task = config.task
+    denoise = isinstance(task, DenoiseConfig)
     sigma = settings.sigma if denoise else None
     machines = _machines(path, network, settings)
     if scheduler is None:
@@ -191,10 +214,11 @@ def evaluate_set(
     measures = _measures(list(found.values()), pictures, config)
     exported = network.provenance.get("export", {})
     row = {
-        "task": config.task.kind if denoise else config.task.dataset,
-        "data": settings.data.name if settings.data else "scikit-image",
+        "task": task.kind if isinstance(task, DenoiseConfig) else task.dataset,
+        "data": printable(settings.data.name) if settings.data else "scikit-image",
         "pictures": len(pictures),
         "data_sha256": fingerprint(pictures),
+        "white_levels": records(picture.levels for picture in pictures),
         "sigma": sigma,
         "T": network.num_steps,
         **_thresholds(network),
@@ -207,7 +231,7 @@ def evaluate_set(
         "snn": measures.get("snn"),
         "chip": measures["chip"],
         "backend": settings.backend,
-        "network_sha256": network.sha256,
+        **hashes(network),
         "command": command,
     }
     return Evaluation(

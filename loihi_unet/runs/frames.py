@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Pictures as frames that enter an integer network: noise, crop, padding.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""Pictures as frames that enter an integer network: noise, crop, padding."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.images import centre_crop, pad_to_multiple
+from loihi_unet.data.crops import centre_crop, check_crop, pad_to_multiple
 from loihi_unet.data.pictures import Picture
 from loihi_unet.tasks.denoise import noisy_picture
 
@@ -69,7 +66,7 @@ def frame(
     """
     noisy = noisy_picture(picture, index, sigma=conditions.sigma, seed=conditions.seed)
     if conditions.crop is not None:
-        noisy = centre_crop(noisy, *conditions.crop)
+        noisy = centre_crop(noisy, *conditions.crop, picture.name)
     return Frame(
         levels=pad_to_multiple(noisy, multiple),
         size=(noisy.shape[1], noisy.shape[2]),
@@ -77,9 +74,20 @@ def frame(
 
 
 def entering_size(
-    size: tuple[int, int], conditions: Conditions, multiple: tuple[int, int]
+    size: tuple[int, int],
+    conditions: Conditions,
+    multiple: tuple[int, int],
+    name: str,
 ) -> tuple[int, int]:
-    """(H', W') of the `frame` of a picture of that (height, width)."""
+    """(H', W') of the `frame` of a picture of that (height, width) and name.
+
+    Raises
+    ------
+    DataError
+        If the picture is smaller than the crop.
+    """
+    if conditions.crop is not None:
+        check_crop(size, conditions.crop, name)
     height, width = (
         s + -s % m for s, m in zip(conditions.crop or size, multiple, strict=True)
     )

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from export.files.kind import expect
 from export.stock_network import Stream
 from loihi_unet.errors import DataError
-from sim.backend import Progress, create
+from loihi_unet.runs.hashes import hashes
+from sim.backend import BackendError, Progress, create
+from sim.coverage.counter import Coverage
+from sim.coverage.rerun import recorded_coverage, records_all
+from sim.recording import Recording
 from sim.recording_file import write_recording
 
 
 def load_runs(
     paths: list[Path], stream: Stream, num_steps: int | None = None
-) -> tuple[Stream, NDArray[np.signedinteger]]:
+) -> tuple[Stream, NDArray[np.signedinteger[Any]]]:
     """Read the input of all runs, and set the network's T to fit it.
 
     Parameters
@@ -54,7 +58,7 @@ def load_runs(
     return stream, stream.check_runs(np.stack(runs))
 
 
-def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger]]:
+def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger[Any]]]:
     """Runs in one file, each of so many axes."""
     expect(path, "npy", error=DataError)
     try:
@@ -69,6 +73,39 @@ def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger]]:
             f"{ndim} axes needed, or {ndim + 1} for several runs"
         )
     return list(np.array(array if array.ndim > ndim else array[None]))
+
+
+def record_both(
+    stream: Stream, path: Path, backends: tuple[str, str]
+) -> tuple[Recording, Recording]:
+    """Run two machines on one array.
+
+    Parameters
+    ----------
+    stream : Stream
+        What runs.
+    path : Path
+        As in `load_runs`.
+    backends : tuple of str
+        Two different keys of `sim.backend.BACKENDS`.
+
+    Returns
+    -------
+    Recording, Recording
+        Everything that both recorded.
+
+    Raises
+    ------
+    BackendError
+        If the two backends are one, or one does not exist.
+    DataError, UserError
+        As `load_runs` and the backends.
+    """
+    if backends[0] == backends[1]:
+        raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
+    left, right = (create(name) for name in backends)
+    stream, inputs = load_runs([path], stream)
+    return left.run(stream, inputs), right.run(stream, inputs)
 
 
 def run_arrays(
@@ -101,7 +138,7 @@ def run_arrays(
     Returns
     -------
     dict[str, Any]
-        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate``.
+        As of `loihi_unet.runs.simulate_pictures.run_pictures`.
 
     Raises
     ------
@@ -112,9 +149,14 @@ def run_arrays(
     stream, inputs = load_runs(paths, stream, num_steps)
     found = simulator.run(stream, inputs, layers=layers, progress=progress)
     write_recording(found, recording)
+    coverage = Coverage(stream)
+    if records_all(stream, layers):
+        coverage.add(stream, found)
     return {
         "backend": found.backend,
-        "network_sha256": found.network_sha256,
+        **hashes(stream),
+        "size": stream.input.shape[1:],
+        "note": "",
         "images": len(inputs),
         "num_steps": found.num_steps,
         "seconds": found.seconds,
@@ -124,4 +166,5 @@ def run_arrays(
             for name, payload in found.payloads.items()
             if ":" not in name  # a stock neuron's state
         },
+        "coverage": recorded_coverage(stream, coverage, layers),
     }

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Any number of pictures through one machine, in constant memory.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""Any number of pictures through one machine, in constant memory."""
 
 from __future__ import annotations
 
@@ -18,17 +15,18 @@ from numpy.typing import NDArray
 from export.images import decode, size_multiple
 from export.network import Network
 from export.stock_network import Stream
-from loihi_unet.data.pictures import (
-    Picture,
-    list_pictures,
-    picture_size,
-    read_pixels,
-    write_picture,
-)
+from loihi_unet.data.deep import Levels, records
+from loihi_unet.data.layouts import photographs
+from loihi_unet.data.picture_files import Page, pages
+from loihi_unet.data.pictures import Picture, warn, write_picture
+from loihi_unet.data.read_picture import read_pages
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
+from loihi_unet.runs.hashes import hashes, size_note
 from loihi_unet.runs.network_source import load_network
 from sim.backend import create
+from sim.coverage.counter import Coverage
+from sim.coverage.rerun import recorded_coverage, records_all
 from sim.recording import Recording, recordable
 from sim.recording_file import recording_writer
 from sim.streaming import stream
@@ -57,6 +55,8 @@ class RunConfig:
         HDF5 file to write.
     pictures : Path or None
         Folder for the output pictures.
+    white_level : int or None
+        As in `loihi_unet.data.read_picture.read_pages`.
     """
 
     network: Path
@@ -66,6 +66,7 @@ class RunConfig:
     layers: tuple[str, ...] | None
     recording: Path
     pictures: Path | None
+    white_level: int | None = None
 
 
 class Entered(NamedTuple):
@@ -90,7 +91,10 @@ def run_pictures(
     Returns
     -------
     dict[str, Any]
-        ``backend, network_sha256, images, num_steps, seconds, out, spike_rate``.
+        ``backend, network_sha256, network_sha256_any_size, size, note, images,
+        num_steps, seconds, out, spike_rate, white_levels, coverage``; ``note`` says
+        where ``size`` is not the file's, ``white_levels`` is as
+        `loihi_unet.data.deep.records`.
 
     Raises
     ------
@@ -106,22 +110,28 @@ def run_pictures(
             "(docs/netx_stock.md)"
         )
     simulator = create(config.backend)
-    paths = _paths(config)
-    network = network.resized(*_one_size(paths, config.conditions, network))
+    found = _pages(config)
+    size = _one_size(found, config.conditions, network)
+    note = size_note(network, [size])
+    network = network.resized(*size)
     recordable(network, config.layers)  # an unknown layer is said before any work
     waiting: deque[Entered] = deque()  # read, and not yet given out
+    levels: list[Levels | None] = []
     total = _Totals()
+    coverage = Coverage(network)
     with recording_writer(config.recording) as writer:
         for part in stream(
             network,
-            _frames(paths, config.conditions, network, waiting),
+            _frames(found, config, network, waiting, levels),
             backend=simulator,
             batch=CUDA_BATCH if config.backend == "cuda" else 1,
             layers=config.layers,
-            progress=lambda done: progress(done, len(paths)),
+            progress=lambda done: progress(done, len(found)),
         ):
             writer.append(part)
             total.add(part)
+            if records_all(network, config.layers):
+                coverage.add(network, part)
             for index in range(len(part.images)):
                 entered = waiting.popleft()
                 if config.pictures is not None and part.output is not None:
@@ -129,14 +139,21 @@ def run_pictures(
                     pixels = 255 * decode(network, part.output[index])
                     target = _target(config.pictures, entered.name)
                     write_picture(target, pixels[:, :height, :width])
+        white_levels = records(levels)
+        writer.note_white_levels(white_levels)
+    warn(levels, config.white_level)
     return {
         "backend": simulator.name,
-        "network_sha256": network.sha256,
-        "images": len(paths),
+        **hashes(network),
+        "size": size,
+        "note": note,
+        "images": len(found),
         "num_steps": network.num_steps,
         "seconds": total.seconds,
         "out": str(config.recording),
         "spike_rate": total.rates(),
+        "white_levels": white_levels,
+        "coverage": recorded_coverage(network, coverage, config.layers),
     }
 
 
@@ -158,38 +175,53 @@ class _Totals:
         return {name: self.spikes[name] / n for name, n in self.values.items()}
 
 
-def _paths(config: RunConfig) -> list[tuple[Path, str]]:
-    """Files of the pictures, and their names."""
+class _Found(NamedTuple):
+    """A picture to be run; ``name`` is that of its output, without suffix."""
+
+    page: Page
+    size: tuple[int, int]  # (height, width)
+    name: str
+
+
+def _pages(config: RunConfig) -> list[_Found]:
+    """Every page of every file, told by the headers."""
     found = [
-        (path, path.relative_to(folder).as_posix())
+        _Found(page, size, _shown_as(page, folder))
         for image in config.images
-        for folder, paths in [list_pictures(image)]
+        for folder, paths in [photographs(image)]
         for path in paths
+        for page, size in pages(path)
     ]
     if config.pictures is not None:
-        targets: dict[Path, Path] = {}
-        for path, name in found:
+        targets: dict[Path, Page] = {}
+        for page, _, name in found:
             target = _target(config.pictures, name)
             if target in targets:
                 raise DataError(
-                    f"{target}: both {targets[target]} and {path} would go there; "
+                    f"{target}: both {targets[target]} and {page} would go there; "
                     "rename one or leave out --pictures"
                 )
-            targets[target] = path
+            targets[target] = page
     return found
 
 
+def _shown_as(page: Page, folder: Path) -> str:
+    """``a/b.tif`` is shown in ``a/b.png``, the second of its pages in ``a/b-2.png``."""
+    name = page.path.relative_to(folder).with_suffix("").as_posix()
+    return f"{name}-{page.number}" if page.count > 1 else name
+
+
 def _target(folder: Path, name: str) -> Path:
-    return (folder / name).with_suffix(".png")
+    return folder / f"{name}.png"
 
 
 def _one_size(
-    paths: list[tuple[Path, str]], conditions: Conditions, network: Network
+    found: list[_Found], conditions: Conditions, network: Network
 ) -> tuple[int, int]:
     """The size in which all pictures enter, told by their headers."""
     multiple = size_multiple(network)
     sizes = {
-        entering_size(picture_size(path), conditions, multiple) for path, _ in paths
+        entering_size(size, conditions, multiple, str(page)) for page, size, _ in found
     }
     if len(sizes) > 1:
         raise DataError(
@@ -200,14 +232,24 @@ def _one_size(
 
 
 def _frames(
-    paths: list[tuple[Path, str]],
-    conditions: Conditions,
+    found: list[_Found],
+    config: RunConfig,
     network: Network,
     waiting: deque[Entered],
+    levels: list[Levels | None],
 ) -> Iterator[NDArray[np.float32]]:
     """Read and prepare pictures when they are asked for; note them in ``waiting``."""
-    for index, (path, name) in enumerate(paths):
-        picture = Picture(name=name, pixels=read_pixels(path, network.input.shape[0]))
-        entering = frame(picture, index, conditions, size_multiple(network))
-        waiting.append(Entered(name, entering.size))
-        yield entering.levels
+    channels = network.input.shape[0]
+    multiple = size_multiple(network)
+    names = iter(found)
+    # A file is opened once for all its pages.
+    for path in [item.page.path for item in found if item.page.number == 1]:
+        for read in read_pages(path, channels, config.white_level):
+            index = len(levels)
+            name = next(names).name
+            picture = Picture(name=name, pixels=read.pixels)
+            entering = frame(picture, index, config.conditions, multiple)
+            levels.append(read.levels)
+            waiting.append(Entered(name, entering.size))
+            del read, picture
+            yield entering.levels

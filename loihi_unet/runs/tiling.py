@@ -118,7 +118,7 @@ class WholeNetwork:
         self.network = network
         self.simulator = simulator
         self.tile = tile
-        self.multiple = max(size_multiple(network))
+        self.multiple = size_multiple(network)
         self.margin = receptive_radius(network)
         # A simulator prepares a Network once: keep those of the sizes that recur.
         self._resized = functools.lru_cache(maxsize=SIZES)(network.resized)
@@ -139,8 +139,9 @@ class WholeNetwork:
         levels = torch.round(x * 255).to(torch.int32)
         *_, height, width = levels.shape
         output = torch.empty(len(x), self.network.output.shape[0], height, width)
-        for rows in tiles(height, self.tile, self.margin, self.multiple):
-            for columns in tiles(width, self.tile, self.margin, self.multiple):
+        vertical, horizontal = self.multiple
+        for rows in tiles(height, self.tile, self.margin, vertical):
+            for columns in tiles(width, self.tile, self.margin, horizontal):
                 piece = levels[
                     ..., rows.start : rows.stop, columns.start : columns.stop
                 ]

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two machines on every picture of a set: equal integers, or the first that differs.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""Two machines on every picture of a set: equal integers, or the first that differs."""
 
 from __future__ import annotations
 
@@ -14,11 +11,14 @@ from typing import Any
 from export.images import size_multiple
 from export.network import Network
 from export.stock_network import Stream
+from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture, load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
+from loihi_unet.runs.hashes import hashes, size_note
 from loihi_unet.runs.network_source import anywhere, load_network
 from sim.backend import BackendError, Progress, Simulator, check_name, create
+from sim.coverage.counter import Coverage, CoverageReport, together
 from sim.recording import Recording
 from sim.sweeps.demand import demand
 from sim.sweeps.sweep import sweep
@@ -76,10 +76,25 @@ class SetComparison:
         Over all pictures; the ``image`` of a mismatch counts them.
     jobs : tuple of VerifyJob
         In that order.
+    network : Network
+        As its file holds it.
+    note : str
+        At which other sizes it ran; empty if at none.
+    coverage : CoverageReport
+        What all pictures together exercised, by what the left machine gave.
     """
 
     comparison: Comparison
     jobs: tuple[VerifyJob, ...]
+    network: Network
+    note: str
+    coverage: CoverageReport
+
+    @property
+    def file_size(self) -> tuple[int, int]:
+        """(H, W) of the network's file."""
+        _, height, width = self.network.input.shape
+        return height, width
 
     @property
     def telling(self) -> VerifyJob:
@@ -91,9 +106,13 @@ class SetComparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts and lists."""
-        names = {"pictures": [job.picture.name for job in self.jobs]}
-        sha256 = self.jobs[0].machines.sha256
-        return self.comparison.to_json() | names | {"network_sha256": sha256}
+        record = self.comparison.to_json() | hashes(self.network)
+        return record | {
+            "pictures": [job.picture.name for job in self.jobs],
+            "white_levels": records(job.picture.levels for job in self.jobs),
+            "note": self.note,
+            "coverage": self.coverage.to_json(),
+        }
 
 
 def verify_set(
@@ -104,6 +123,7 @@ def verify_set(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
+    white_level: int | None = None,
     progress: Progress | None = None,
 ) -> SetComparison:
     """Run two machines on every picture and compare all layers, steps and outputs.
@@ -121,6 +141,8 @@ def verify_set(
     scheduler, workers, progress
         As in `sim.sweeps.sweep.sweep`; the machines of a cluster must see the network's
         file under the same path.
+    white_level : int, optional
+        As in `loihi_unet.data.read_picture.read_pages`.
 
     Returns
     -------
@@ -153,12 +175,14 @@ def verify_set(
         picture.name: VerifyJob(
             machines=machines, picture=picture, index=index, conditions=conditions
         )
-        for index, picture in enumerate(load_pictures(data, network.input.shape[0]))
+        for index, picture in enumerate(
+            load_pictures(data, network.input.shape[0], white_level)
+        )
     }
     multiple = size_multiple(network)
     sizes = [
-        entering_size(job.picture.pixels.shape[1:], conditions, multiple)
-        for job in jobs.values()
+        entering_size(picture.size, conditions, multiple, picture.name)
+        for picture in (job.picture for job in jobs.values())
     ]
     largest = network.resized(max(h for h, _ in sizes), max(w for _, w in sizes))
     compared = sweep(
@@ -170,28 +194,61 @@ def verify_set(
         progress=progress,
     )
     return SetComparison(
-        comparison=merge(list(compared.values())), jobs=tuple(jobs.values())
+        comparison=merge([comparison for comparison, _ in compared.values()]),
+        jobs=tuple(jobs.values()),
+        coverage=together(coverage for _, coverage in compared.values()).report(
+            network
+        ),
+        network=network,
+        note=size_note(network, sizes),
     )
 
 
-def compare_one(job: VerifyJob) -> Comparison:
-    """Run both machines on one picture and compare all they recorded.
+def compare_one(job: VerifyJob) -> tuple[Comparison, Coverage]:
+    """Run both machines on one picture, compare all they recorded, and count it.
 
     Raises
     ------
     DataError
         If the network's file is not the one that is meant.
     """
-    return compare(*record_both(job))
+    network, left, right = record_both(job)
+    coverage = Coverage(network)
+    coverage.add(network, left)
+    return compare_recorded(network, left, right), coverage
 
 
-def record_both(job: VerifyJob) -> tuple[Recording, Recording]:
-    """Run both machines on one picture; errors as in `compare_one`."""
+def compare_recorded(network: Network, left: Recording, right: Recording) -> Comparison:
+    """Compare, and look for causes of a failure.
+
+    Parameters
+    ----------
+    network : Network
+        What both ran: it decides what there is to compare, whatever they say.
+    left, right : Recording
+        Of the same images.
+    """
+    comparison = compare(left, right, network)
+    if comparison.verdict != "FAIL":
+        return comparison
+    from sim.verify.diagnose import explained  # needs torch
+
+    return explained(comparison, left, right, network)
+
+
+def record_both(job: VerifyJob) -> tuple[Network, Recording, Recording]:
+    """Network at the picture's size, and both machines' recordings of one picture.
+
+    Raises
+    ------
+    DataError
+        As in `compare_one`.
+    """
     network, left, right = _load(job.machines)
     entering = frame(job.picture, job.index, job.conditions, size_multiple(network))
     image = entering.levels[None]
     network = network.resized(*image.shape[2:])
-    return left.run(network, image), right.run(network, image)
+    return network, left.run(network, image), right.run(network, image)
 
 
 @functools.lru_cache(maxsize=1)

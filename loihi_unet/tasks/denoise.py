@@ -45,7 +45,7 @@ def restore(
     network: Network,
     noisy: NDArray[np.float32],
     *,
-    multiple: int,
+    multiple: int | tuple[int, int],
     device: torch.device | None = None,
 ) -> NDArray[np.float32]:
     """Run a network on one picture of any size.
@@ -56,8 +56,9 @@ def restore(
         The U-Net, or a Spiking-UNet's float simulation.
     noisy : ndarray, shape (C, H, W), float32
         Gray levels.
-    multiple : int
-        The picture is reflected up to a multiple of it: the network's.
+    multiple : int or tuple of int
+        The picture is reflected up to a multiple of it, or of these in height and
+        width: the network's.
     device : torch.device, optional
         Where the network is; the CPU if None.
 
@@ -67,8 +68,9 @@ def restore(
         Gray levels, neither clipped nor rounded.
     """
     _, height, width = noisy.shape
-    x = torch.from_numpy(noisy / np.float32(255)).to(device or "cpu")[None]
-    output = network(pad_to_multiple(x, multiple))[0, :, :height, :width]
+    padded = pad_to_multiple(noisy, multiple)
+    x = torch.from_numpy(padded / np.float32(255)).to(device or "cpu")[None]
+    output = network(x)[0, :, :height, :width]
     restored: NDArray[np.float32] = (output.float() * 255).cpu().numpy()
     return restored
 
@@ -80,7 +82,7 @@ def score_picture(
     *,
     sigma: float,
     seed: int,
-    multiple: int,
+    multiple: int | tuple[int, int],
     device: torch.device | None = None,
 ) -> Quality:
     """Return a denoiser's PSNR and SSIM on one picture; parameters as in `evaluate`.
@@ -98,7 +100,7 @@ def evaluate(
     *,
     sigma: float,
     seed: int,
-    multiple: int,
+    multiple: int | tuple[int, int],
     device: torch.device | None = None,
 ) -> Quality:
     """Return a denoiser's mean PSNR and SSIM over pictures.
@@ -113,7 +115,7 @@ def evaluate(
         Standard deviation of the noise in gray levels.
     seed : int
         Decides the noise.
-    multiple : int
+    multiple : int or tuple of int
         That of the network.
     device : torch.device, optional
         Where the network is; the CPU if None.

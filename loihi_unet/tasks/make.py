@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from loihi_unet.config import DenoiseConfig, TrainConfig
-from loihi_unet.data.crops import add_noise, random_crops
+from loihi_unet.data.crops import add_noise, check_sizes, random_crops
 from loihi_unet.data.pictures import Picture
 from loihi_unet.seeds import Stream, generator
 from loihi_unet.tasks.denoise import Network, evaluate, noisy_picture, restore
@@ -52,12 +52,18 @@ class DenoiseTask:
         With a `DenoiseConfig` as its task.
     train, validation : list[Picture]
         Pictures to cut crops from, and pictures to score.
+
+    Raises
+    ------
+    DataError
+        If a picture is smaller than a crop.
     """
 
     def __init__(
         self, config: TrainConfig, train: list[Picture], validation: list[Picture]
     ) -> None:
         assert isinstance(config.task, DenoiseConfig)
+        check_sizes(train, config.patch_size)
         self.config = config
         self.task = config.task
         self.train = train

@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+#: Side of SSIM's window, scikit-image's default.
+WINDOW = 7
+
 
 class Quality(NamedTuple):
     """PSNR in dB and SSIM (at most 1) of a picture, or the means over a set."""
@@ -19,7 +22,8 @@ def quality(clean: NDArray[np.uint8], output: NDArray[np.floating[Any]]) -> Qual
     """Compare a restored picture with the clean one on the scale 0..255.
 
     The output is clipped to 0..255 first but not rounded. SSIM is scikit-image's
-    default: 7x7 uniform window, mean over the channels.
+    default: 7x7 uniform window, mean over the channels; smaller pictures are reflected
+    up to the window, so that every picture that runs has a score.
 
     Parameters
     ----------
@@ -40,9 +44,17 @@ def quality(clean: NDArray[np.uint8], output: NDArray[np.floating[Any]]) -> Qual
     return Quality(
         psnr=float(peak_signal_noise_ratio(target, restored, data_range=255)),
         ssim=float(
-            structural_similarity(target, restored, data_range=255, channel_axis=0)
+            structural_similarity(
+                _reflected(target), _reflected(restored), data_range=255, channel_axis=0
+            )
         ),
     )
+
+
+def _reflected(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At least as high and wide as SSIM's window."""
+    below, right = (max(0, WINDOW - n) for n in pixels.shape[1:])
+    return np.pad(pixels, ((0, 0), (0, below), (0, right)), mode="symmetric")
 
 
 def mean_quality(values: list[Quality]) -> Quality:

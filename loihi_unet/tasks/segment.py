@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from loihi_unet.config import SegmentConfig, TrainConfig
-from loihi_unet.data.crops import random_crops
+from loihi_unet.data.crops import check_sizes, random_crops
 from loihi_unet.data.pictures import VOID, Picture
 from loihi_unet.data.street_crops import class_weights, street_crop
 from loihi_unet.seeds import Stream, generator
@@ -31,12 +31,19 @@ class SegmentTask:
         With a `SegmentConfig` as its task.
     train, validation : list[Picture]
         Labelled pictures to cut crops from, and to score.
+
+    Raises
+    ------
+    DataError
+        If a picture is smaller than a crop.
     """
 
     def __init__(
         self, config: TrainConfig, train: list[Picture], validation: list[Picture]
     ) -> None:
         assert isinstance(config.task, SegmentConfig)
+        if config.task.dataset != "camseq01":  # whose crops are zoomed
+            check_sizes(train, config.patch_size)
         self.config = config
         self.task = config.task
         # Label below the pixels, so that both are cut and turned alike.
@@ -138,7 +145,7 @@ def predict(
     network: Network,
     picture: Picture,
     *,
-    multiple: int,
+    multiple: int | tuple[int, int],
     device: torch.device | None = None,
 ) -> NDArray[np.float32]:
     """Return a network's outputs for one picture, shape (C_out, H, W): logits."""
@@ -152,8 +159,8 @@ def classes_of(logits: NDArray[np.float32]) -> NDArray[np.int64]:
     One output: class 1 where it is above 0. Several: the largest, the first of equals.
     """
     if len(logits) == 1:
-        return (logits[0] > 0).astype(np.int64)
-    return logits.argmax(axis=0)
+        return np.asarray(logits[0] > 0, np.int64)
+    return np.asarray(logits.argmax(axis=0), np.int64)
 
 
 def segment_scores(
@@ -161,7 +168,7 @@ def segment_scores(
     pictures: list[Picture],
     task: SegmentConfig,
     *,
-    multiple: int,
+    multiple: int | tuple[int, int],
     device: torch.device | None = None,
 ) -> dict[str, float]:
     """Score a network over all pixels of a set together.
@@ -174,7 +181,7 @@ def segment_scores(
         With labels.
     task : SegmentConfig
         Names the data set.
-    multiple : int
+    multiple : int or tuple of int
         That of the network.
     device : torch.device, optional
         Where the network is; the CPU if None.
@@ -195,7 +202,7 @@ def find_classes(
     network: Network,
     picture: Picture,
     *,
-    multiple: int,
+    multiple: int | tuple[int, int],
     device: torch.device | None = None,
 ) -> NDArray[np.uint8]:
     """Return the class a network gives every pixel of one picture, shape (H, W)."""

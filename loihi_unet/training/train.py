@@ -13,10 +13,11 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.writer import SummaryWriter
 
-from loihi_unet.config import TrainConfig
-from loihi_unet.data.datasets import load_data
+from loihi_unet.config import TrainConfig, load_config
+from loihi_unet.data.datasets import Reading, load_data
+from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import fingerprint, hold_out
 from loihi_unet.errors import ConfigError
 from loihi_unet.files.checkpoint import CheckpointRecord, save_checkpoint
@@ -53,6 +54,8 @@ class TrainResult:
         PSNR in dB of the best checkpoint on the held-out pictures.
     seconds : float
         Wall-clock time of this call.
+    white_levels : list[dict[str, int]]
+        As `loihi_unet.data.deep.records`.
     """
 
     last: Path
@@ -60,6 +63,7 @@ class TrainResult:
     iterations: int
     best_score: float
     seconds: float
+    white_levels: list[dict[str, int]]
 
 
 def learning_rate(config: TrainConfig, iteration: int) -> float:
@@ -85,13 +89,14 @@ def learning_rate(config: TrainConfig, iteration: int) -> float:
 
 
 def train(
-    config: TrainConfig,
-    data: Path | None,
-    out: Path,
+    config: TrainConfig | str | Path,
+    data: str | Path | None,
+    out: str | Path,
     resume: bool = False,
     *,
     init: str | Path | None = None,
     device: str | None = None,
+    label_colours: Path | None = None,
 ) -> TrainResult:
     """Train a network; under ``torchrun`` on several processes, of equal result.
 
@@ -100,11 +105,12 @@ def train(
 
     Parameters
     ----------
-    config : TrainConfig
-        Everything that decides the result, but the pictures.
-    data : Path or None
+    config : TrainConfig, str or Path
+        Everything that decides the result, but the pictures; or what
+        `loihi_unet.config.load_config` reads it from.
+    data : str, Path or None
         Folder of pictures; None for the photographs that ship with scikit-image.
-    out : Path
+    out : str or Path
         The run's folder.
     resume : bool
         Go on from ``last.safetensors``. On the CPU, with the same number of threads,
@@ -114,6 +120,8 @@ def train(
         `loihi_unet.training.warm_start.initial`.
     device : str, optional
         A torch device; if None, CUDA where there is one, otherwise the CPU.
+    label_colours : Path, optional
+        As in `loihi_unet.data.datasets.Reading`.
 
     Returns
     -------
@@ -131,10 +139,20 @@ def train(
         If the loss is no longer finite.
     """
     started = time.monotonic()
+    if not isinstance(config, TrainConfig):
+        config = load_config(config)
+    data = None if data is None else Path(data)
     name = device or best_device().type
-    pictures = load_data(config.task, data, config.model.in_channels)
+    reading = Reading(white_level=config.white_level, label_colours=label_colours)
+    channels = config.model.in_channels
+    pictures = load_data(config.task, data, channels, reading=reading)
+    white_levels = records(picture.levels for picture in pictures)
+    if len(white_levels) == 1:
+        # The run says which, stated by the files or asked for.
+        white = white_levels[0]["white_level"]
+        config = config.model_copy(update={"white_level": white})
     task = make_task(config, *hold_out(pictures, config.validation_images))
-    files = RunFiles(out)
+    files = RunFiles(Path(out))
     with process_group(name) as own:
         if resume:
             state = run_state.resume(config, files, own, fingerprint(pictures))
@@ -149,6 +167,7 @@ def train(
         iterations=state.iteration,
         best_score=state.best_score,
         seconds=time.monotonic() - started,
+        white_levels=white_levels,
     )
 
 

@@ -3,18 +3,16 @@
 
 Import this module before Lava; there is nothing else to do::
 
-    import sim.lava.mends  # isort: split
+    import sim.lava.mends
 
     from lava.proc.lif.process import LIF
 
 Lava 0.10.0 is the last release and was made for Python 3.10 and NumPy 1. Each mend
 below is one function: what it changes, why, in which module of Lava, and which
 versions need it. It changes the module in memory, when Lava is imported; no file of
-Lava's is touched. Forked children have the mends because they have all memory,
-those that `multiprocessing` spawns because `_hand_on` sends them along. A child that
-is a new program (``subprocess``) imports this module itself.
-
-Neither Lava nor NumPy is imported here: where there is no Lava, nothing happens.
+Lava's is touched. Forked children have the mends because they have all memory, and
+those that `multiprocessing` spawns are sent them. A child that is a new program
+(``subprocess``) imports this module itself. `sim.lava.mending` is how it works.
 """
 
 from __future__ import annotations
@@ -22,83 +20,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import importlib.metadata
 import multiprocessing
-import multiprocessing.spawn
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from importlib.machinery import ModuleSpec
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-RELEASE = "0.10.0"
-Apply = Callable[[ModuleType], contextlib.AbstractContextManager[None]]
+from sim.lava.mending import after, around, install
 
 
-class LavaVersionError(ImportError):
-    """The Lava that is installed is not the one that the mends were made for."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Mend:
-    """One change to one module of Lava.
-
-    Parameters
-    ----------
-    name : str
-        Name of the function here that makes it.
-    module : str
-        Module of Lava that is changed.
-    needed : str
-        Versions that do not work without it.
-    apply : callable
-        Context manager around the execution of the module, which it is given.
-    late : bool
-        Whether it can be made when the module has been executed already.
-    """
-
-    name: str
-    module: str
-    needed: str
-    apply: Apply
-    late: bool
-
-
-MENDS: dict[str, Mend] = {}  # by module: at most one mend each
-
-
-def _around(
-    module: str, needed: str, *, late: bool = False
-) -> Callable[[Apply], Apply]:
-    """Register a mend that acts while the module is executed."""
-
-    def register(apply: Apply) -> Apply:
-        assert module not in MENDS
-        name = apply.__name__
-        MENDS[module] = Mend(
-            name=name, module=module, needed=needed, apply=apply, late=late
-        )
-        return apply
-
-    return register
-
-
-def _after(module: str, needed: str) -> Callable[[Callable[[Any], None]], Apply]:
-    """Register a mend that changes the module once it has been executed."""
-
-    def register(change: Callable[[Any], None]) -> Apply:
-        @contextlib.contextmanager
-        @functools.wraps(change)
-        def apply(loaded: ModuleType) -> Iterator[None]:
-            yield
-            change(loaded)
-
-        return _around(module, needed, late=True)(apply)
-
-    return register
-
-
-@_around("lava.magma.compiler.var_model", needed="Python 3.11 and newer")
+@around("lava.magma.compiler.var_model", needed="Python 3.11 and newer")
 @contextlib.contextmanager
 def defaults_of_dataclasses(module: ModuleType) -> Iterator[None]:
     """Give every `CoreEncoder`, `ChipEncoder` and `AxonEncoder` its own fields.
@@ -126,7 +56,7 @@ def defaults_of_dataclasses(module: ModuleType) -> Iterator[None]:
         dataclasses.dataclass = original
 
 
-@_around(
+@around(
     "lava.magma.runtime.message_infrastructure.multiprocessing", needed="all versions"
 )
 @contextlib.contextmanager
@@ -141,12 +71,12 @@ def start_method(module: ModuleType) -> Iterator[None]:
     yield
 
 
-@_after("lava.magma.core.process.ports.ports", needed="NumPy 2.1 and newer")
+@after("lava.magma.core.process.ports.ports", needed="NumPy 2.1 and newer")
 def shape_of_reshape(ports: Any) -> None:
     """Reshape ports without the keyword ``newshape``.
 
     `ReshapePort` makes ``partial(np.reshape, newshape=...)``; NumPy 2.1 deprecates the
-    keyword and 2.5 no longer has it. The transforms give the shape by position.
+    keyword and 2.5 does not have it. The transforms give the shape by position.
     """
     port = ports.ReshapePort
     port.get_transform_func_fwd = lambda self: functools.partial(_reshape, self.shape)
@@ -162,7 +92,9 @@ def _reshape(shape: tuple[int, ...], data: Any) -> Any:
     return np.reshape(data, shape)
 
 
-@_after("lava.magma.core.process.process", needed="Python 3.12.1 and newer, to mock")
+@after(
+    "lava.magma.core.process.process", needed="Python 3.12 and newer, to mock a Process"
+)
 def members_of_collections(process: Any) -> None:
     """Say AttributeError where a `Collection` has no such member.
 
@@ -187,7 +119,7 @@ class NoMemberError(AssertionError, AttributeError):
     """What `members_of_collections` raises: both Lava's exception and Python's."""
 
 
-@_after("lava.proc.conv.utils", needed="NumPy 2 and newer")
+@after("lava.proc.conv.utils", needed="NumPy 2 and newer")
 def geometry_of_convolutions(utils: Any) -> None:
     """Compute the geometry of convolutions in Python's integers.
 
@@ -226,7 +158,7 @@ def geometry_of_convolutions(utils: Any) -> None:
     utils.conv_scipy, utils.output_shape = conv_scipy, output_shape
 
 
-@_after("lava.proc.graded.models", needed="NumPy 2.5 and newer")
+@after("lava.proc.graded.models", needed="NumPy 2.5 and newer")
 def arguments_of_inverse_square_roots(models: Any) -> None:
     """Give `inv_sqrt` and `clz` one number, not an array that holds one.
 
@@ -246,7 +178,7 @@ def arguments_of_inverse_square_roots(models: Any) -> None:
     models.inv_sqrt, models.clz = inv_sqrt, clz
 
 
-@_after("lava.proc.clp.nsm.models", needed="NumPy 2.5 and newer")
+@after("lava.proc.clp.nsm.models", needed="NumPy 2.5 and newer")
 def counter_of_allocator(models: Any) -> None:
     """Let `PyAllocatorModel` send its counter.
 
@@ -266,7 +198,37 @@ def counter_of_allocator(models: Any) -> None:
     model.run_spk = run_spk
 
 
-@_around("lava.lib.dl.slayer.object_detection", needed="lava-dl without torchvision")
+@after("lava.lib.dl.netx.hdf5", needed="NumPy 2.5 and newer")
+def weight_of_inputs(hdf5: Any) -> None:
+    """Read the weight and the bias of an input that are stored with one dimension.
+
+    `Network.create_input` calls ``int`` on the arrays of shape (1,) that slayer
+    writes, as above.
+    """
+    original = hdf5.Network.create_input
+
+    @functools.wraps(original)
+    def create_input(layer_config: Any, *arguments: Any, **options: Any) -> Any:
+        return original(_InputGroup(layer_config), *arguments, **options)
+
+    hdf5.Network.create_input = staticmethod(create_input)
+
+
+class _InputGroup:
+    """An input's group of a netx file, whose weight and bias are numbers."""
+
+    def __init__(self, group: Any) -> None:
+        self.group = group
+
+    def keys(self) -> Any:
+        return self.group.keys()
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.group[key]
+        return _scalar(value) if key in ("weight", "bias") else value
+
+
+@around("lava.lib.dl.slayer.object_detection", needed="lava-dl without torchvision")
 @contextlib.contextmanager
 def object_detection(module: ModuleType) -> Iterator[None]:
     """Let slayer, and netx with it, be imported without torchvision and OpenCV.
@@ -296,82 +258,4 @@ def _integers(values: Any) -> tuple[int, ...]:
     return tuple(int(value) for value in values)
 
 
-class _Finder:
-    """Finds Lava's modules where Python finds them, and mends them as they load."""
-
-    def find_spec(
-        self,
-        name: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
-    ) -> ModuleSpec | None:
-        if name in ("lava.magma", "lava.proc"):
-            check_release()
-        if name not in MENDS:
-            return None
-        for finder in sys.meta_path:
-            if finder is not self and (spec := finder.find_spec(name, path, target)):
-                _mend_on_load(spec, MENDS[name])
-                return spec
-        return None
-
-
-def _mend_on_load(spec: ModuleSpec, mend: Mend) -> None:
-    # Each module has a loader of its own, whose other methods stay as they are.
-    loader: Any = spec.loader
-    execute = loader.exec_module
-
-    def exec_module(module: ModuleType) -> None:
-        with mend.apply(module):
-            execute(module)
-
-    loader.exec_module = exec_module
-
-
-def check_release() -> None:
-    """Raise `LavaVersionError` unless lava-nc 0.10.0 is what is installed."""
-    try:
-        found = importlib.metadata.version("lava-nc")
-    except importlib.metadata.PackageNotFoundError:
-        found = "of unknown version"
-    if found != RELEASE:
-        raise LavaVersionError(
-            f"lava-nc {found} is installed, and the mends are for {RELEASE}"
-        )
-
-
-class _ImportHere:
-    """Imports this module in the process that unpickles it."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self.paths = paths
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The child has not got its sys.path yet, so nothing of ours can be named.
-        code = f"import sys; sys.path[:] = {self.paths!r}; import {__name__}"
-        return exec, (code,)
-
-
-def _hand_on() -> None:
-    """Have `multiprocessing` import this module first in children that it spawns."""
-    prepare = multiprocessing.spawn.get_preparation_data
-
-    @functools.wraps(prepare)
-    def get_preparation_data(name: str) -> dict[str, Any]:
-        data = prepare(name)
-        # Unpickled in this order; the child ignores keys that it does not know.
-        return {__name__: _ImportHere(data["sys_path"]), **data}
-
-    multiprocessing.spawn.get_preparation_data = get_preparation_data
-
-
-def _install() -> None:
-    sys.meta_path.insert(0, _Finder())
-    _hand_on()
-    for mend in MENDS.values():
-        if mend.late and (loaded := sys.modules.get(mend.module)):
-            with mend.apply(loaded):
-                pass
-
-
-_install()
+install()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import sys
 import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -21,9 +22,10 @@ def defaults_of_dataclasses() -> bool:
 
 
 def start_method() -> bool:
-    """The message infrastructure is imported and forks."""
+    """The message infrastructure is imported and forks, where Python can."""
     importlib.import_module("lava.magma.runtime.message_infrastructure.multiprocessing")
-    return multiprocessing.get_start_method() == "fork"
+    wanted = "spawn" if sys.platform == "win32" else "fork"
+    return multiprocessing.get_start_method() == wanted
 
 
 def shape_of_reshape() -> bool:
@@ -78,6 +80,21 @@ def counter_of_allocator() -> bool:
     return sent == [[3]] and model.next_alloc_id.tolist() == [4]
 
 
+def weight_of_inputs() -> bool:
+    """An input without a neuron whose weight is an array of shape (1,)."""
+    from lava.lib.dl.netx.hdf5 import Network
+
+    decay = {name: np.array([0]) for name in ("iDecay", "vDecay", "vThMant")}
+    group = {
+        "shape": np.array([2]),
+        "neuron": {"type": "CUBA", **decay},
+        "weight": np.array([32]),
+        "bias": np.array([1]),
+    }
+    block, _ = Network.create_input(group)
+    return bool(block.out.shape == (2,))
+
+
 def object_detection() -> bool:
     """Slayer is imported; what its YOLO package lacks is no matter."""
     importlib.import_module("lava.lib.dl.slayer")
@@ -95,6 +112,7 @@ PROBES: dict[str, Callable[[], bool]] = {
         geometry_of_convolutions,
         arguments_of_inverse_square_roots,
         counter_of_allocator,
+        weight_of_inputs,
         object_detection,
     )
 }

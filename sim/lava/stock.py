@@ -27,7 +27,7 @@ from export.stock_network import Stream
 from export.synapse import IntArray
 from sim.backend import OverflowLayerError
 from sim.lava import runtime as lava_runtime
-from sim.lava.conv import FAST_CONV
+from sim.lava.conv import PyFastConvModel
 from sim.lava.processes.delay import DelayLine, PyDelayLineModel
 from sim.lava.recorded import RECORDED, Recorder
 from sim.lava.stock_neurons import StockGraph
@@ -50,7 +50,7 @@ MODELS: dict[type, type] = {
 
 def runner(conv: str) -> RunOne:
     """Give a `sim.stock_run.RunOne`; ``conv`` as for `LavaSimulator`."""
-    conv_model = FAST_CONV["stock"] if conv == "fast" else PyConvModelFixed
+    conv_model = PyFastConvModel if conv == "fast" else PyConvModelFixed
 
     def run_one(
         stream: Stream, values: IntArray, wanted: tuple[str, ...]

@@ -8,6 +8,7 @@ interleaved, or, where its output is no multiple of the stride, a stock Sparse.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -237,3 +238,47 @@ def _hits(
     into = into + tap * synapse.dilation[axis]
     inside = (into >= 0) & (into < target)
     return positions[inside], into[inside]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One layer as netx's blocks show it.
+
+    Parameters
+    ----------
+    neuron : AbstractProcess
+        Its compartments; ``neuron.bias_mant.init`` sets what a first CUBA layer is
+        given, ``neuron.v.get()`` reads a state.
+    synapse : AbstractProcess or None
+        Of its first connection.
+    shape : tuple of int
+        (x, y, C) of the compartments.
+    inp, out : port
+        What it receives and sends.
+    transform : dict of str to int
+        ``weight`` and ``bias`` of an input layer; empty for others.
+    """
+
+    neuron: Any
+    synapse: Any
+    shape: Shape
+    inp: Any
+    out: Any
+    transform: dict[str, int]
+
+
+def block_of(graph: StockGraph, layer: StockLayer) -> Block:
+    """Block of one layer of a graph."""
+    neuron, synapse = graph.neurons[layer.name], graph.synapses.get(layer.name)
+    first = layer.connections[0].synapse
+    transform = {}
+    if isinstance(first, Injection):
+        transform = {"weight": first.gain, "bias": first.offset}
+    return Block(
+        neuron=neuron,
+        synapse=synapse,
+        shape=whc(layer.shape),
+        inp=neuron.a_in if synapse is None else synapse.s_in,
+        out=graph.ports[layer.name],
+        transform=transform,
+    )

@@ -28,9 +28,11 @@ from export.synapse import (
     IntArray,
     StockSynapse,
 )
+from sim.backend import OverflowLayerError
 from sim.recording import Payload
 from sim.stock_run import arriving, by_delay, trace_dtype
 from sim.torch.exact import FLOAT32_EXACT
+from sim.torch.int8 import convolve
 from sim.torch.stock_neurons import check, compartment_of
 
 RunOne = Callable[[Stream, IntArray, tuple[str, ...]], dict[str, Payload]]
@@ -45,16 +47,48 @@ def runner(device: torch.device) -> RunOne:
         frames = torch.from_numpy(np.array(values)).to(device)
         if not stream.input.changes:
             frames = frames.expand(stream.num_steps, *frames.shape)
-        sent, traces = {stream.input.name: frames}, dict[str, Payload]()
-        for layer in stream.layers:
-            found = _run_layer(stream, layer, sent, wanted)
-            sent[layer.name] = _held_back(layer, found[layer.name])
-            for name in set(wanted) & set(found):
-                dtype = trace_dtype(stream, name)
-                traces[name] = found[name].cpu().numpy().astype(dtype)
-        return traces
+        try:
+            return _run(stream, frames, wanted)
+        except OverflowLayerError as error:
+            raise _first_overflow(stream, frames, error) from None
 
     return run_one
+
+
+def _run(stream: Stream, frames: Tensor, wanted: tuple[str, ...]) -> dict[str, Payload]:
+    """Wanted traces of as many steps as there are frames."""
+    sent, traces = {stream.input.name: frames}, dict[str, Payload]()
+    for layer in stream.layers:
+        found = _run_layer(stream, layer, sent, wanted)
+        sent[layer.name] = _held_back(layer, found[layer.name])
+        for name in set(wanted) & set(found):
+            dtype = trace_dtype(stream, name)
+            traces[name] = found[name].cpu().numpy().astype(dtype)
+    return traces
+
+
+def _first_overflow(
+    stream: Stream, frames: Tensor, error: OverflowLayerError
+) -> OverflowLayerError:
+    """Of the first step at which any layer overflows, the first layer.
+
+    Layer by layer, the run first meets the overflow of its first layer. What happens
+    before a step does not depend on it, so the run is repeated without the step that
+    was found until nothing overflows any more, and then once with it.
+    """
+    step = error.step
+    while step:
+        try:
+            _run(stream, frames[:step], ())
+        except OverflowLayerError as earlier:
+            step = earlier.step
+        else:
+            break
+    try:
+        _run(stream, frames[: step + 1], ())
+    except OverflowLayerError as first:
+        return first
+    return error
 
 
 def _run_layer(
@@ -72,7 +106,7 @@ def _run_layer(
     names = [s for s in layer.compartment.states if f"{layer.name}:{s}" in wanted]
     sending: list[Tensor] = []
     states: dict[str, list[Tensor]] = {name: [] for name in names}
-    for t in range(stream.num_steps):
+    for t in range(len(a)):
         now = a[t]
         for own in feedback:
             now = now + own.arriving(t, sending)
@@ -124,7 +158,7 @@ def _sums(synapse: StockSynapse, sent: Tensor) -> Tensor:
     weight = torch.from_numpy(np.array(synapse.weight)).to(x.device, x.dtype)
     match synapse:
         case Conv():
-            sums = functional.conv2d(
+            sums = convolve(
                 x,
                 weight,
                 None,
@@ -159,7 +193,7 @@ def _conv_transpose(synapse: ConvTranspose, x: Tensor, weight: Tensor) -> Tensor
     # (groups, C_in, C_out, K, K) -> (groups * C_out, C_in, K, K), kernels turned.
     turned = weight.reshape(groups, c // groups, *weight.shape[1:]).transpose(1, 2)
     turned = turned.reshape(-1, c // groups, *weight.shape[2:]).flip(2, 3)
-    return functional.conv2d(spread, turned, dilation=(dh, dw), groups=groups)
+    return convolve(spread, turned, None, (1, 1), (0, 0), (dh, dw), groups)
 
 
 class _Feedback:

@@ -17,10 +17,22 @@ Int64 = npt.NDArray[np.int64]
 
 
 def has_sources(network: Network, layer: Layer, recording: Recording) -> bool:
-    """Whether the recording holds all steps of everything the layer reads."""
-    return recording.steps == tuple(range(network.num_steps)) and all(
-        c.source == network.input.name or c.source in recording.payloads
-        for c in layer.connections
+    """Whether the recording holds all steps of everything the layer reads.
+
+    Payloads of another shape than the network's are as good as none, the layer's own
+    included: somebody wrote their axes in another order.
+    """
+
+    def held(name: str) -> bool:
+        payload = recording.payloads.get(name)
+        return payload is not None and payload.shape[2:] == network.nodes[name].shape
+
+    return (
+        recording.steps == tuple(range(network.num_steps))
+        and all(
+            c.source == network.input.name or held(c.source) for c in layer.connections
+        )
+        and (layer.name not in recording.payloads or held(layer.name))
     )
 
 
@@ -68,7 +80,7 @@ def currents(network: Network, layer: Layer, recording: Recording, image: int) -
             source.shape,
             bias=None,
             dtype=float_dtype(bound, f"connection from '{c.source}'"),
-            int8=False,
+            magnitude=None,
             device=torch.device("cpu"),
         )
         arrived = sums(torch.from_numpy(payload.astype(np.int32)))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,14 @@ import numpy.typing as npt
 
 from export.compartment import MTIF
 from export.network import Connection, Layer, Network
+from export.stock_network import Stream
 from export.synapse import AveragePool, Conv, ConvTranspose
-from sim.recording import Recording
+from sim.recording import Recording, layer_of
 from sim.torch.trace import currents, has_sources, potentials
 from sim.verify.comparison import OUTPUT, Comparison, Mismatch
-from sim.verify.explain import explain
+from sim.verify.dump_mistakes import axes, dump_mistakes
+from sim.verify.explain import explain, obeys, values
+from sim.verify.scope import aligned, at_size
 
 NEIGHBOURHOOD = 3  # pixels each way
 MAX_DIFFERENCES = 24
@@ -69,6 +72,8 @@ class Diagnosis:
         Its receptive field; empty if not computable.
     causes : tuple of str
         Explanations that reproduce the right side exactly.
+    remark : str
+        Whether the dump is wrong or the chip, where that can be told.
     """
 
     layer: str
@@ -85,6 +90,65 @@ class Diagnosis:
     thresholds: tuple[int, ...]
     sources: tuple[Source, ...]
     causes: tuple[str, ...]
+    remark: str = ""
+
+
+def explained(
+    comparison: Comparison,
+    left: Recording,
+    right: Recording,
+    network: Network | None = None,
+) -> Comparison:
+    """Return a comparison with its ``causes``: what would explain a failure.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Of the two recordings.
+    left, right, network
+        As in `diagnose`; the network at any size.
+
+    Returns
+    -------
+    Comparison
+        The same, unless its verdict is FAIL.
+    """
+    if comparison.verdict != "FAIL" or left.num_steps != right.num_steps:
+        return comparison
+    both = aligned(left, right)
+    if both is None:
+        found = [f"images: {text}" for text in dump_mistakes(*_entered(left, right))]
+        return replace(comparison, causes=tuple(found))
+    a, b = both
+    found = [
+        f"layer '{name}': {text}"
+        for name, payload in a.payloads.items()
+        if name in b.payloads and payload.shape[2:] != b.payloads[name].shape[2:]
+        for text in axes(payload, b.payloads[name])
+    ]
+    if (
+        a.output is not None
+        and b.output is not None
+        and a.output.shape[1:] != (b.output.shape[1:])
+    ):
+        found += [
+            f"output: {text}" for text in axes(values(a, OUTPUT), values(b, OUTPUT))
+        ]
+    sized = None if network is None else at_size(network, left)
+    diagnosis = diagnose(comparison, left, right, sized)
+    if diagnosis is not None:
+        found += [f"{diagnosis.layer}: {text}" for text in diagnosis.causes]
+        found += [diagnosis.remark] if diagnosis.remark else []
+    return replace(comparison, causes=tuple(found))
+
+
+def _entered(left: Recording, right: Recording) -> tuple[Any, Any]:
+    """What entered, with an axis of steps."""
+    a, b = (
+        side.images if side.images.ndim == 5 else side.images[:, None]
+        for side in (left, right)
+    )
+    return a, b
 
 
 def diagnose(
@@ -111,9 +175,15 @@ def diagnose(
         None if nothing differs.
     """
     wrong = [layer for layer in comparison.layers if layer.mismatches]
+    both = aligned(left, right)
+    if both is None or not wrong:
+        return None
+    left, right = both
     if network is not None:  # a file of others may hold the layers in any order
         order = [layer.name for layer in network.layers] + [OUTPUT]
-        wrong.sort(key=lambda layer: order.index(layer.name))
+        wrong.sort(key=lambda layer: order.index(layer_of(layer.name, order) or OUTPUT))
+    if isinstance(network, Stream):
+        network = None  # potentials are those of windows
     found = wrong[0] if wrong else None
     if found is None or found.first is None:
         return None
@@ -159,7 +229,50 @@ def diagnose(
         thresholds=_thresholds(layer, first.c),
         sources=_sources(network, layer, left, right, first) if traced else (),
         causes=explain(found.name, left, right, network if traced else None),
+        remark=_remark(comparison, found.name, left, right, network),
     )
+
+
+def _remark(
+    comparison: Comparison,
+    name: str,
+    left: Recording,
+    right: Recording,
+    network: Network | None,
+) -> str:
+    """Whether what the layer feeds knows nothing of its mismatches.
+
+    It does not if it gave, on either side, what follows from the left side's payloads
+    and does not follow from the right side's.
+    """
+    (*others, count) = sorted(layer.mismatches for layer in comparison.layers)
+    if any(others) or name == OUTPUT:
+        return ""
+    only = "Only this value differs" if count == 1 else f"Only {count:,} values differ"
+    it, feeds = ("it", "feeds") if count == 1 else ("they", "feed")
+    if network is None and count == 1:
+        return f"{only} of all; --network tells whether the layers {it} {feeds} agree."
+    if network is None:
+        return ""
+    compared = {layer.name for layer in comparison.layers}
+    fed = [
+        layer
+        for layer in network.layers
+        if any(c.source == name for c in layer.connections)
+    ]
+    for layer in fed:
+        if {layer.name, *([OUTPUT] if layer is network.output else [])}.isdisjoint(
+            compared
+        ) or not all(has_sources(network, layer, side) for side in (left, right)):
+            return ""
+    if not fed:
+        return ""
+    images = range(len(left.images))
+    if all(obeys(network, layer, right, i) for layer in fed for i in images):
+        return f"{only}; the layers {it} {feeds} would give the same with either."
+    if all(obeys(network, layer, left, i) for layer in fed for i in images):
+        return f"{only}; the layers {it} {feeds} agree: the dump, not the chip."
+    return ""
 
 
 def _values(recording: Recording, name: str, image: int) -> npt.NDArray[Any]:

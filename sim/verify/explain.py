@@ -19,6 +19,7 @@ from export.synapse import Conv, ConvTranspose
 from sim.recording import Recording
 from sim.torch.trace import currents
 from sim.verify.comparison import OUTPUT
+from sim.verify.dump_mistakes import dump_mistakes
 
 Int64 = npt.NDArray[np.int64]
 WRAP_BITS = range(8, 25)
@@ -44,9 +45,33 @@ def explain(
         One sentence each; empty if nothing known fits.
     """
     found = list(_shifts(name, left, right))
+    if left.steps == right.steps or name == OUTPUT:
+        found += dump_mistakes(values(left, name), values(right, name))
     if network is not None:
         found += _recomputed(name, right, network)
     return tuple(found)
+
+
+def values(recording: Recording, name: str) -> npt.NDArray[Any]:
+    """All values of a layer, (images, steps, C, H, W); the output's as of one step."""
+    if name == OUTPUT:
+        assert recording.output is not None  # it was compared
+        return recording.output[:, None]
+    return recording.payloads[name]
+
+
+def obeys(network: Network, layer: Layer, recording: Recording, image: int) -> bool:
+    """Whether a layer gave what follows from what its sources are recorded to send.
+
+    Parameters
+    ----------
+    network, layer, recording, image
+        As in `sim.torch.trace.currents`; the layer is recorded itself.
+    """
+    is_output = layer is network.output and recording.output is not None
+    found = values(recording, OUTPUT if is_output else layer.name)[image]
+    due = _run(layer, currents(network, layer, recording, image))
+    return np.array_equal(due, found[0] if is_output else found)
 
 
 def _shifts(name: str, left: Recording, right: Recording) -> Iterator[str]:

@@ -14,6 +14,10 @@ from export.network import Layer, Network
 from sim.recording import Recording
 from sim.torch.trace import has_sources, potentials
 
+# Larger payloads are those of no neuron of ours, but of a dump with another sign or
+# width; they get no histogram.
+MOST = 2**16
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerReport:
@@ -81,8 +85,9 @@ def _report(
     shape = layer.shape if layer is not None else (0, 0, 0)
     if payload is not None and payload.size:
         shape = (payload.shape[2], payload.shape[3], payload.shape[4])
-        counts = np.bincount(np.clip(payload, 0, None).reshape(-1))
-        histogram = tuple(int(n) for n in counts)
+        if payload.max() < MOST:
+            counts = np.bincount(np.clip(payload, 0, None).reshape(-1))
+            histogram = tuple(int(n) for n in counts)
         rate = float((payload != 0).mean())
         if layer is not None and isinstance(layer.compartment, MTIF):
             largest = layer.compartment.payload_maximum

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from loihi_unet.config import DenoiseConfig, SegmentConfig
-from loihi_unet.data.datasets import check_data, enhance, load_data
+from loihi_unet.data.check import check_data
+from loihi_unet.data.datasets import enhance, load_data
 from loihi_unet.data.pictures import VOID
 from loihi_unet.errors import DataError
 
@@ -82,6 +83,9 @@ def test_drive(drive):
         "pictures": 2,
         "sizes": {"24x16": 2},
         "classes": {"0": 0.9375, "1": 0.0625},
+        "white_levels": [],
+        "warnings": [],
+        "problems": [],
     }
 
 
@@ -121,7 +125,14 @@ def test_any_folder_is_pictures(em):
     assert pictures[0].label is None
     assert check_data(em / "image") == {
         "layout": "pictures",
-        "all": {"pictures": 12, "sizes": {"8x8": 12}},
+        "folder": str(em / "image"),
+        "all": {
+            "pictures": 12,
+            "sizes": {"8x8": 12},
+            "white_levels": [],
+            "warnings": [],
+            "problems": [],
+        },
     }
 
 
@@ -132,8 +143,10 @@ def test_what_is_wrong_with_drive(drive):
         load_data(DRIVE, drive / "test", 1)
     mask = drive / "test" / "mask" / "01_test_mask.gif"
     _save(mask, np.zeros((5, 7)))
-    with pytest.raises(DataError, match=r"mask.gif: 7x5 pixels, 01_test.tif has 16x24"):
-        check_data(drive)
+    assert check_data(drive)["test"]["problems"] == [
+        f"{mask}: 7x5 pixels, 01_test.tif has 16x24",
+        f"{mask}: no pixel is inside the field of view",
+    ]
     mask.unlink()
     with pytest.raises(DataError, match=r"mask.gif: no such file; 01_test.tif needs"):
         load_data(DRIVE, drive, 1, "test")

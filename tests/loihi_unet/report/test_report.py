@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, browser
 
-from export.netx import write_network
 from loihi_unet.demo.rates import rate_records
 from loihi_unet.report import read_report, render_report
 from loihi_unet.report.schema import ReportError
@@ -19,6 +18,7 @@ from sim.backend import create
 from sim.recording import RecordingError
 from sim.selftest import small_network
 from sim.verify.comparison import compare
+from sim.verify.diagnose import explained
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,6 @@ def folder(tmp_path_factory):
     """A report of a machine that flips the kernels of one layer."""
     folder = tmp_path_factory.mktemp("report")
     network = small_network(size=(16, 24), num_steps=4)
-    write_network(network, folder / "a.net")
     images = np.random.default_rng(0).integers(-20, 270, (2, 1, 16, 24))
     left = create("torch").run(network, images)
     wrong = small_network(size=(16, 24), num_steps=4)
@@ -34,7 +33,7 @@ def folder(tmp_path_factory):
     synapse = wrong.layers[2].connections[0].synapse
     object.__setattr__(synapse, "weight", synapse.weight[:, :, ::-1, ::-1].copy())
     right = create("reference").run(wrong, images)
-    write_report(folder, compare(left, right), left, right, folder / "a.net")
+    write_report(folder, compare(left, right), left, right, network)
     return folder
 
 
@@ -45,9 +44,10 @@ def everything(folder, tmp_path_factory):
     for file in folder.glob("*.png"):
         shutil.copy(file, place)
     record = json.loads((folder / "report.json").read_text())
-    record |= {"failure": None, "identical": True, "legend": [["#ff9500", "missed"]]}
+    exact = {"identical": True, "verdict": "EXACT"}
+    record |= {"failure": None, "legend": [["#ff9500", "missed"]], **exact}
     for comparison in record["comparisons"]:
-        comparison |= {"identical": True, "mismatches": 0}
+        comparison |= {"mismatches": 0, "causes": [], **exact}
     points = {"activation": [0, 1, 2], "payload": [0, 1, 3]}
     rates = [
         {"layer": "down", "correlation": 0.98, **points},
@@ -128,11 +128,44 @@ def test_exact_without_network(tmp_path):
     assert "First mismatch" not in page
 
 
-def test_other_network_is_refused(folder, tmp_path):
-    write_network(small_network(seed=1), tmp_path / "b.net")
+def test_page_says_what_was_not_compared(tmp_path):
+    network = small_network()
+    run = create("torch").run(network, np.zeros((1, 1, 8, 8), dtype=int))
+    part = dataclasses.replace(run, output=None)
+    write_report(tmp_path, compare(run, part), run, part, network)
+    page = (tmp_path / "report.html").read_text()
+    assert "<title>PARTIAL" in page
+    assert "Not compared, torch and torch: output accumulator." in page
+    assert "EXACT" not in page
+    record = json.loads((tmp_path / "report.json").read_text())
+    assert (record["verdict"], record["identical"]) == ("PARTIAL", False)
+
+
+def test_page_of_a_failure_without_mismatches(tmp_path):
+    network = small_network()
+    images = np.arange(128).reshape(2, 1, 8, 8)
+    run = create("torch").run(network, images)
+    other = dataclasses.replace(run, images=images[::-1])
+    found = explained(compare(run, other), run, other)
+    write_report(tmp_path, found, run, other)
+    page = (tmp_path / "report.html").read_text()
+    assert "torch and torch differ: other images: 2 of 2 differ." in page
+    assert "Likely cause: images: images in reverse order." in page
+
+
+def test_a_report_from_before_there_was_partial(folder, tmp_path):
+    record = json.loads((folder / "report.json").read_text())
+    for part in (record, *record["comparisons"]):
+        del part["verdict"]
+    record["pictures"] = []
+    (tmp_path / "report.json").write_text(json.dumps(record))
+    assert '<p class="verdict bad">FAIL</p>' in render_report(tmp_path).read_text()
+
+
+def test_other_network_is_refused(tmp_path):
     run = create("torch").run(small_network(), np.zeros((1, 1, 8, 8), dtype=int))
-    with pytest.raises(RecordingError, match=r"b\.net: sha256 .* recorded was"):
-        write_report(tmp_path, compare(run, run), run, run, tmp_path / "b.net")
+    with pytest.raises(RecordingError, match=r"^sha256 .* recorded was"):
+        write_report(tmp_path, compare(run, run), run, run, small_network(seed=1))
 
 
 def test_text_is_escaped_and_tables_are_shown(folder, tmp_path):
@@ -260,10 +293,10 @@ def luminance(colour):
     return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
 
-def test_network_can_be_of_another_size(folder, tmp_path):
+def test_network_can_be_of_another_size(tmp_path):
     network = small_network(size=(16, 24), num_steps=4)
     images = np.zeros((1, 1, 8, 8), dtype=int)
     run = create("torch").run(network.resized(8, 8), images)
     run = dataclasses.replace(run, network_sha256=None)
-    write_report(tmp_path, compare(run, run), run, run, folder / "a.net")
+    write_report(tmp_path, compare(run, run), run, run, network)
     assert (tmp_path / "left.png").exists()

@@ -3,17 +3,22 @@
 
 import dataclasses
 import gc
+import json
 import re
 import weakref
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from export.errors import UserError
 from export.images import decode
 from export.netx import write_network
+from loihi_unet.data.picture_files import Page
+from loihi_unet.data.read_picture import Read
 from loihi_unet.errors import DataError
 from loihi_unet.runs import simulate_pictures as module
 from loihi_unet.runs.frames import Conditions
@@ -77,20 +82,20 @@ def test_memory_is_constant_and_results_come_early(config, monkeypatch):
     alive = weakref.WeakSet()
     most, written = [], []
 
-    def reading(path, channels):
+    def reading(path, channels, white_level):
         gc.collect()
         most.append(len(alive))
         written.append(len(list(config.pictures.rglob("*.png"))))
         pixels = np.zeros((channels, 11, 14), np.uint8).view(Array)
         alive.add(pixels)
-        return pixels
+        yield Read(Page(path), pixels, None)
 
     class Array(np.ndarray):
         """An array that can be counted."""
 
         __hash__ = object.__hash__
 
-    monkeypatch.setattr(module, "read_pixels", reading)
+    monkeypatch.setattr(module, "read_pages", reading)
     run_pictures(config, progress=silent)
     assert max(most) <= 1
     assert written == list(range(9))
@@ -123,3 +128,24 @@ def test_documented_example(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "data-sets.md", "exec"), {})  # our own text
     assert capsys.readouterr().out.count("(1, 32, 32)") == 3
+
+
+def test_a_deep_stack_and_its_white_level(config, tmp_path):
+    values = np.arange(2 * 11 * 14, dtype=np.uint16).reshape(2, 11, 14) * 13
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, values, photometric="minisblack")
+    stack = dataclasses.replace(
+        config, images=(path,), white_level=4000, conditions=Conditions()
+    )
+    record = run_pictures(stack, progress=silent)
+    assert record["images"] == 2
+    (found,) = record["white_levels"]
+    assert (found["white_level"], found["highest"]) == (4000, 307 * 13)
+    with h5py.File(config.recording) as file:
+        assert json.loads(file["whiteLevels"][()]) == [found]
+    images = read_recording(config.recording).images
+    expected = np.rint(255 * values.astype(float) / 4000)
+    np.testing.assert_array_equal(images[:, 0, :11], expected)
+    # The page's number is part of the output's name.
+    written = sorted(p.name for p in config.pictures.iterdir())
+    assert written == ["stack-1.png", "stack-2.png"]

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from clusters import Killer, dask_cluster, needs_dask, some_child
 
-from export.images import pad_to_multiple
 from export.lowering import lower
 from export.netx import read_network, write_network
 from loihi_unet.cli import evaluate as cli_evaluate
 from loihi_unet.cli import verify as cli_verify
 from loihi_unet.cli.main import main
 from loihi_unet.conversion.convert import convert
+from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.runs import verify_set

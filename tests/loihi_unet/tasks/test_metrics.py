@@ -35,3 +35,10 @@ def test_ssim_of_colour_is_the_mean_of_its_channels():
     output = clean + random.normal(0, 20, size=clean.shape)
     single = [quality(clean[[c]], output[[c]]).ssim for c in range(3)]
     assert quality(clean, output).ssim == pytest.approx(np.mean(single), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (7, 6)])
+def test_pictures_smaller_than_the_window_have_a_score(size):
+    clean = np.arange(size[0] * size[1], dtype=np.uint8).reshape(1, *size)
+    near, far = (quality(clean, clean + noise).ssim for noise in (1.0, 100.0))
+    assert 0 < far < near < 1

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
+import shutil
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from loihi_unet.config import UNetConfig, config_toml, load_config
@@ -177,3 +180,28 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, tiny, folder):
 def test_too_few_pictures(tmp_path, tiny, folder):
     with pytest.raises(DataError, match="1 pictures: cannot hold out 2"):
         train(tiny, folder / "picture7.png", tmp_path, device="cpu")
+
+
+def test_a_picture_smaller_than_a_crop_is_said_before_the_first_iteration(
+    tmp_path, folder, tiny
+):
+    data = tmp_path / "data"
+    shutil.copytree(folder, data)
+    Image.new("L", (40, 12)).save(data / "small.png")
+    with pytest.raises(
+        DataError, match=r"small\.png: 40x12 pixels, a crop needs 16x16"
+    ):
+        train(tiny, data, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_white_level_is_part_of_the_run(tmp_path, tiny):
+    data = tmp_path / "data"
+    data.mkdir()
+    for index in range(3):
+        values = np.random.default_rng(index).integers(0, 4096, (20, 20))
+        Image.fromarray(values.astype(np.uint16)).save(data / f"{index}.png")
+    short = tiny.model_copy(update={"iterations": 1, "white_level": 4095})
+    result = train(short, data, tmp_path / "run", device="cpu")
+    assert result.white_levels[0]["white_level"] == 4095
+    assert load_config(tmp_path / "run" / "config.toml").white_level == 4095

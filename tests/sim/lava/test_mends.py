@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Lava on newer Pythons: every mend is needed, works, and reaches every child."""
 
+import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -9,7 +10,7 @@ import pytest
 
 pytest.importorskip("lava.magma", reason="no Lava: loihi-unet setup-lava")
 
-from sim.lava.mends import MENDS, LavaVersionError, check_release
+from sim.lava.mending import MENDS, LavaVersionError, check_release
 from sim.lava.probes import PROBES
 
 NEW_PYTHON = sys.version_info >= (3, 12)
@@ -27,10 +28,12 @@ def program(text, *arguments, folder=None):
 
 
 def names():
+    """Mends of Lava; and of lava-dl, where torch is."""
+    torch = importlib.util.find_spec("torch") is not None
     return [
         mend.name
         for mend in MENDS.values()
-        if mend.name != "object_detection"  # torch is not everywhere
+        if torch or not mend.module.startswith("lava.lib.dl")
     ]
 
 
@@ -48,8 +51,8 @@ UNMENDED = """
     import sys, warnings
     import sim.lava.mends
     name = sys.argv[1]
-    mend, = [m for m in sim.lava.mends.MENDS.values() if m.name == name]
-    del sim.lava.mends.MENDS[mend.module]
+    mend, = [m for m in sim.lava.mending.MENDS.values() if m.name == name]
+    del sim.lava.mending.MENDS[mend.module]
     import multiprocessing
     multiprocessing.set_start_method("spawn")
     from sim.lava.probes import PROBES
@@ -63,7 +66,7 @@ UNMENDED = """
 
 
 @pytest.mark.skipif(not NEW_PYTHON, reason="older ones need only some of the mends")
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [n for n in names() if n != "object_detection"])
 def test_probe_fails_without_its_mend(name):
     done = program(UNMENDED, name)
     assert done.stdout.strip() == "fails", done.stderr
@@ -148,6 +151,27 @@ def test_broken_lava_is_one_line():
     done = program(BROKEN)
     assert done.stdout.count("\n") == 1, done.stderr
     assert "cannot be imported here (SyntaxError: invalid syntax" in done.stdout
+
+
+def test_slayer_without_torchvision():
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("slayer needs torch")
+    done = program(
+        """
+        import sys
+        sys.modules["torchvision"] = None
+        import sim.lava.mends
+        from lava.lib.dl import netx, slayer
+        print(slayer.block.cuba.Dense.__name__)
+        try:
+            slayer.obd.YOLOBase
+        except ImportError as error:
+            print(error)
+        """
+    )
+    assert done.stdout.startswith("Dense\n"), done.stderr
+    assert "object_detection.YOLOBase is not to be had" in done.stdout
+    assert "torchvision" in done.stdout
 
 
 def test_mending_comes_late_where_lava_was_first():

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Classes and masks from files: indices of palettes, gray values, or colours."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loihi_unet.data.picture_files import Page
+from loihi_unet.data.pictures import VOID
+from loihi_unet.data.read_picture import Raw, read_raw
+from loihi_unet.errors import DataError
+
+#: Class of a colour.
+Colours = Mapping[tuple[int, int, int], int]
+
+#: CamVid's label colours, as SegNet's 11 classes group them.
+CAMVID: Colours = {
+    (128, 128, 128): 0,  # Sky
+    (128, 0, 0): 1,  # Building
+    (64, 192, 0): 1,  # Wall
+    (64, 0, 64): 1,  # Tunnel
+    (192, 0, 128): 1,  # Archway
+    (0, 128, 64): 1,  # Bridge
+    (192, 192, 128): 2,  # Column_Pole
+    (0, 0, 64): 2,  # TrafficCone
+    (128, 64, 128): 3,  # Road
+    (128, 0, 192): 3,  # LaneMkgsDriv
+    (192, 0, 64): 3,  # LaneMkgsNonDriv
+    (0, 0, 192): 4,  # Sidewalk
+    (64, 192, 128): 4,  # ParkingBlock
+    (128, 128, 192): 4,  # RoadShoulder
+    (128, 128, 0): 5,  # Tree
+    (192, 192, 0): 5,  # VegetationMisc
+    (192, 128, 128): 6,  # SignSymbol
+    (128, 128, 64): 6,  # Misc_Text
+    (0, 64, 64): 6,  # TrafficLight
+    (64, 64, 128): 7,  # Fence
+    (64, 0, 128): 8,  # Car
+    (64, 128, 192): 8,  # SUVPickupTruck
+    (192, 128, 192): 8,  # Truck_Bus
+    (192, 64, 128): 8,  # Train
+    (128, 64, 64): 8,  # OtherMoving
+    (64, 64, 0): 9,  # Pedestrian
+    (192, 128, 64): 9,  # Child
+    (64, 0, 192): 9,  # CartLuggagePram
+    (64, 128, 64): 9,  # Animal
+    (0, 128, 192): 10,  # Bicyclist
+    (192, 0, 192): 10,  # MotorcycleScooter
+    (0, 0, 0): VOID,  # Void
+}
+
+
+def read_colours(path: Path) -> Colours:
+    """Read a table of label colours.
+
+    Parameters
+    ----------
+    path : Path
+        CSV, ``red,green,blue,class`` a line, e.g. ``128,64,128,3`` or
+        ``0,0,0,void``. What follows a fifth comma or a ``#`` is a comment.
+
+    Returns
+    -------
+    Colours
+        At least one.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or a line is something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: no table of label colours: {error}") from error
+    colours: dict[tuple[int, int, int], int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        fields = [field.strip() for field in line.split("#")[0].split(",")]
+        if fields == [""]:
+            continue
+        try:
+            *levels, index = (
+                VOID if field.lower() == "void" else int(field) for field in fields[:4]
+            )
+            red, green, blue = levels
+        except ValueError:
+            levels, index = [-1], -1
+        if not all(0 <= value <= VOID for value in (*levels, index)):
+            raise DataError(
+                f"{path}: line {number}: {line.strip()!r}; allowed is "
+                "red,green,blue,class, three of 0..255 and a class or void"
+            )
+        if colours.setdefault((red, green, blue), index) != index:
+            raise DataError(
+                f"{path}: line {number}: colour {red},{green},{blue} has class "
+                f"{colours[red, green, blue]} already"
+            )
+    if not colours:
+        raise DataError(f"{path}: no line red,green,blue,class")
+    return colours
+
+
+def read_binary(page: Page, colours: Colours | None = None) -> NDArray[np.uint8]:
+    """Read a label or mask of two classes.
+
+    Parameters
+    ----------
+    page : Page
+        A palette picture, whose indices count, or a gray one.
+    colours : Colours, optional
+        Classes of a colour picture.
+
+    Returns
+    -------
+    ndarray, shape (H, W), uint8
+        0 and 1.
+
+    Raises
+    ------
+    DataError
+        If there are other values than 0 and 1, or 0 and 255.
+    """
+    raw = read_raw(page)
+    values, _ = _values(raw, page, colours)
+    top = min(255, 2**raw.bits - 1)
+    present = np.unique(values)
+    for high in (1, top):
+        if np.isin(present, (0, high)).all():
+            return np.asarray(values == high, np.uint8)
+    others = present[~np.isin(present, (0, 1, top))]
+    strange = ", ".join(map(str, others[:1] if others.size else (1, top)))
+    raise DataError(
+        f"{page}: value {strange}{_of(raw)}; allowed are 0 and 1, or 0 and 255"
+    )
+
+
+def read_classes(
+    page: Page,
+    classes: int,
+    void: int,
+    colours: Colours | None = None,
+    *,
+    drawn: bool = False,
+) -> NDArray[np.uint8]:
+    """Read a label of several classes.
+
+    Parameters
+    ----------
+    page : Page
+        A palette picture, whose indices count, a gray one, or one in colour.
+    classes, void : int
+        Allowed are 0 to classes - 1, and this for no class.
+    colours : Colours, optional
+        Classes of a colour picture.
+    drawn : bool
+        Whether the colours of a palette picture count, and not its indices.
+
+    Returns
+    -------
+    ndarray, shape (H, W), uint8
+        Classes, and `VOID`.
+
+    Raises
+    ------
+    DataError
+        If there are other values or colours.
+    """
+    raw = read_raw(page)
+    if drawn and raw.palette is not None:
+        raw = Raw(raw.palette[raw.values], raw.bits)
+    values, mapped = _values(raw, page, colours)
+    nothing = VOID if mapped else void
+    strange = values[(values >= classes) & (values != nothing)]
+    if strange.size:
+        raise DataError(
+            f"{page}: class {strange.max()}{_of(raw)}; allowed 0..{classes - 1} and "
+            f"{void} for void"
+        )
+    return np.where(values == nothing, VOID, values).astype(np.uint8)
+
+
+def _of(raw: Raw) -> str:
+    """Where a value is from, if it is no gray level."""
+    return "" if raw.palette is None else " (index of a palette picture)"
+
+
+def _values(raw: Raw, page: Page, colours: Colours | None) -> tuple[NDArray[Any], bool]:
+    """Values of shape (H, W), and whether a table of colours gave them."""
+    if raw.values.ndim == 2:
+        return raw.values, False
+    # A colour as one number, so that colours can be looked up at once.
+    red, green, blue = np.moveaxis(raw.values.astype(np.int64), -1, 0)
+    packed = (red << 32) + (green << 16) + blue
+    present, inverse = np.unique(packed, return_inverse=True)
+    table = {(r << 32) + (g << 16) + b: v for (r, g, b), v in (colours or {}).items()}
+    if all(int(colour) in table for colour in present):
+        found = np.array([table[int(colour)] for colour in present], np.uint8)
+        return found[inverse.reshape(packed.shape)], True
+    if (red == green).all() and (green == blue).all():
+        return red, False  # gray levels that were saved as RGB
+    unknown = next(int(colour) for colour in present if int(colour) not in table)
+    y, x = np.argwhere(packed == unknown)[0]
+    text = f"{unknown >> 32},{unknown >> 16 & 65535},{unknown & 65535}"
+    reason = (
+        f"{text} at row {y}, column {x} is in no table"
+        if colours
+        else "allowed are palette and gray pictures of classes"
+    )
+    raise DataError(
+        f"{page}: a colour picture: {reason}; --label-colours names a file of lines "
+        "red,green,blue,class"
+    )

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pictures that climb towards channels which no picture has made fire.
+
+The network is taken as a smooth one: a neuron sends its input over its threshold at
+every step, clamped to its largest payload, in floating point, and the picture follows
+the gradient of the wanted channels' potentials. Nothing here decides an integer: what
+a picture exercises is counted from what the machines give for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+from typing_extensions import assert_never
+
+from export.compartment import MTIF
+from export.network import Connection, Layer, Network
+from export.synapse import AveragePool, Conv, ConvTranspose
+
+Pictures = npt.NDArray[np.int32]
+Target = tuple[str, int]  # (layer, channel)
+
+#: Steps of one climb, and the length of the first in shares of the input's range.
+STEPS = 24
+STRIDE = 0.1
+#: A neuron that is silent or saturated passes on this share of the gradient.
+LEAK = 0.05
+#: A channel is wanted until it has this many times the input that makes it fire once.
+ENOUGH = 4.0
+
+#: Of a pool, which has none of its own.
+_NO_WEIGHT = torch.zeros(0)
+
+
+class Climber:
+    """A network in floating point, for the gradients of its pictures.
+
+    Parameters
+    ----------
+    network : Network
+        In windows.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._weights = {
+            (layer.name, index): torch.from_numpy(
+                np.ldexp(c.synapse.weight.astype(np.float32), c.weight_exp)
+            )
+            for layer in network.layers
+            for index, c in enumerate(layer.connections)
+            if not isinstance(c.synapse, AveragePool)
+        }
+
+    @torch.inference_mode(False)
+    def climb(self, pictures: Pictures, targets: Sequence[Target]) -> Pictures:
+        """Change each picture so that one wanted channel fires.
+
+        Parameters
+        ----------
+        pictures : ndarray, shape (n, C, H, W), int32
+            Where to begin.
+        targets : sequence of (str, int)
+            Layer and channel, one for each picture.
+
+        Returns
+        -------
+        ndarray, shape (n, C, H, W), int32
+            Within the input's declared range.
+        """
+        source = self._network.input
+        stride = STRIDE * (source.maximum - source.minimum)
+        x = torch.from_numpy(pictures.astype(np.float32))
+        with torch.set_grad_enabled(True), torch.autocast("cpu", enabled=False):
+            for step in range(STEPS):
+                x.requires_grad_(True)
+                (slope,) = torch.autograd.grad(self._height(x, targets), x)
+                usual = slope.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+                move = stride * (1 - step / STEPS) * (slope / usual).clamp(-2, 2) / 2
+                x = (x.detach() + move).clamp(source.minimum, source.maximum)
+        climbed: Pictures = x.round().numpy().astype(np.int32)
+        return climbed
+
+    def _height(self, x: Tensor, targets: Sequence[Target]) -> Tensor:
+        """How far the wanted channels have come, all pictures together."""
+        sent = {self._network.input.name: x}
+        height = x.sum() * 0
+        missing = {name for name, _ in targets}
+        for layer in self._network.layers:
+            compartment = layer.compartment
+            if not missing or not isinstance(compartment, MTIF):
+                break
+            theta = torch.from_numpy(compartment.vth_mant.astype(np.float32))
+            drive = self._drive(layer, sent) / theta[:, None, None]
+            sent[layer.name] = self._rate(drive, compartment.payload_maximum)
+            if layer.name in missing:
+                missing.remove(layer.name)
+                best = _inside(drive).amax(dim=(2, 3)) * self._network.num_steps
+                for picture, (name, channel) in enumerate(targets):
+                    if name == layer.name:
+                        height = height + best[picture, channel].clamp(max=ENOUGH)
+        return height
+
+    def _rate(self, drive: Tensor, maximum: int) -> Tensor:
+        """Mean payload of a window with that input at every step."""
+        steps = self._network.num_steps
+        clamped = drive.clamp(0, maximum)
+        passed = clamped + LEAK * (drive - drive.detach())
+        whole = (clamped * steps).floor() / steps
+        return passed + (whole - clamped).detach()
+
+    def _drive(self, layer: Layer, sent: Mapping[str, Tensor]) -> Tensor:
+        bias = layer.compartment.bias.effective().astype(np.float32)
+        total = torch.from_numpy(bias)[None, :, None, None]
+        for index, c in enumerate(layer.connections):
+            weight = self._weights.get((layer.name, index), _NO_WEIGHT)
+            total = total + _sums(c, weight, sent[c.source])
+        return total
+
+
+def _sums(c: Connection, weight: Tensor, x: Tensor) -> Tensor:
+    match c.synapse:
+        case Conv(stride=stride, padding=padding, dilation=dilation, groups=groups):
+            return functional.conv2d(x, weight, None, stride, padding, dilation, groups)
+        case ConvTranspose(stride=stride, padding=padding, output_padding=more):
+            return functional.conv_transpose2d(x, weight, None, stride, padding, more)
+        case AveragePool(kernel_size=window, weight_mant=mant):
+            scale = window[0] * window[1] * mant << c.weight_exp
+            return functional.avg_pool2d(x, window) * scale
+        case _:
+            assert_never(c.synapse)
+
+
+def _inside(drive: Tensor) -> Tensor:
+    """Without the border, where a channel meets only some of the taps that read it."""
+    rows, columns = drive.shape[2:]
+    top, left = int(rows > 2), int(columns > 2)
+    return drive[:, :, top : rows - top, left : columns - left]
