@@ -14,6 +14,7 @@ from export.synapse import IntArray
 from loihi_unet.frontend.nir.floats import FloatRun
 from loihi_unet.frontend.nir.graph import Float
 from sim.backend import create
+from sim.recording import Payload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ def padded(stream: Stream, frames: IntArray) -> tuple[Stream, IntArray]:
     return dataclasses.replace(stream, num_steps=frames.shape[1]), frames
 
 
-def run_integers(stream: Stream, frames: IntArray) -> dict[str, IntArray]:
+def run_integers(stream: Stream, frames: IntArray) -> dict[str, Payload]:
     """All traces of the integers, each (runs, T, C, H, W) in the float network's steps.
 
     Raises
@@ -62,7 +63,7 @@ def run_integers(stream: Stream, frames: IntArray) -> dict[str, IntArray]:
     return shifted
 
 
-def crowded(traces: dict[str, IntArray]) -> list[str]:
+def crowded(traces: dict[str, Payload]) -> list[str]:
     """Layers whose potential saturated, or whose current came near to wrapping."""
     found = []
     for name, trace in traces.items():
@@ -74,7 +75,7 @@ def crowded(traces: dict[str, IntArray]) -> list[str]:
 
 
 def agreement(
-    stream: Stream, run: FloatRun, traces: dict[str, IntArray]
+    stream: Stream, run: FloatRun, traces: dict[str, Payload]
 ) -> list[Agreement]:
     """Compare all layers that both networks have.
 
@@ -100,7 +101,7 @@ def agreement(
     return rows
 
 
-def _spiking(name: str, floats: Float, found: IntArray) -> Agreement:
+def _spiking(name: str, floats: Float, found: Payload) -> Agreement:
     ours, theirs = found != 0, floats != 0
     either = int((ours | theirs).sum())
     same = int((ours & theirs).sum()) / either if either else None

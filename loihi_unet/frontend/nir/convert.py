@@ -30,6 +30,7 @@ from loihi_unet.frontend.nir.read import read_graph
 from loihi_unet.frontend.nir.restore import restore
 from loihi_unet.frontend.nir.shapes import infer, three
 from loihi_unet.frontend.nir.stock import Lowered, Lowering
+from sim.recording import Payload
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +166,7 @@ def convert(graph: Graph, dt: float, frames: IntArray | None = None) -> Converte
 def _result(
     made: Lowered,
     run: FloatRun | None = None,
-    traces: dict[str, IntArray] | None = None,
+    traces: dict[str, Payload] | None = None,
 ) -> Converted:
     rows: list[Agreement] = []
     if run is not None and traces is not None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from export.facts import DECAY
 from export.stock_compartment import CUBA, PerChannel
@@ -145,7 +146,7 @@ class _Writer:
         layer: StockLayer,
         connection: StockConnection,
         synapse: Conv | Dense,
-        bias: np.ndarray,
+        bias: npt.NDArray[Any],
     ) -> dict[str, Any]:
         before, after = self._delays(layer, connection, synapse)
         last = connection.source
@@ -153,8 +154,8 @@ class _Writer:
         dense = isinstance(synapse, Dense)
         if dense and connection.source not in self.flat:
             name = self._free(f"{connection.source} flat")
-            shape = np.array(self._shape(connection.source))
-            values = {"input_type": {"input": shape}, "start_dim": 0, "end_dim": -1}
+            flat = np.array(self._shape(connection.source))
+            values = {"input_type": {"input": flat}, "start_dim": 0, "end_dim": -1}
             self._add(Node(name, "Flatten", values))
             self.edges.append((last, name))
             last = name
@@ -167,7 +168,11 @@ class _Writer:
         return {"source": connection.source, "node": name}
 
     def _delayed(
-        self, last: str, steps: np.ndarray | None, shape: tuple[int, ...], name: str
+        self,
+        last: str,
+        steps: npt.NDArray[Any] | None,
+        shape: tuple[int, ...],
+        name: str,
     ) -> str:
         if steps is None or not steps.any():
             return last
@@ -181,7 +186,7 @@ class _Writer:
 
     def _delays(
         self, layer: StockLayer, connection: StockConnection, synapse: Conv | Dense
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+    ) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
         """Steps before and after a synapse, beyond what aligns it."""
         source = self.stream.nodes[connection.source]
         own = connection.source == layer.name
@@ -215,7 +220,10 @@ def _ours(**values: Any) -> dict[str, Any]:
 
 
 def _synapse(
-    name: str, synapse: Conv | Dense, bias: np.ndarray, shape: tuple[int, int, int]
+    name: str,
+    synapse: Conv | Dense,
+    bias: npt.NDArray[Any],
+    shape: tuple[int, int, int],
 ) -> Node:
     weight = synapse.weight.astype(np.float64)
     ours = _ours(weight=synapse.weight.astype(np.int16))
@@ -239,7 +247,7 @@ def _synapse(
 
 def _neuron(
     layer: StockLayer, compartment: CUBA, shape: tuple[int, ...], dt: float
-) -> tuple[Node, np.ndarray]:
+) -> tuple[Node, npt.NDArray[Any]]:
     """The neuron, and the bias that a synapse has to bring."""
     where = f"layer '{layer.name}'"
     full = _filler(shape)
@@ -282,7 +290,7 @@ def _neuron(
 
 
 def _filler(shape: tuple[int, ...]) -> Any:
-    def full(value: PerChannel | np.ndarray) -> np.ndarray:
+    def full(value: PerChannel | npt.NDArray[Any]) -> npt.NDArray[Any]:
         each = np.asarray(value, dtype=np.float64).reshape(-1, *[1] * (len(shape) - 1))
         return np.broadcast_to(each, shape).copy()
 

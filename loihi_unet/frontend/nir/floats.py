@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loihi_unet.frontend.nir.apply import apply
-from loihi_unet.frontend.nir.graph import Float, Graph, Node
+from loihi_unet.frontend.nir.graph import Float, Graph, Ints, Node
 from loihi_unet.frontend.nir.neurons import (
     Neuron,
     delay_steps,
@@ -59,7 +59,8 @@ class _Runner:
         }
         self.zeros = {n: np.zeros((runs, *self.shapes[n])) for n in names}
         self.current, self.v = dict(self.zeros), dict(self.zeros)
-        self.last, self.now = dict(self.zeros), {}
+        self.last = dict(self.zeros)
+        self.now: dict[str, Float] = {}
         self.held: dict[tuple[str, str], deque[Float]] = {}
 
     def step(self, frame: Float, run: FloatRun, t: int) -> None:
@@ -90,8 +91,17 @@ class _Runner:
 
     def _entering(self, target: str) -> Float:
         memo: dict[str, Float] = {}
-        parts = [self._value(n, target, memo) for n in self.graph.sources(target)]
-        return sum(p.reshape(len(p), *self.shapes[target]) for p in parts)  # type: ignore[no-any-return]
+        sources = self.graph.sources(target)
+        return self._sum(sources, target, self.shapes[target], memo)
+
+    def _sum(
+        self, sources: list[str], target: str, shape: NirShape, memo: dict[str, Float]
+    ) -> Float:
+        first, *rest = (self._value(name, target, memo) for name in sources)
+        total = first.reshape(len(first), *shape)
+        for part in rest:
+            total = total + part.reshape(total.shape)
+        return total
 
     def _value(self, name: str, target: str, memo: dict[str, Float]) -> Float:
         """What leaves a node at this step, as the target sees it."""
@@ -107,19 +117,18 @@ class _Runner:
     def _linear(self, node: Node, target: str, memo: dict[str, Float]) -> Float:
         sources = self.graph.sources(node.name)
         shape = self.shapes[sources[0]]
-        parts = [self._value(n, target, memo) for n in sources]
-        x = sum(p.reshape(len(p), *shape) for p in parts)
+        x = self._sum(sources, target, shape, memo)
         if node.kind != "Delay":
-            return apply(node, x, shape)  # type: ignore[arg-type]
+            return apply(node, x, shape)
         steps = delay_steps(node, shape, self.dt)
         depth = int(steps.max()) + 1
         empty = deque([np.zeros_like(x)] * depth, maxlen=depth)
         held = self.held.setdefault((node.name, target), empty)
-        held.append(x)  # type: ignore[arg-type]
+        held.append(x)
         return _pick(held, steps)
 
 
-def _pick(held: deque[Float], steps: np.ndarray) -> Float:
+def _pick(held: deque[Float], steps: Ints) -> Float:
     out = np.zeros_like(held[-1])
     for d in np.unique(steps):
         out[:, steps == d] = held[-1 - int(d)][:, steps == d]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from loihi_unet.frontend.nir.primitives import LINEAR, NEURONS, NIRError
 
 Float = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Edge = tuple[str, str]
 
 # Of a kernel, stride, padding or number of groups.

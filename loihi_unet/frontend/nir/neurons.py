@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loihi_unet.frontend.nir.graph import Float, Graph, Node
+from loihi_unet.frontend.nir.graph import Float, Graph, Ints, Node
 from loihi_unet.frontend.nir.primitives import NEURONS, SILENT, NIRError
 from loihi_unet.frontend.nir.shapes import NirShape
 
@@ -143,7 +143,7 @@ def is_neuron(node: Node) -> bool:
     return node.kind in NEURONS
 
 
-def delay_steps(node: Node, shape: NirShape, dt: float) -> np.ndarray:
+def delay_steps(node: Node, shape: NirShape, dt: float) -> Ints:
     """Whole steps of a Delay, shape ``shape``.
 
     Raises

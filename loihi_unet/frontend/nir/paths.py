@@ -15,7 +15,7 @@ import numpy as np
 
 from export.synapse import Pair, Shape
 from loihi_unet.frontend.nir.apply import apply, geometry, kernel, pool_weight
-from loihi_unet.frontend.nir.graph import Float, Graph, Node
+from loihi_unet.frontend.nir.graph import Float, Graph, Ints, Node
 from loihi_unet.frontend.nir.neurons import delay_steps, is_neuron
 from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.shapes import NirShape, three
@@ -58,7 +58,7 @@ class Matrix:
     """A dense synapse in floats, and the delay of each weight where any has one."""
 
     weight: Float
-    delay: np.ndarray | None = None
+    delay: Ints | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Link:
 
     source: str
     synapse: Kernel | Matrix
-    delay: np.ndarray | None = None
+    delay: Ints | None = None
 
 
 def paths_into(graph: Graph, target: str) -> list[Path]:
@@ -237,7 +237,7 @@ def _join(first: Kernel, then: Kernel, shape: Shape) -> Kernel | None:
     )
 
 
-def _channels_read(kernel: Kernel) -> np.ndarray:
+def _channels_read(kernel: Kernel) -> Ints:
     """Input channel of every weight [o, i]."""
     outputs, inputs = kernel.weight.shape[:2]
     group = np.arange(outputs) // (outputs // kernel.groups)
@@ -274,7 +274,7 @@ def _borders(first: Kernel, then: Kernel, shape: Shape) -> bool:
 
 def _channel_delay(
     nodes: list[Node], shapes: dict[str, NirShape], source: str, dt: float
-) -> np.ndarray | None:
+) -> Ints | None:
     """Steps per source channel; None if they are no such thing."""
     channels = three(shapes[source])[0]
     total, mixed = np.zeros(channels, dtype=np.int64), False
@@ -320,7 +320,7 @@ def _matrix_delay(
     source: str,
     dt: float,
     size: tuple[int, ...],
-) -> np.ndarray:
+) -> Ints:
     """Steps per weight: those of what it reads, and of what it gives to."""
     total = np.zeros(size, dtype=np.int64)
     mixing = [node.kind not in ("Scale", "Flatten", "Delay") for node in nodes]

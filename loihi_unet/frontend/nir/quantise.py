@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from export.compartment import Bias
 from export.facts import BIAS_MANT, CUBA_VTH, DECAY, STATE, VTH_MANT, WEIGHT_MANT
 from export.stock_compartment import CUBA, STATE_SHIFT, PerChannel
-from loihi_unet.frontend.nir.graph import Float
+from loihi_unet.frontend.nir.graph import Float, Ints
 from loihi_unet.frontend.nir.primitives import NIRError
-
-Ints = npt.NDArray[np.int64]
 
 #: Threshold of a layer that never fires; v of 24 bits cannot exceed it.
 NEVER = CUBA_VTH.maximum
@@ -63,7 +60,8 @@ class FloatLayer:
             np.abs(w).reshape(len(w), -1).sum(axis=1) * self.magnitudes[key]
             for key, w in self.weights.items()
         ]
-        return np.sum(each, axis=0)
+        total: Float = np.sum(each, axis=0)
+        return total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +145,7 @@ def quantise(layer: FloatLayer, smaller: float = 1.0) -> IntegerLayer:
         i_decay=_one(current),
         v_decay=_one(decay),
         vth_mant=_one(threshold),
-        bias=Bias(mant=bias, exp=STATE_SHIFT),  # type: ignore[arg-type]
+        bias=Bias(mant=bias, exp=STATE_SHIFT),
     )
     rows = [
         (f"weight {key}", layer.weights[key], w, scale) for key, w in weights.items()
@@ -183,7 +181,7 @@ def _one(values: Ints) -> PerChannel:
     """One int where all are the same."""
     if (values == values[0]).all():
         return int(values[0])
-    return values  # type: ignore[return-value]
+    return values
 
 
 def _scale(layer: FloatLayer) -> float:

@@ -12,7 +12,7 @@ from export.compartment import Bias
 from export.errors import NetworkError
 from export.stock_compartment import CUBA, STATE_SHIFT, PerChannel
 from export.stock_network import Frames, StockConnection, StockLayer, Stream
-from export.synapse import Conv, Dense
+from export.synapse import Conv, Dense, IntArray
 from loihi_unet.frontend.nir.express import OURS, SCHEMA, express, same
 from loihi_unet.frontend.nir.graph import Graph, Node
 from loihi_unet.frontend.nir.primitives import NIRError
@@ -78,7 +78,7 @@ def _stream(record: dict[str, Any], graph: Graph) -> Stream:
     )
 
 
-def _integers(node: Node, key: str) -> np.ndarray:
+def _integers(node: Node, key: str) -> IntArray:
     found = np.asarray(node.metadata[f"{OURS}_{key}"])
     if found.dtype.kind not in "iu":
         raise NIRError(f"{node.where}: metadata {OURS}_{key} holds no integers")

@@ -368,7 +368,7 @@ def _relay_layer(name: str, source: str, shape: Shape, steps: IntArray) -> Stock
         bias=Bias(mant=np.zeros(channels, dtype=np.int32), exp=STATE_SHIFT),
     )
     weight = np.full((channels, 1, 1, 1), 2)
-    synapse = Conv(weight=weight, groups=channels)  # type: ignore[arg-type]
+    synapse = Conv(weight=weight, groups=channels)
     held = steps - 1
     return StockLayer(
         name=name,
