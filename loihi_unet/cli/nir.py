@@ -11,6 +11,7 @@ import typer
 from loihi_unet.cli.console import err, open_network, out, print_json, print_table
 
 if TYPE_CHECKING:
+    from export.network import Network
     from loihi_unet.frontend.nir.convert import Converted
 
 # Options of convert and export that mean something for a NIR graph.
@@ -36,12 +37,12 @@ def convert_nir(
     as_json: bool,
 ) -> None:
     """Convert a NIR file and say what rounding did to it."""
-    from loihi_unet.frontend.nir.convert import convert_file
+    from loihi_unet.frontend.nir.convert import convert_nir as convert
 
     _refuse_others(context)
     path = path or Path("runs/network.net")
     with err.status("converting"):
-        found = convert_file(source, path, dt, data)
+        found = convert(source, path, dt, data)
     if as_json:
         print_json({"out": str(path), **found.record()})
     else:
@@ -92,7 +93,14 @@ def _tables(path: Path, found: Converted) -> None:
         ]
         print_table("agreement with the float network, on the data", columns, rows)
         out.print("in both: of all spikes of either; correlation: of rates, or of v")
-    out.print(f"wrote {path}  sha256 {found.stream.sha256}", soft_wrap=True)
+    _wrote(path, found.stream)
+
+
+def _wrote(path: Path, network: Network) -> None:
+    from loihi_unet.runs.hashes import hash_line, hashes
+
+    out.print(f"wrote {path}", soft_wrap=True)
+    out.print(hash_line(hashes(network), network.input.shape[1:]), soft_wrap=True)
 
 
 def _range(low: Any, high: Any, form: str) -> str:
@@ -108,6 +116,12 @@ def export_nir(context: typer.Context, source: Path, path: Path, as_json: bool) 
     network = open_network(source)
     write_nir(network, path)
     if as_json:
-        print_json({"out": str(path), "sha256": network.sha256})
+        print_json(
+            {
+                "out": str(path),
+                "sha256": network.sha256,
+                "sha256_any_size": network.sha256_any_size,
+            }
+        )
     else:
-        out.print(f"wrote {path}  sha256 {network.sha256}", soft_wrap=True)
+        _wrote(path, network)

@@ -57,6 +57,7 @@ class Converted:
         """Everything as JSON values."""
         return {
             "sha256": self.stream.sha256,
+            "sha256_any_size": self.stream.sha256_any_size,
             "num_steps": self.stream.num_steps,
             "errors": [dataclasses.asdict(row) for row in self.errors],
             "within_24_bits": self.proofs,
@@ -64,20 +65,23 @@ class Converted:
         }
 
 
-def convert_file(
-    path: Path, out: Path, dt: float | None = None, data: Path | None = None
+def convert_nir(
+    source: str | Path,
+    out: str | Path,
+    dt: float | None = None,
+    data: str | Path | None = None,
 ) -> Converted:
     """Convert a NIR file and write the network.
 
     Parameters
     ----------
-    path : Path
+    source : str or Path
         NIR file.
-    out : Path
+    out : str or Path
         Network file to write.
     dt : float, optional
         Seconds of a step; a file that holds our integers needs none.
-    data : Path, optional
+    data : str or Path, optional
         ``.npy`` of integers, (T, C, H, W) or (runs, T, C, H, W), or in NIR's own
         shape with T in front.
 
@@ -90,17 +94,18 @@ def convert_file(
     UserError
         If the file, dt or the data cannot be used.
     """
+    path = Path(source)
     graph = read_graph(path)
     try:
         found = restore(graph)
-        frames = None if data is None else load_frames(data, graph)
+        frames = None if data is None else load_frames(Path(data), graph)
         if found is None:
             result = convert(graph, _step(dt), frames)
         else:
             result = _restored(found, graph, dt, frames)
     except NIRError as error:
         raise NIRError(f"{path}: {error}") from None
-    write_network(result.stream, out)
+    write_network(result.stream, Path(out))
     return result
 
 

@@ -14,14 +14,14 @@ from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.read import nir_package
 
 
-def write_nir(network: Network, path: Path) -> None:
+def write_nir(network: Network, path: str | Path) -> None:
     """Write a stock network as a NIR graph, atomically.
 
     Parameters
     ----------
     network : Network
         A `Stream` of CUBA layers with convolutions and dense synapses.
-    path : Path
+    path : str or Path
         File, by custom ``*.nir``. Read back it gives the same integers.
 
     Raises
@@ -49,7 +49,7 @@ def write_nir(network: Network, path: Path) -> None:
         metadata=dict(graph.metadata),
         type_check=False,
     )
-    with atomic(path) as temporary:
+    with atomic(Path(path)) as temporary:
         try:
             nir.write(temporary, found)
         except (ValueError, TypeError) as error:

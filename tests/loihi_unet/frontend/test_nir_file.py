@@ -18,7 +18,7 @@ from export.stock_compartment import CUBA, Sigma
 from export.stock_network import Frames, Reset
 from export.synapse import Conv, ConvTranspose, Dense
 from loihi_unet.cli.main import main
-from loihi_unet.frontend.nir.convert import convert, convert_file
+from loihi_unet.frontend.nir.convert import convert, convert_nir
 from loihi_unet.frontend.nir.express import express
 from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.read import flatten, read_graph
@@ -242,7 +242,7 @@ def test_damaged_files_are_one_line(tmp_path):
             if value is not None:
                 file[where] = value
         with pytest.raises(UserError, match=r"broken\.nir: ") as caught:
-            convert_file(broken, tmp_path / "x.net", 1.0)
+            convert_nir(broken, tmp_path / "x.net", 1.0)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "x.net").exists()
     with h5py.File(tmp_path / "bare.nir", "w") as file:
