@@ -42,8 +42,8 @@ def apply(node: Node, x: Float, before: NirShape, bias: bool = True) -> Float:
             full = scale.reshape(before) if scale.size > 1 else scale.reshape(())
             return x * full
         case "Flatten":
-            first = int(node.array("start_dim")) % len(before)
-            last = int(node.array("end_dim")) % len(before)
+            first = node.axis("start_dim", len(before))
+            last = node.axis("end_dim", len(before))
             return x.reshape(len(x), *before[:first], -1, *before[last + 1 :])
         case _:
             return x

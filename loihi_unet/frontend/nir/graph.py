@@ -60,6 +60,16 @@ class Node:
             raise NIRError(f"{self.where}: {key} holds a value that is not finite")
         return found
 
+    def axis(self, key: str, axes: int) -> int:
+        """Return a field that counts axes, from the front."""
+        found = self.array(key)
+        if found.size != 1 or not -axes <= found.flat[0] < axes:
+            raise NIRError(
+                f"{self.where}: {key} {self.values[key]} found, {-axes}..{axes - 1} "
+                "needed"
+            )
+        return int(found.flat[0]) % axes
+
     def pair(self, key: str, minimum: int) -> tuple[int, int]:
         """Return a field of one or two whole numbers as (along H, along W)."""
         found = self.array(key).reshape(-1)

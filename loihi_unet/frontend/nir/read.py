@@ -129,7 +129,9 @@ def _collect(found: Any, prefix: str, nodes: dict[str, Node]) -> list[Edge]:
                 for f in dataclasses.fields(node)
                 if f.name not in ("metadata", "output_type")
             }
-            nodes[full] = Node(full, kind, values, dict(node.metadata))
+            if not isinstance(node.metadata, dict):
+                raise NIRError(f"node '{full}' ({kind}): metadata that is no group")
+            nodes[full] = Node(full, kind, values, node.metadata)
     pairs = [(str(a), str(b)) for a, b in found.edges]
     for pair in pairs:
         if pairs.count(pair) > 1:

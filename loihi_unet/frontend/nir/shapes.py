@@ -106,7 +106,18 @@ def _dense(node: Node, shape: NirShape) -> NirShape:
         raise NIRError(
             f"{node.where}: {shape} enters, ({weight.shape[1]},) needed (a Flatten?)"
         )
+    _check_bias(node, len(weight))
     return (weight.shape[0],)
+
+
+def _check_bias(node: Node, outputs: int) -> None:
+    if node.values.get("bias") is None:
+        return
+    found = node.array("bias").shape
+    if found != (outputs,):
+        raise NIRError(
+            f"{node.where}: bias of shape {found} found, ({outputs},) needed"
+        )
 
 
 def _conv(node: Node, shape: NirShape) -> NirShape:
@@ -117,6 +128,7 @@ def _conv(node: Node, shape: NirShape) -> NirShape:
         raise NIRError(
             f"{node.where}: {shape} enters, weight {weight.shape} with {groups} groups"
         )
+    _check_bias(node, len(weight))
     padding, stride = conv_padding(node), node.pair("stride", 1)
     dilation = node.pair("dilation", 1)
     sides = [
@@ -170,8 +182,7 @@ def _pool(node: Node, shape: NirShape) -> NirShape:
 
 
 def _flat(node: Node, shape: NirShape) -> NirShape:
-    first = int(node.array("start_dim")) % len(shape)
-    last = int(node.array("end_dim")) % len(shape)
+    first, last = node.axis("start_dim", len(shape)), node.axis("end_dim", len(shape))
     if first > last:
         raise NIRError(f"{node.where}: axes {first}..{last} found")
     middle = int(np.prod(shape[first : last + 1]))
