@@ -14,21 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.facts import DECAY
-from export.stock_compartment import CUBA, PerChannel
+from export.stock_compartment import CUBA
 from export.stock_network import StockConnection, StockLayer, Stream
 from export.synapse import Conv, Dense
 from loihi_unet.frontend.nir.graph import Graph, Node
 from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.stock import RUN_IN
+from loihi_unet.frontend.nir.words import OURS, neuron_node, synapse_node
 
-#: Our key in the graph's metadata, and what our keys in those of nodes begin with.
-OURS = "loihi_unet"
 SCHEMA = 1
 #: Seconds of a step where a network does not say.
 USUAL_DT = 1e-3
-# v of 24 bits cannot exceed a threshold from here on.
-_NEVER = 1 << 17
 
 
 def express(stream: Stream) -> Graph:
@@ -116,7 +112,9 @@ class _Writer:
         if not isinstance(layer.compartment, CUBA):
             kind = type(layer.compartment).__name__
             raise NIRError(f"{where}: {kind}; NIR has no graded spikes")
-        node, bias = _neuron(layer, layer.compartment, self._shape(layer.name), self.dt)
+        node, bias = neuron_node(
+            layer, layer.compartment, self._shape(layer.name), self.dt
+        )
         synapses = []
         for i, connection in enumerate(layer.connections):
             synapse = connection.synapse
@@ -161,7 +159,7 @@ class _Writer:
             last = name
         name = self._free(f"{layer.name} from {connection.source}")
         shape = self.stream.nodes[connection.source].shape
-        self._add(_synapse(name, synapse, bias, shape))
+        self._add(synapse_node(name, synapse, bias, shape))
         self.edges.append((last, name))
         last = self._delayed(name, after, self._shape(layer.name), f"{name} held")
         self.edges.append((last, layer.name))
@@ -212,89 +210,6 @@ class _Writer:
                 "before what other layers make of it; NIR has no word for that"
             )
         return before, after
-
-
-def _ours(**values: Any) -> dict[str, Any]:
-    """Our integers for a node's metadata; nir writes no arrays without axes."""
-    return {f"{OURS}_{key}": value for key, value in values.items()}
-
-
-def _synapse(
-    name: str,
-    synapse: Conv | Dense,
-    bias: npt.NDArray[Any],
-    shape: tuple[int, int, int],
-) -> Node:
-    weight = synapse.weight.astype(np.float64)
-    ours = _ours(weight=synapse.weight.astype(np.int16))
-    if isinstance(synapse, Dense):
-        if synapse.delay is not None:
-            ours |= _ours(delay=synapse.delay.astype(np.int8))
-        if bias.any():
-            return Node(name, "Affine", {"weight": weight, "bias": bias}, ours)
-        return Node(name, "Linear", {"weight": weight}, ours)
-    values = {
-        "input_shape": np.array(shape[1:]),
-        "weight": weight,
-        "stride": np.array(synapse.stride),
-        "padding": np.array(synapse.padding),
-        "dilation": np.array(synapse.dilation),
-        "groups": synapse.groups,
-        "bias": bias,
-    }
-    return Node(name, "Conv2d", values, ours)
-
-
-def _neuron(
-    layer: StockLayer, compartment: CUBA, shape: tuple[int, ...], dt: float
-) -> tuple[Node, npt.NDArray[Any]]:
-    """The neuron, and the bias that a synapse has to bring."""
-    where = f"layer '{layer.name}'"
-    full = _filler(shape)
-    lost = full(compartment.v_decay) / DECAY.maximum
-    kept = full(compartment.i_decay) / DECAY.maximum
-    mant = compartment.bias.mant.astype(np.float64)
-    vth = full(compartment.vth_mant)
-    silent = bool((vth >= _NEVER).all())
-    if not silent and (vth >= _NEVER).any():
-        raise NIRError(f"{where}: only some of its neurons can fire")
-    cuba = bool((kept < 1).any())
-    leak = bool(lost.any())
-    if (leak and not lost.all()) or (cuba and not (leak and kept.all())):
-        raise NIRError(
-            f"{where}: decay 0 beside another that is not; NIR's time constants are "
-            "finite"
-        )
-    values: dict[str, Any] = {}
-    if leak:
-        values |= {
-            "tau_mem" if cuba else "tau": dt / lost,
-            "r": 1 / lost,
-            "v_leak": full(mant) / lost,
-        }
-        mant = np.zeros_like(mant)
-    else:
-        values["r"] = np.full(shape, 1 / dt)
-    if cuba:
-        values |= {"tau_syn": dt / kept, "w_in": 1 / kept}
-    if not silent:
-        values |= {"v_threshold": vth, "v_reset": np.zeros(shape)}
-    kind = ("Cuba" if cuba else "") + ("LI" if leak else "I") + ("" if silent else "F")
-    ours = _ours(
-        i_decay=compartment.i_decay,
-        v_decay=compartment.v_decay,
-        vth_mant=compartment.vth_mant,
-        bias_mant=compartment.bias.mant,
-    )
-    return Node(layer.name, kind, values, ours), mant
-
-
-def _filler(shape: tuple[int, ...]) -> Any:
-    def full(value: PerChannel | npt.NDArray[Any]) -> npt.NDArray[Any]:
-        each = np.asarray(value, dtype=np.float64).reshape(-1, *[1] * (len(shape) - 1))
-        return np.broadcast_to(each, shape).copy()
-
-    return full
 
 
 def same(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:

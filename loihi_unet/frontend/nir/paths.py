@@ -7,14 +7,13 @@ is flat, and whatever ends flat and does not fold, becomes a matrix. Both are ex
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from dataclasses import dataclass
 
 import numpy as np
 
-from export.synapse import Pair, Shape
-from loihi_unet.frontend.nir.apply import apply, geometry, kernel, pool_weight
+from loihi_unet.frontend.nir.apply import apply
+from loihi_unet.frontend.nir.folding import Kernel, fold, sources_of
 from loihi_unet.frontend.nir.graph import Float, Graph, Ints, Node
 from loihi_unet.frontend.nir.neurons import delay_steps, is_neuron
 from loihi_unet.frontend.nir.primitives import NIRError
@@ -40,17 +39,6 @@ class Path:
 
     source: str
     nodes: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Kernel:
-    """A convolution in floats; see `export.synapse.Conv`."""
-
-    weight: Float
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    groups: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +130,7 @@ def link(
     source, end = shapes[path.source], shapes[target]
     flat = three(end)[1:] == (1, 1)
     if not (flat and three(source)[1:] == (1, 1)) and not any(map(_flattens, nodes)):
-        folded = _fold(nodes, shapes, path.source)
+        folded = fold(nodes, shapes, path.source)
         delay = _channel_delay(nodes, shapes, path.source, dt)
         if folded is not None and delay is not None:
             return Link(path.source, folded, delay if delay.any() else None)
@@ -158,127 +146,13 @@ def _flattens(node: Node) -> bool:
     return node.kind in ("Affine", "Linear", "Flatten")
 
 
-def _sources(nodes: list[Node], first: str) -> list[str]:
-    return [first, *(node.name for node in nodes)][: len(nodes)]
-
-
-def _fold(nodes: list[Node], shapes: dict[str, NirShape], source: str) -> Kernel | None:
-    channels = three(shapes[source])[0]
-    found = Kernel(np.ones((channels, 1, 1, 1)), groups=channels)
-    for node, before in zip(nodes, _sources(nodes, source), strict=True):
-        if node.kind == "Delay":
-            continue
-        step = _as_kernel(node, shapes[before])
-        joined = None if step is None else _join(found, step, three(shapes[source]))
-        if joined is None:
-            return None
-        found = joined
-    return found
-
-
-def _as_kernel(node: Node, before: NirShape) -> Kernel | None:
-    channels = three(before)[0]
-    if node.kind in ("Conv1d", "Conv2d"):
-        return Kernel(kernel(node), **geometry(node))
-    if node.kind == "Scale":
-        scale = np.broadcast_to(
-            apply(node, np.ones((1, *before)), before)[0].reshape(three(before)),
-            three(before),
-        )
-        each = scale[:, :1, :1]
-        if (scale != each).any():
-            return None
-        return Kernel(each[:, None], groups=channels)
-    size, weight = node.pair("kernel_size", 1), pool_weight(node)
-    return Kernel(
-        np.full((channels, 1, *size), weight),
-        stride=node.pair("stride", 1),
-        padding=node.pair("padding", 0),
-        groups=channels,
-    )
-
-
-def _join(first: Kernel, then: Kernel, shape: Shape) -> Kernel | None:
-    """The second after the first as one kernel, if there is one."""
-    if _pointwise(then):
-        return dataclasses.replace(first, weight=first.weight * then.weight)
-    if not _borders(first, then, shape):
-        return None
-    if first.weight.shape[1] == 1 and first.groups == len(first.weight):
-        groups = then.groups
-        # One channel of the source for every weight [o, i].
-        spread = first.weight[_channels_read(then), 0]
-        tap_by = "oi,oihw->oihw"
-    else:
-        groups, spread = 1, _ungrouped(first)
-        then = Kernel(_ungrouped(then), then.stride, then.padding, then.dilation)
-        tap_by = "om,mihw->oihw"
-    (kh, kw), (ph, pw) = then.weight.shape[2:], first.weight.shape[2:]
-    (sh, sw), (fh, fw) = first.stride, first.dilation
-    (dh, dw) = then.dilation
-    reach = ((ph - 1) * fh + 1, (pw - 1) * fw + 1)
-    size = ((kh - 1) * dh * sh + reach[0], (kw - 1) * dw * sw + reach[1])
-    weight = np.zeros((len(then.weight), spread.shape[1], *size))
-    for i in range(kh):
-        for j in range(kw):
-            top, left = i * dh * sh, j * dw * sw
-            rows = slice(top, top + reach[0], fh)
-            columns = slice(left, left + reach[1], fw)
-            tap = np.einsum(tap_by, then.weight[:, :, i, j], spread)
-            weight[:, :, rows, columns] += tap
-    return Kernel(
-        weight,
-        stride=(sh * then.stride[0], sw * then.stride[1]),
-        padding=(
-            first.padding[0] + then.padding[0] * sh,
-            first.padding[1] + then.padding[1] * sw,
-        ),
-        groups=groups,
-    )
-
-
-def _channels_read(kernel: Kernel) -> Ints:
-    """Input channel of every weight [o, i]."""
-    outputs, inputs = kernel.weight.shape[:2]
-    group = np.arange(outputs) // (outputs // kernel.groups)
-    return group[:, None] * inputs + np.arange(inputs)
-
-
-def _ungrouped(kernel: Kernel) -> Float:
-    """Weights of one group, with zeros where groups have none."""
-    outputs, inputs, *size = kernel.weight.shape
-    weight = np.zeros((outputs, inputs * kernel.groups, *size))
-    weight[np.arange(outputs)[:, None], _channels_read(kernel)] = kernel.weight
-    return weight
-
-
-def _pointwise(then: Kernel) -> bool:
-    ones = then.weight.shape[1:] == (1, 1, 1)
-    return ones and then.stride == (1, 1) and then.padding == (0, 0)
-
-
-def _borders(first: Kernel, then: Kernel, shape: Shape) -> bool:
-    """Whether zeros around what the first gives are zeros around its source."""
-    dilated = first.dilation
-    for axis in (0, 1):
-        if not then.padding[axis]:
-            continue
-        n, k = shape[1 + axis], first.weight.shape[2 + axis]
-        k = (k - 1) * dilated[axis] + 1
-        stride, padding = first.stride[axis], first.padding[axis]
-        outputs = (n + 2 * padding - k) // stride + 1
-        if padding or k > stride or outputs * stride < n:
-            return False
-    return True
-
-
 def _channel_delay(
     nodes: list[Node], shapes: dict[str, NirShape], source: str, dt: float
 ) -> Ints | None:
     """Steps per source channel; None if they are no such thing."""
     channels = three(shapes[source])[0]
     total, mixed = np.zeros(channels, dtype=np.int64), False
-    for node, before in zip(nodes, _sources(nodes, source), strict=True):
+    for node, before in zip(nodes, sources_of(nodes, source), strict=True):
         if node.kind != "Delay":
             mixed |= node.kind != "Scale"
             continue
@@ -307,7 +181,7 @@ def _matrix(
             f"{size} weights found, {LARGEST_MATRIX} at most"
         )
     x = np.eye(int(np.prod(source))).reshape(-1, *source)
-    for node, before in zip(nodes, _sources(nodes, path.source), strict=True):
+    for node, before in zip(nodes, sources_of(nodes, path.source), strict=True):
         x = apply(node, x.reshape(len(x), *shapes[before]), shapes[before], bias=False)
     weight = x.reshape(len(x), -1).T.copy()
     delay = _matrix_delay(nodes, shapes, path.source, dt, weight.shape)
@@ -324,7 +198,7 @@ def _matrix_delay(
     """Steps per weight: those of what it reads, and of what it gives to."""
     total = np.zeros(size, dtype=np.int64)
     mixing = [node.kind not in ("Scale", "Flatten", "Delay") for node in nodes]
-    befores = _sources(nodes, source)
+    befores = sources_of(nodes, source)
     for i, (node, before) in enumerate(zip(nodes, befores, strict=True)):
         if node.kind != "Delay":
             continue

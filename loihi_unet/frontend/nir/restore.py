@@ -13,10 +13,11 @@ from export.errors import NetworkError
 from export.stock_compartment import CUBA, STATE_SHIFT, PerChannel
 from export.stock_network import Frames, StockConnection, StockLayer, Stream
 from export.synapse import Conv, Dense, IntArray
-from loihi_unet.frontend.nir.express import OURS, SCHEMA, express, same
+from loihi_unet.frontend.nir.express import SCHEMA, express, same
 from loihi_unet.frontend.nir.graph import Graph, Node
 from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.stock import RUN_IN
+from loihi_unet.frontend.nir.words import OURS
 
 
 def restore(graph: Graph) -> Stream | None:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.compartment import Bias
-from export.facts import DECAY, DELAY
 from export.netx.dense import mangled
-from export.stock_compartment import CUBA, STATE_SHIFT
+from export.stock_compartment import STATE_SHIFT
 from export.stock_network import Frames, Reset, StockConnection, StockLayer, Stream
-from export.synapse import Conv, Dense, IntArray, Shape
+from export.synapse import IntArray, Shape
 from loihi_unet.frontend.nir.floats import FloatRun, reads_sum
+from loihi_unet.frontend.nir.folding import Kernel
 from loihi_unet.frontend.nir.graph import Float, Graph
 from loihi_unet.frontend.nir.neurons import (
     Neuron,
@@ -28,21 +27,32 @@ from loihi_unet.frontend.nir.neurons import (
     neurons_before,
     order,
 )
+from loihi_unet.frontend.nir.parts import (
+    channels_of,
+    check_silent,
+    integer_synapse,
+    is_relayed,
+    named,
+    relay_layer,
+)
 from loihi_unet.frontend.nir.paths import (
-    Kernel,
     Link,
     Matrix,
     constant,
     link,
     paths_into,
 )
-from loihi_unet.frontend.nir.primitives import SILENT, NIRError
+from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.quantise import FloatLayer, IntegerLayer, quantise
 from loihi_unet.frontend.nir.shapes import NirShape, infer, three
 
 #: A reset that comes once, before a layer's first input: biases that have acted on
 #: it until then are forgotten.
 RUN_IN = Reset(interval=1 << 30, offset=1)
+
+# Scales that are tried until stock netx loads a layer's weights as they are.
+_TRIES = 40
+_LESS = 0.98
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +116,7 @@ class Lowering:
             scale=1.0,
             name=graph.input.name,
         )
-        _check_silent(graph)
+        check_silent(graph)
         names = [n.name for n in graph.nodes.values() if is_neuron(n)]
         self.parts = [self._neuron(name) for name in self._sorted(names)]
         if reads_sum(graph):
@@ -175,10 +185,10 @@ class Lowering:
         self, part: _Part, stages: dict[str, int]
     ) -> tuple[IntegerLayer, StockLayer, list[StockLayer]]:
         """A rounded layer, and the relays before it; its stage is noted."""
-        keys = [f"from {x.source}" + f" ({i})" * (i > 0) for i, x in _named(part.links)]
+        keys = [f"from {x.source}" + f" ({i})" * (i > 0) for i, x in named(part.links)]
         floats = self._floats(part, keys)
         found = self._rounded(floats, part, keys)
-        relayed = [_is_relayed(x) for x in part.links]
+        relayed = [is_relayed(x) for x in part.links]
         stage = 1 + max(
             stages[x.source] + again
             for x, again in zip(part.links, relayed, strict=True)
@@ -203,7 +213,7 @@ class Lowering:
                 relays.append(made)
                 stages[made.name] = stages[source] + 1
                 source, extra = made.name, 0
-            synapse = _synapse(x.synapse, found.weights[key], extra, part.name)
+            synapse = integer_synapse(x.synapse, found.weights[key], extra, part.name)
             connections.append(StockConnection(source=source, synapse=synapse))
         # A layer reads itself last, as netx's dense_rec.
         connections.sort(key=lambda c: c.source == part.name)
@@ -234,7 +244,7 @@ class Lowering:
             )
         key = (source, tuple(int(n) for n in steps))
         if key not in self.relays:
-            self.relays[key] = _relay_layer(
+            self.relays[key] = relay_layer(
                 f"{source} later {len(self.relays)}", source, self._shape(source), steps
             )
         return self.relays[key]
@@ -257,16 +267,18 @@ class Lowering:
         if unit is None:
             one = np.ones(part.shape)
             unit = Neuron(one, one, one, 0 * one, None)
-        gain = _channels(unit.gain, part.shape, f"{where}: r, w_in or a time constant")
-        current = _channels(unit.current_decay, part.shape, f"{where}: tau_syn")
+        gain = channels_of(
+            unit.gain, part.shape, f"{where}: r, w_in or a time constant"
+        )
+        current = channels_of(unit.current_decay, part.shape, f"{where}: tau_syn")
         # A constant current has long risen to its mean: I = w_in S.
         drive = part.constant * (unit.gain / unit.current_decay).reshape(part.shape)
-        bias = _channels(
+        bias = channels_of(
             unit.bias.reshape(part.shape) + drive, part.shape, f"{where}: the bias"
         )
         threshold = unit.threshold
         if threshold is not None:
-            threshold = _channels(threshold, part.shape, f"{where}: v_threshold")
+            threshold = channels_of(threshold, part.shape, f"{where}: v_threshold")
         weights = {
             key: x.synapse.weight * gain.reshape(-1, *[1] * (x.synapse.weight.ndim - 1))
             for key, x in zip(keys, part.links, strict=True)
@@ -281,16 +293,11 @@ class Lowering:
             weights,
             magnitudes,
             current,
-            _channels(unit.decay, part.shape, f"{where}: a time constant"),
+            channels_of(unit.decay, part.shape, f"{where}: a time constant"),
             bias,
             threshold,
             seen,
         )
-
-
-# Scales that are tried until stock netx loads a layer's weights as they are.
-_TRIES = 40
-_LESS = 0.98
 
 
 def _mangled(part: _Part, weights: list[IntArray]) -> str | None:
@@ -305,86 +312,3 @@ def _mangled(part: _Part, weights: list[IntArray]) -> str | None:
     if not others:
         return None
     return mangled(np.hstack(others), own[0] if own else None)
-
-
-def _named(links: list[Link]) -> list[tuple[int, Link]]:
-    """Links with how many of the same source came before."""
-    seen: dict[str, int] = {}
-    found = []
-    for x in links:
-        found.append((seen.get(x.source, 0), x))
-        seen[x.source] = seen.get(x.source, 0) + 1
-    return found
-
-
-def _is_relayed(x: Link) -> bool:
-    return isinstance(x.synapse, Kernel) and x.delay is not None
-
-
-def _channels(values: Float, shape: Shape, what: str) -> Float:
-    """One value per channel."""
-    full = values.reshape(shape)
-    each = full[:, :1, :1]
-    if not np.allclose(full, each, rtol=1e-6, atol=0):
-        raise NIRError(
-            f"{what} differs within a feature map; a layer holds one value per channel"
-        )
-    return each.reshape(-1)
-
-
-def _synapse(
-    synapse: Kernel | Matrix, weight: IntArray, extra: int, where: str
-) -> Conv | Dense:
-    if isinstance(synapse, Kernel):
-        return Conv(
-            weight=weight,
-            stride=synapse.stride,
-            padding=synapse.padding,
-            dilation=synapse.dilation,
-            groups=synapse.groups,
-        )
-    delay = synapse.delay
-    if extra:
-        delay = (0 if delay is None else delay) + np.full(weight.shape, extra)
-    if delay is not None and int(delay.max()) > DELAY.maximum:
-        raise NIRError(
-            f"node '{where}': a delay of {int(delay.max())} steps, skips included, "
-            f"found, {DELAY} allowed"
-        )
-    return Dense(weight=weight, delay=delay)
-
-
-def _relay_layer(name: str, source: str, shape: Shape, steps: IntArray) -> StockLayer:
-    channels = shape[0]
-    if int(steps.max()) - 1 > DELAY.maximum:
-        raise NIRError(
-            f"'{source}': a delay of {int(steps.max())} steps, skips included, found, "
-            f"{DELAY.maximum + 1} allowed before a convolution"
-        )
-    compartment = CUBA(
-        i_decay=DECAY.maximum,
-        v_decay=DECAY.maximum,
-        vth_mant=1,
-        bias=Bias(mant=np.zeros(channels, dtype=np.int32), exp=STATE_SHIFT),
-    )
-    weight = np.full((channels, 1, 1, 1), 2)
-    synapse = Conv(weight=weight, groups=channels)
-    held = steps - 1
-    return StockLayer(
-        name=name,
-        shape=shape,
-        connections=(StockConnection(source=source, synapse=synapse),),
-        compartment=compartment,
-        scale=1.0,
-        delay=held if held.any() else None,
-    )
-
-
-def _check_silent(graph: Graph) -> None:
-    for node in graph.of_kind(*SILENT):
-        readers = set(graph.targets(node.name))
-        if readers != {graph.output.name} or len(graph.sources(graph.output.name)) > 1:
-            raise NIRError(
-                f"{node.where}: it sends its potential to {sorted(readers)}; only the "
-                "output can read that"
-            )

@@ -230,6 +230,7 @@ def test_damaged_files_are_one_line(tmp_path):
     for where, value in (
         ("node/nodes/d/weight", "text"),
         ("node/nodes/d/type", b"Dense"),
+        ("node/nodes/d/bias", [1.0]),
         ("node/nodes/rec/edges", 3),
         ("node/edges", [(b"a", b"b")]),
         ("node/nodes/input/shape", [0]),
@@ -245,6 +246,10 @@ def test_damaged_files_are_one_line(tmp_path):
             convert_nir(broken, tmp_path / "x.net", 1.0)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "x.net").exists()
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/d/metadata"] = 3
+    with pytest.raises(UserError, match="metadata that is no group"):
+        convert_nir(path, tmp_path / "x.net", 1.0)
     with h5py.File(tmp_path / "bare.nir", "w") as file:
         file["node/type"] = "NIRGraph"
     with pytest.raises(NIRError, match="no readable NIR graph"):

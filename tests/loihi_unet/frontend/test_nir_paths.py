@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from loihi_unet.frontend.nir.apply import apply, convolve
-from loihi_unet.frontend.nir.paths import Kernel, Matrix, constant, link, paths_into
+from loihi_unet.frontend.nir.folding import Kernel
+from loihi_unet.frontend.nir.paths import Matrix, constant, link, paths_into
 from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.shapes import infer, three
 
