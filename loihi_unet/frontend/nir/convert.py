@@ -24,6 +24,7 @@ from loihi_unet.frontend.nir.agreement import (
 from loihi_unet.frontend.nir.express import step_of
 from loihi_unet.frontend.nir.floats import FloatRun, run_floats
 from loihi_unet.frontend.nir.graph import Graph
+from loihi_unet.frontend.nir.neurons import delay_steps
 from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.quantise import Error
 from loihi_unet.frontend.nir.read import read_graph
@@ -153,7 +154,7 @@ def convert(graph: Graph, dt: float, frames: IntArray | None = None) -> Converte
     """
     if frames is None:
         made = Lowering(graph, dt).lower()
-        return _result(made)
+        return _result(made, graph)
     values = (min(0, int(frames.min())), max(1, int(frames.max())))
     Lowering(graph, dt, values)  # refuses what the float network would stumble over
     run = run_floats(graph, frames.astype(np.float64), dt)
@@ -163,25 +164,46 @@ def convert(graph: Graph, dt: float, frames: IntArray | None = None) -> Converte
         traces = run_integers(made.stream, frames)
         tight = [name for name in crowded(traces) if name in made.layers]
         if not tight:
-            return _result(made, run, traces)
+            return _result(made, graph, run, traces)
         for name in set(tight):
             lowering.halve(name)
 
 
 def _result(
     made: Lowered,
+    graph: Graph,
     run: FloatRun | None = None,
     traces: dict[str, Payload] | None = None,
 ) -> Converted:
     rows: list[Agreement] = []
     if run is not None and traces is not None:
         rows = agreement(made.stream, run, traces)
+    errors = [row for layer in made.layers.values() for row in layer.errors]
+    errors += _delay_errors(graph, step_of(made.stream))
     return Converted(
         made.stream,
-        tuple(row for layer in made.layers.values() for row in layer.errors),
+        tuple(errors),
         {name: layer.proof for name, layer in made.layers.items()},
         tuple(rows),
     )
+
+
+def _delay_errors(graph: Graph, dt: float) -> list[Error]:
+    rows = []
+    for node in graph.of_kind("Delay"):
+        meant = node.array("delay") / dt
+        steps = delay_steps(node, meant.shape, dt)
+        largest = float(meant.max())
+        rows.append(
+            Error(
+                layer=node.name,
+                parameter="delay in steps",
+                nir=(float(meant.min()), largest),
+                integers=(int(steps.min()), int(steps.max())),
+                error=float(np.abs(steps - meant).max()) / largest if largest else 0.0,
+            )
+        )
+    return rows
 
 
 def load_frames(path: Path, graph: Graph) -> IntArray:

@@ -107,7 +107,7 @@ class Lowering:
         values: tuple[int, int] = (0, 1),
         run: FloatRun | None = None,
     ) -> None:
-        self.graph, self.dt, self.run = graph, dt, run
+        self.graph, self.dt, self.run = graph, float(dt), run
         self.shapes: dict[str, NirShape] = dict(infer(graph))
         self.input = Frames(
             shape=three(self.shapes[graph.input.name]),

@@ -154,6 +154,14 @@ def test_large_thresholds_and_biases_shrink_the_scale():
         convert(dataclasses.replace(graph, nodes=nodes), 1.0)
 
 
+def test_what_rounding_does_to_a_delay_is_in_the_table():
+    held = g.node("d", "Delay", delay=[0.0, 2.4])
+    found = convert(g.chain((2,), held, g.linear("x", EYE), IF), 1)
+    (row,) = [row for row in found.errors if row.layer == "d"]
+    assert (row.nir, row.integers) == ((0.0, 2.4), (0, 2))
+    assert row.error == pytest.approx(1 / 6)
+
+
 def test_sums_keep_within_24_bits_however_many_synapses():
     weight = np.ones((1, 4000))
     graph = g.chain((4000,), g.linear("x", weight), g.lif("n", (1,), r=4.0))
