@@ -85,7 +85,7 @@ def netx_output(
     from lava.proc import io
     from lava.proc.conv.process import Conv
 
-    from sim.lava.conv import FAST_CONV
+    from sim.lava.conv import PyFastConvModel
 
     more = {**arguments, "input_shape": stream.input.shape[::-1]}
     net = netx.hdf5.Network(net_config=str(path), **more)
@@ -100,7 +100,7 @@ def netx_output(
         source.s_out.connect(port)
     sink = io.sink.RingBuffer(shape=net.out.shape, buffer=steps)
     net.out.connect(sink.a_in)
-    models = {} if own_conv else {Conv: FAST_CONV["stock"]}
+    models = {} if own_conv else {Conv: PyFastConvModel}
     config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
     try:
         net.run(RunSteps(num_steps=1), config)

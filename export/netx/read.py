@@ -150,6 +150,12 @@ def _shape(group: Group) -> tuple[int, int, int]:
     return (c, h, w)
 
 
+def _scale(group: Group) -> float | tuple[float, ...]:
+    values = group.reals("scale")
+    # One number is never an array, so that one network has one hash.
+    return tuple(values.tolist()) if values.size > 1 else float(values.reshape(-1)[0])
+
+
 def _pair(group: Group, key: str) -> tuple[int, int]:
     along_h, along_w = group.tuple(key, 2)
     return (along_h, along_w)
@@ -165,7 +171,7 @@ def _read_input(group: Group, payload: tuple[int, ...]) -> Input:
         shape=_shape(group),
         minimum=payload[0],
         maximum=payload[1],
-        scale=group.real("scale"),
+        scale=_scale(group),
     )
 
 
@@ -199,7 +205,7 @@ def _read_layer(
         shape=_shape(group),
         connections=connections,
         compartment=_read_neuron(group.group("neuron"), bias),
-        scale=group.real("scale"),
+        scale=_scale(group),
     )
 
 

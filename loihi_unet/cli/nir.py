@@ -53,12 +53,12 @@ def _refuse_others(context: typer.Context) -> None:
     """Refuse options that a NIR graph has no use for."""
     from loihi_unet.errors import ConfigError
 
-    for name in context.params:
+    for parameter in context.command.params:
+        name = parameter.name or ""
         given = context.get_parameter_source(name)
         if name not in _OPTIONS and given is not None and given.name == "COMMANDLINE":
-            option = "--" + name.replace("_", "-")
             raise ConfigError(
-                f"{option}: not for NIR graphs, whose neurons are trained"
+                f"{parameter.opts[0]}: not for NIR graphs, whose neurons are trained"
             )
 
 

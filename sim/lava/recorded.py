@@ -24,9 +24,8 @@ from lava.proc.sdn.models import (
 )
 from lava.proc.sdn.process import Delta, Sigma, SigmaDelta
 
-from export.facts import STATE
-from sim.backend import OverflowLayerError
 from sim.lava.tap import Tap
+from sim.overflow import check_range, extremes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +115,7 @@ class _Recorded:
                 self._check(getattr(self, name), name, t)
 
     def _check(self, values: Any, what: str, t: int) -> None:
-        low, high = int(values.min()), int(values.max())
-        if not STATE.contains(low, high):
-            worst = low if low < STATE.minimum else high
-            raise OverflowLayerError(self._recorder.layer, t, f"{what} {worst}")
+        check_range(extremes(values), self._recorder.layer, t, what)
 
 
 @implements(proc=LIF, protocol=LoihiProtocol)

@@ -23,8 +23,8 @@ from export.stock_compartment import (
 )
 from export.stock_network import StockConnection, StockLayer, Stream
 from export.synapse import Injection, IntArray
+from sim.overflow import check_range, extremes
 from sim.reference import synapse
-from sim.reference.overflow import check_state
 from sim.stock_run import arriving, by_delay
 
 Int64 = npt.NDArray[np.int64]
@@ -192,7 +192,7 @@ class _LayerState:
         self.states = {**self.states, **states}
 
     def _check(self, values: Int64, what: str) -> None:
-        check_state(values, self.layer.name, self.now - 1, what)
+        check_range(extremes(values), self.layer.name, self.now - 1, what)
 
     def _channels(self, values: Int64) -> Int64:
         return values.astype(np.int64)[:, None, None]

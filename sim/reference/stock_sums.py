@@ -15,8 +15,8 @@ import numpy.typing as npt
 from export.facts import STATE
 from export.stock_network import Stream
 from export.synapse import Injection, IntArray
+from sim.overflow import check_range, extremes
 from sim.recording import Payload
-from sim.reference.overflow import check_state
 from sim.reference.stock import Axons, Incoming
 
 Int64 = npt.NDArray[np.int64]
@@ -62,5 +62,5 @@ def check_sums(
             incoming = Incoming(connection, sent.shape[1:])
             what = f"input from '{connection.source}'"
             for t, step in enumerate(sent):
-                check_state(incoming.sums(), layer.name, t, what)
+                check_range(extremes(incoming.sums()), layer.name, t, what)
                 incoming.sent.append(step.astype(np.int64))

@@ -313,6 +313,7 @@ def test_bad_input_on_the_command_line_is_one_line(tmp_path, capsys):
         ((path,), "x.nir: --dt SECONDS needed"),
         ((path, "--dt", "0"), "above 0"),
         ((path, "--dt", "1", "--steps", "4"), "--steps: not for NIR graphs"),
+        ((path, "--thresholds-per", "layer"), "--thresholds-per: not for NIR graphs"),
         ((path, "--dt", "1", "--data", tmp_path / "floats.npy"), "integers needed"),
         ((path, "--dt", "1", "--data", tmp_path / "shape.npy"), "shape (4, 5) found"),
         (("denoise-gray", "--dt", "1"), "--dt: only NIR graphs"),
