@@ -101,7 +101,7 @@ def measure(
 
 def _score(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     snn = load_spiking_unet(path)
-    side = 2**snn.config.levels
+    side = snn.multiple
     network = path.with_suffix(".net")
     write_network(lower(snn, side, side), network)
     settings = EvaluateConfig(

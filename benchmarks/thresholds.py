@@ -111,7 +111,7 @@ def score(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     """PSNR of the integers and of the trained network, and what a picture costs."""
     snn = load_spiking_unet(path)
     network = path.with_suffix(".net")
-    write_network(lower(snn, *[snn.config.multiple] * 2), network)
+    write_network(lower(snn, *[snn.multiple] * 2), network)
     settings = EvaluateConfig(
         data=arguments.test, sigma=arguments.sigma, checkpoint=MODEL
     )

@@ -24,7 +24,7 @@ from export.facts import (
     WEIGHT_MANT,
 )
 from export.mapping import Mapping, MappingName
-from export.rows import choose_rows
+from export.rows import bounded_gain, choose_rows
 from export.units import (
     PIXEL_MAXIMUM,
     PIXEL_MINIMUM,
@@ -89,6 +89,10 @@ def _choose(layer: Layer, snn: SpikingUNet, mapping: MappingName) -> Quantisatio
         _largest_bias_gain(bias, snn.num_steps),
         largest_sum_gain(layer, weights, largest_sent),
     )
+    if snn.frame.safety > 1 and layer.spiking:
+        usual = 2 * WEIGHT_LEVEL.maximum / min(float(np.abs(w).max()) for w in weights)
+        rows = np.full(layer.channels, min(usual, largest))
+        largest = min(largest, float(bounded_gain(layer, snn, weights, rows).min()))
     gain: float
     if layer.spiking:
         on_chip = Mapping(name=mapping, num_thresholds=snn.thresholds(layer))
@@ -204,8 +208,8 @@ def _output_gain(
     )
     bias = float(np.abs(unit_bias(layer, snn.base_threshold)).max())
     per_step = bias + sum(
-        _absolute_row_sum(w) * payload
-        for w, payload in zip(weights, largest_sent, strict=True)
+        _absolute_row_sum(w, axis=1 if c.kind == "conv_transpose" else 0) * payload
+        for c, w, payload in zip(layer.connections, weights, largest_sent, strict=True)
     )
     # 1 % below the limit covers the rounding of weights and bias.
     gain = min(gain, 0.99 * STATE.maximum / (snn.num_steps * per_step))

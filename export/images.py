@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from export.network import Network
 
+Image = npt.NDArray[Any]
+
 
 def size_multiple(network: Network) -> tuple[int, int]:
     """Numbers that an image's (height, width) must be multiples of.
@@ -18,9 +20,39 @@ def size_multiple(network: Network) -> tuple[int, int]:
     """
     _, height, width = network.input.shape
     return (
-        max(height // layer.shape[1] for layer in network.layers),
-        max(width // layer.shape[2] for layer in network.layers),
+        max(1, *(height // layer.shape[1] for layer in network.layers)),
+        max(1, *(width // layer.shape[2] for layer in network.layers)),
     )
+
+
+def picture_channels(network: Network) -> int:
+    """Channels of the pictures that a network takes, its constant plane left out."""
+    return network.input.shape[0] - bool(network.provenance.get("constant_plane"))
+
+
+def completed(network: Network, levels: Image) -> Image:
+    """Return a picture as it enters, with the constant plane where there is one.
+
+    The plane is white: it carries what a network adds before a border of zeros.
+
+    Parameters
+    ----------
+    network : Network
+        Whose provenance says so.
+    levels : ndarray, shape (C, H, W)
+        Gray levels.
+    """
+    if levels.shape[0] == network.input.shape[0]:
+        return levels
+    return np.concatenate([levels, np.full_like(levels[:1], 255)])
+
+
+def only_size(network: Network) -> tuple[int, int] | None:
+    """(H, W) of the only pictures that a network takes; None if there are others."""
+    if not network.provenance.get("fixed_size"):
+        return None
+    height, width = network.input.shape[1:]
+    return height, width
 
 
 def decode(network: Network, accumulator: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

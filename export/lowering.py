@@ -33,7 +33,6 @@ from export.units import (
     PIXEL_MAXIMUM,
     PIXEL_MINIMUM,
     PIXEL_SCALE,
-    POOL_KERNEL,
     gains,
     per_row,
     unit_bias,
@@ -72,15 +71,21 @@ def lower(
     RangeError
         If a layer cannot be expressed in the chip's ranges.
     """
-    multiple = snn.config.multiple
-    if height < 1 or width < 1 or height % multiple or width % multiple:
+    multiple = snn.multiple
+    if snn.frame.fixed and (height, width) != snn.frame.size:
+        allowed = "x".join(map(str, snn.example_size))
+        raise NetworkError(
+            f"image size {height}x{width}: this network takes {allowed} only"
+        )
+    fits = snn.frame.fixed or (height % multiple == 0 and width % multiple == 0)
+    if height < 1 or width < 1 or not fits:
         raise NetworkError(
             f"image size {height}x{width}: sides must be positive multiples "
             f"of {multiple}"
         )
     snn = settle(snn, mapping)
     source = Input(
-        shape=(snn.config.in_channels, height, width),
+        shape=(snn.in_channels, height, width),
         minimum=PIXEL_MINIMUM,
         maximum=PIXEL_MAXIMUM,
         scale=PIXEL_SCALE,
@@ -97,6 +102,8 @@ def lower(
             "mapping": mapping,
             "base_threshold": snn.base_threshold,
         },
+        **({"constant_plane": True} if snn.frame.constant else {}),
+        **({"fixed_size": True} if snn.frame.fixed else {}),
     }
     return Network(
         input=source,
@@ -110,6 +117,8 @@ def lower(
 def _task(snn: SpikingUNet) -> str:
     """Name of the task in the provenance."""
     place: Any = snn.provenance
+    if "module" in place:
+        return "unknown"  # somebody else's network
     for key in ("train", "task", "kind"):
         place = place.get(key) if isinstance(place, Mapping) else None
     if not isinstance(place, str):
@@ -183,16 +192,27 @@ def _payload_scale(layer: FloatLayer, q: float) -> float | tuple[float, ...]:
 def _synapse(
     connection: FloatConnection, mantissas: npt.NDArray[np.int32], shape: Shape
 ) -> Synapse:
+    place = connection.place
     match connection.kind:
         case "conv":
-            kh, kw = mantissas.shape[2:]
-            return Conv(weight=mantissas, padding=(kh // 2, kw // 2))
+            return Conv(
+                weight=mantissas,
+                stride=place.stride,
+                padding=place.padding,
+                dilation=place.dilation,
+                groups=place.groups,
+            )
         case "conv_transpose":
-            return ConvTranspose(weight=mantissas)
+            return ConvTranspose(
+                weight=mantissas,
+                stride=place.stride,
+                padding=place.padding,
+                output_padding=place.output_padding,
+            )
         case "average_pool":
             return AveragePool(
                 channels=shape[0],
-                kernel_size=POOL_KERNEL,
+                kernel_size=place.stride,
                 weight_mant=int(mantissas[0]),
             )
         case "identity":

@@ -16,12 +16,14 @@ from export import quantize
 from export.errors import RangeError
 from export.facts import BIAS_EXP, BIAS_MANT, STATE, VTH_MANT, WEIGHT_EXP, WEIGHT_LEVEL
 from export.mapping import Mapping, MappingName
-from export.units import FloatArray, row_maximum, row_sum, unit_bias
+from export.units import FloatArray, one_sided_sum, row_maximum, row_sum, unit_bias
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.spiking_unet import Layer, Quantisation, SpikingUNet
 
 #: Largest mantissa: twice the level.
 _LARGEST = 2 * WEIGHT_LEVEL.maximum
+#: Largest pixel of a picture without noise.
+PICTURE_MAXIMUM = 255
 
 
 def choose_rows(
@@ -83,6 +85,9 @@ def choose_rows(
             STATE.maximum / 2, total, out=np.full(len(total), np.inf), where=total > 0
         )
     )
+    if snn.frame.safety > 1:
+        usual = np.minimum.reduce(limits)
+        limits.append(bounded_gain(layer, snn, weights, usual))
     on_chip = Mapping(name=mapping, num_thresholds=snn.thresholds(layer))
     theta = np.minimum.reduce(limits)
     # A row of zeros is silent, or driven by its bias alone: any theta will do.
@@ -95,6 +100,41 @@ def choose_rows(
         weight_exps=tuple(exponents),
         bias_exp=quantize.bias(bias * theta, f"layer '{layer.name}'", exponent).exp,
     )
+
+
+def bounded_gain(
+    layer: Layer, snn: SpikingUNet, weights: list[FloatArray], usual: FloatArray
+) -> FloatArray:
+    """Return the theta of each channel at which no picture fills 24 bits in T steps.
+
+    What arrives is at most the sum of the weights of one sign; half of the bits are
+    left to the biases (`_fit_bias`). Where that would take more than its `safety` from
+    the usual theta, the usual one over it: what is left shows on pictures only.
+
+    Parameters
+    ----------
+    layer : Layer
+        Spiking.
+    snn : SpikingUNet
+        Its network.
+    weights : list of ndarray
+        `export.units.unit_weights`.
+    usual : ndarray, shape (channels,)
+        Theta at which the weights fill their levels.
+    """
+    total = np.zeros(layer.channels)
+    for c, w in zip(layer.connections, weights, strict=True):
+        payload = (
+            PICTURE_MAXIMUM if c.source == INPUT else snn.payload_maximum(c.source)
+        )
+        total += one_sided_sum(w, c) * payload
+    never = np.divide(
+        0.49 * STATE.maximum / snn.num_steps,
+        total,
+        out=np.full(layer.channels, np.inf),
+        where=total > 0,
+    )
+    return np.maximum(never, usual / snn.frame.safety)
 
 
 def _check_finite(layer: Layer, rows: list[FloatArray]) -> None:

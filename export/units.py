@@ -21,7 +21,6 @@ FloatArray = npt.NDArray[np.float64]
 # Gray levels with Gaussian noise are not clipped: 11 bits signed hold any that
 # occur (sigma 55 reaches -275..530 at five sigma).
 PIXEL_MINIMUM, PIXEL_MAXIMUM, PIXEL_SCALE = -1024, 1023, 1 / 255
-POOL_KERNEL = (2, 2)
 
 
 def payload_unit(layer: Layer, source: str, base_threshold: float) -> float:
@@ -114,6 +113,16 @@ def row_sum(weight: FloatArray, connection: Connection) -> FloatArray:
     return np.asarray(rows.reshape(len(rows), -1).sum(axis=1))
 
 
+def one_sided_sum(weight: FloatArray, connection: Connection) -> FloatArray:
+    """Largest sum of each row's weights of one sign, shape (1,) or (channels,).
+
+    Payloads have no sign, and a picture's pixels have none either: no sum is larger.
+    """
+    positive = row_sum(np.maximum(weight, 0), connection)
+    negative = row_sum(np.minimum(weight, 0), connection)
+    return np.maximum(positive, negative)
+
+
 def _array(tensor: Any) -> FloatArray:
     return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)
 
@@ -121,5 +130,6 @@ def _array(tensor: Any) -> FloatArray:
 def _uniform_weight(connection: Connection) -> float:
     """Weight of a connection that has no trained one."""
     if connection.kind == "average_pool":
-        return 1 / (POOL_KERNEL[0] * POOL_KERNEL[1])
+        height, width = connection.place.stride
+        return 1 / (height * width)
     return 1.0

@@ -13,7 +13,8 @@ The whole way, in Python::
     print(loihi_unet.verify(torch, lava).verdict)  # EXACT
 
 `train`, `convert`, `finetune`, `export`, `simulate`, `verify` and `evaluate` do what
-the commands of the same names do; `load` and `save` read and write whatever they make.
+the commands of the same names do; `convert` and `finetune` take any torch module, too
+(docs/your-own-network.md). `load` and `save` read and write whatever they make.
 `convert_nir` and `write_nir` read and write NIR graphs.
 The integer network itself is in the package `export`, the backends that run it are in
 `sim`. Everything is imported when it is first used.
@@ -31,18 +32,18 @@ if TYPE_CHECKING:
     from loihi_unet.api import save as save
     from loihi_unet.api import simulate as simulate
     from loihi_unet.api import verify as verify
-    from loihi_unet.conversion.convert import convert as convert
     from loihi_unet.finetuning.finetune import FinetuneConfig as FinetuneConfig
-    from loihi_unet.finetuning.finetune import finetune as finetune
     from loihi_unet.frontend.nir.convert import convert_nir as convert_nir
     from loihi_unet.frontend.nir.write import write_nir as write_nir
+    from loihi_unet.own_network import convert as convert
+    from loihi_unet.own_network import finetune as finetune
     from loihi_unet.training.train import train as train
 
 #: Where each public name lives.
 _PUBLIC = {
     "train": "loihi_unet.training.train",
-    "convert": "loihi_unet.conversion.convert",
-    "finetune": "loihi_unet.finetuning.finetune",
+    "convert": "loihi_unet.own_network",
+    "finetune": "loihi_unet.own_network",
     "FinetuneConfig": "loihi_unet.finetuning.finetune",
     "export": "loihi_unet.api",
     "simulate": "loihi_unet.api",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from export.files.kind import KINDS, mistaken
 from export.files.recognise import recognise
-from export.images import size_multiple
+from export.images import completed, only_size, picture_channels, size_multiple
 from export.lowering import lower
 from export.mapping import MappingName
 from export.network import Network
@@ -36,7 +37,7 @@ from sim.verify.scope import at_size
 
 def export(
     source: SpikingUNet | str | Path,
-    size: tuple[int, int] = (128, 128),
+    size: tuple[int, int] | None = None,
     *,
     mapping: MappingName = "graded",
     out: str | Path | None = None,
@@ -47,9 +48,9 @@ def export(
     ----------
     source : SpikingUNet, str or Path
         What `convert` or `finetune` gave, its file, or the name of a shipped network.
-    size : tuple of int
+    size : tuple of int, optional
         (height, width) of a picture; multiples of what the network's coarsest layer
-        asks.
+        asks. Default: 128x128, or that of a torch module's input.
     mapping : str
         Neurons on compartments: ``"graded"``, ``"parallel-if"`` or ``"binary-if"``.
     out : str or Path, optional
@@ -68,7 +69,7 @@ def export(
         If a value lies outside what the chip can hold.
     """
     snn = source if isinstance(source, SpikingUNet) else load_spiking_unet(source)
-    network = lower(snn, *size, mapping=mapping)
+    network = lower(snn, *(size or snn.frame.size or (128, 128)), mapping=mapping)
     if out is not None:
         write_network(network, Path(out))
     return network
@@ -135,9 +136,11 @@ def _entering(
 ) -> npt.NDArray[np.float32]:
     """Pictures of one size as they enter, shape (images, C, H, W)."""
     multiple = size_multiple(network)
-    pictures = load_pictures(path, network.input.shape[0])
+    if (only := only_size(network)) is not None:
+        conditions = replace(conditions, crop=only)
+    pictures = load_pictures(path, picture_channels(network))
     levels = [
-        frame(picture, index, conditions, multiple).levels
+        completed(network, frame(picture, index, conditions, multiple).levels)
         for index, picture in enumerate(pictures)
     ]
     shapes = sorted({array.shape[1:] for array in levels})

@@ -34,6 +34,12 @@ class Kind:
 
 
 _PICKLE = "loihi-unet reads networks from safetensors only and never unpickles"
+_WEIGHTS = (
+    "write a file net.py of five lines, `import torch`, `from your_code import "
+    "YourNet`, `def load():`, `    net = YourNet(); net.load_state_dict(torch.load("
+    "PATH, weights_only=True))`, `    return net`, and run `loihi-unet convert "
+    "net.py:load --input CxHxW`"
+)
 _ARCHIVE = "unpack it first"
 
 #: All kinds by the names that `recognise` gives.
@@ -103,7 +109,11 @@ KINDS = {
             "a safetensors file without a 'loihi_unet' record",
             "loihi-unet reads those that its train, convert and finetune have written",
         ),
-        Kind("pytorch", "a PyTorch file (.pth, .pt: a pickle)", _PICKLE),
+        Kind(
+            "pytorch",
+            "a PyTorch file (.pth, .pt: a pickle)",
+            f"{_PICKLE}; {_WEIGHTS}",
+        ),
         Kind("torchscript", "a TorchScript file (.pt)", _PICKLE),
         Kind("pickle", "a Python pickle", _PICKLE),
         Kind("onnx", "an ONNX model", "no command reads ONNX models"),

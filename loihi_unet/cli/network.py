@@ -12,11 +12,21 @@ import typer
 from export.mapping import MappingName
 from loihi_unet.cli.console import (
     JsonOption,
-    NetworkArgument,
     open_network,
     out,
     print_json,
     print_table,
+)
+from loihi_unet.cli.module import (
+    AllowOption,
+    ConstantOption,
+    InputOption,
+    MeanOption,
+    ModuleOptions,
+    ScaleOption,
+    StdOption,
+    inspect_module,
+    print_operations,
 )
 from loihi_unet.cli.stock_options import with_stock_options
 
@@ -46,9 +56,12 @@ def export(
         Path, typer.Option("--out", help="netx file to write, or a NIR graph (.nir).")
     ] = Path("runs/network.net"),
     size: Annotated[
-        str,
-        typer.Option(help="Image size HEIGHTxWIDTH; multiples of 2**levels."),
-    ] = "128x128",
+        str | None,
+        typer.Option(
+            help="Image size HEIGHTxWIDTH; multiples of 2**levels. Default: 128x128, "
+            "or that of a torch module's input."
+        ),
+    ] = None,
     mapping: Annotated[
         MappingName, typer.Option(help="Neurons on compartments.")
     ] = "graded",
@@ -68,29 +81,52 @@ def export(
     from loihi_unet import api
     from loihi_unet.runs.hashes import hash_line, hashes
 
-    network = api.export(spiking, parse_size(size), mapping=mapping, out=path)
+    network = api.export(
+        spiking, parse_size(size) if size else None, mapping=mapping, out=path
+    )
     if as_json:
         print_json({"out": str(path), **_hashes(network)})
     else:
         out.print(f"wrote {path}", soft_wrap=True)
-        out.print(hash_line(hashes(network), parse_size(size)), soft_wrap=True)
+        _, height, width = network.input.shape
+        out.print(hash_line(hashes(network), (height, width)), soft_wrap=True)
 
 
 @with_stock_options
 def inspect(
-    path: NetworkArgument,
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="NETWORK",
+            help="netx file (.net), name of a shipped network, or FILE.py:FUNCTION "
+            "that returns a torch module (the file is run).",
+        ),
+    ],
     picture: Annotated[
         Path | None, typer.Option(help="Also draw the graph: PNG, SVG or PDF.")
     ] = None,
+    shape: InputOption = None,
+    allow: AllowOption = None,
+    scale: ScaleOption = 1.0,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    constant: ConstantOption = None,
     as_json: JsonOption = False,
     stock: StockOptions | None = None,
 ) -> None:
     """Show what a netx file holds: layers, stages, delays, thresholds.
 
+    Of a torch module: what becomes of each operation, and how faithful it is.
+
     Example: loihi-unet inspect network.net --picture network.png
     """
+    from loihi_unet.frontend.module.source import is_module
     from loihi_unet.runs.hashes import hash_line, hashes
 
+    if is_module(str(path)):
+        options = ModuleOptions(shape, allow, scale, mean, std, constant)
+        inspect_module(str(path), options, as_json=as_json)
+        return
     network = open_network(path, stock)
     if picture is not None:
         from loihi_unet.report.drawing import draw_network
@@ -133,6 +169,9 @@ def inspect(
         f"T = {network.num_steps}, latency {network.latency} steps"
     )
     print_table(title, columns, cells)
+    operations = network.provenance.get("operations", ())
+    if operations:
+        print_operations(str(path), operations)
     out.print("from: source, z = delay in steps, << = weight exponent")
     height, width = network.input.shape[1:]
     out.print(hash_line(hashes(network), (height, width)), soft_wrap=True)

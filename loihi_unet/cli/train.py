@@ -19,6 +19,16 @@ from loihi_unet.cli.console import (
     print_table,
     print_white_levels,
 )
+from loihi_unet.cli.module import (
+    AllowOption,
+    ConstantOption,
+    InputOption,
+    MeanOption,
+    ModuleOptions,
+    ScaleOption,
+    StdOption,
+    convert_module,
+)
 
 
 def train(
@@ -114,7 +124,8 @@ def convert(
     checkpoint: Annotated[
         str,
         typer.Argument(
-            help="Run folder, checkpoint, name of a shipped model, or a NIR graph."
+            help="Run folder, checkpoint, name of a shipped model, a NIR graph, or "
+            "FILE.py:FUNCTION that returns a torch module (the file is run)."
         ),
     ] = "denoise-gray",
     path: Annotated[
@@ -185,19 +196,57 @@ def convert(
         float | None,
         typer.Option(help="Thresholds on average over all neurons, at most.", min=1),
     ] = None,
+    shape: InputOption = None,
+    allow: AllowOption = None,
+    scale: ScaleOption = 1.0,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    constant: ConstantOption = None,
     white_level: WhiteLevelOption = None,
     label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Convert a trained U-Net to a multi-threshold Spiking-UNet.
+    """Convert a trained network to a multi-threshold Spiking-UNet.
 
     A NIR graph holds trained spiking neurons: it becomes a network file at once.
 
     Example: loihi-unet convert runs/gray --data BSDS500-train --out snn.safetensors
     """
     from loihi_unet.cli.nir import convert_nir, is_nir
-    from loihi_unet.conversion.convert import convert as run_conversion
     from loihi_unet.data.datasets import Reading
+    from loihi_unet.errors import ConversionError
+    from loihi_unet.frontend.module.source import is_module
+
+    if is_module(checkpoint):
+        other = (base_threshold, chip, system, label_colours)
+        if any(value is not None for value in other) or normalisation == "layer":
+            raise ConversionError(
+                f"{checkpoint}: --base-threshold, --normalisation, --chip, --system "
+                "and --label-colours are for networks that loihi-unet has trained"
+            )
+        if search is False:
+            per = "layer"
+        convert_module(
+            checkpoint,
+            path or Path("runs/spiking.safetensors"),
+            data,
+            ModuleOptions(shape, allow, scale, mean, std, constant),
+            num_steps=16 if steps is None else steps,
+            num_thresholds=6 if thresholds is None else thresholds,
+            per=per or "channel",
+            percentile=percentile,
+            fewer=fewer,
+            bits=bits,
+            white_level=white_level,
+            as_json=as_json,
+        )
+        return
+    if ModuleOptions(shape, allow, scale, mean, std, constant).given:
+        raise ConversionError(
+            f"{checkpoint}: --input, --allow, --scale, --mean, --std and --constant "
+            "are for FILE.py:FUNCTION"
+        )
+    from loihi_unet.conversion.convert import convert as run_conversion
     from loihi_unet.errors import ConfigError
     from loihi_unet.runs.advice import advise_for
 
@@ -250,9 +299,9 @@ def convert(
             for name, scale in scales.items()
         ]
         print_table(f"wrote {path}", ["layer", "scale", "thresholds"], rows)
-        print_white_levels(snn.provenance.get("white_levels", ()))
         for sentence in why:
             typer.echo(sentence)
+        print_white_levels(snn.provenance.get("white_levels", ()))
 
 
 def _range(scale: float | tuple[float, ...]) -> object:
@@ -278,7 +327,10 @@ def finetune(
     ] = "steps",
     teacher: Annotated[
         str | None,
-        typer.Option(help="Network to come close to: run, checkpoint or model."),
+        typer.Option(
+            help="Network to come close to: run, checkpoint, model, or "
+            "FILE.py:FUNCTION."
+        ),
     ] = None,
     prune: Annotated[
         float | None,

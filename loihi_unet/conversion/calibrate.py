@@ -13,6 +13,7 @@ from loihi_unet.files.checkpoint import Calibration, weights_sha256
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.seeds import Stream
+from loihi_unet.spiking.graph import Graph, concatenations, graph_of, pools
 from loihi_unet.spiking.spiking_unet import Normalisation
 from loihi_unet.tasks.make import make_task
 
@@ -53,29 +54,19 @@ class Percentile:
         return below + (above - below) * (self.rank - math.floor(self.rank))
 
 
-def _groups(model: Net, normalisation: Normalisation) -> dict[str, str]:
+def _groups(graph: Graph, normalisation: Normalisation) -> dict[str, str]:
     """Map each layer with a ReLU to the group of layers that share its scale."""
-    groups = {node.name: node.name for node in model.nodes[:-1] if not node.pools}
+    groups = {layer.name: layer.name for layer in graph.layers[:-1] if not pools(layer)}
     if normalisation == "layer":
         # Eq. (7): one scale for a concatenated tensor, so for both its branches.
-        for skip, up in _concatenations(model):
+        for skip, up in concatenations(graph):
             groups[up] = skip
     return groups
 
 
-def _concatenations(model: Net) -> list[tuple[str, str]]:
-    """Return skip and up of each concatenation."""
-    branches = [branch for node in model.nodes for branch in node.branches]
-    return [
-        (branch.sources[0], branch.sources[1])
-        for branch in branches
-        if len(branch.sources) == 2
-    ]
-
-
 @torch.no_grad()
 def measure_scales(
-    model: Net,
+    network: Net | Graph,
     batches: list[torch.Tensor],
     *,
     normalisation: Normalisation = "connection",
@@ -85,7 +76,7 @@ def measure_scales(
 
     Parameters
     ----------
-    model : Net
+    network : Net or Graph
         The trained network.
     batches : list[Tensor], each of shape (B, in_channels, H, W)
         Inputs; their number of pixels must not differ between batches.
@@ -103,7 +94,8 @@ def measure_scales(
         its own: it takes that of the skip it is concatenated with, so that the two
         share their reader's weight range, or else its source's.
     """
-    groups = _groups(model, normalisation)
+    graph = graph_of(network)
+    groups = _groups(graph, normalisation)
     members = {group: list(groups.values()).count(group) for group in groups.values()}
     collectors: dict[str, Percentile] = {}
 
@@ -114,25 +106,27 @@ def measure_scales(
         collectors[group].add(output)
 
     for batch in batches:
-        for name, output in model.layers(batch):
+        for name, output in graph.activations(batch):
             if name in groups:
                 record(groups[name], output)
-    skips = {up: skip for skip, up in _concatenations(model)}
+    skips = {up: skip for skip, up in concatenations(graph)}
     scales = {INPUT: 1.0}
-    for node in model.nodes[:-1]:
-        scale = scales[skips.get(node.name, node.sources[0])]
-        if not node.pools:
-            measured = collectors[groups[node.name]].value()
+    for layer in graph.layers[:-1]:
+        source = layer.connections[0].source
+        skip = skips.get(layer.name, source)
+        scale = scales[skip if skip in scales else source]
+        if not pools(layer):
+            measured = collectors[groups[layer.name]].value()
             if measured > 0:
                 scale = measured
             else:
                 log.warning(
                     "layer %s: percentile %g of its activations is 0: it has all but "
                     "died in training",
-                    node.name,
+                    layer.name,
                     percentile,
                 )
-        scales[node.name] = scale
+        scales[layer.name] = scale
     del scales[INPUT]
     return scales
 

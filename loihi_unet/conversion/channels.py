@@ -7,8 +7,11 @@ the steps comes closest to the activation of the trained network. A search for o
 channel costs no convolution.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,13 +21,17 @@ from export.units import PIXEL_MINIMUM, PIXEL_SCALE
 from loihi_unet.config import TrainConfig
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.conversion.sensitivity import share_out
-from loihi_unet.conversion.trial import PERCENTILE, Crops, Trial, largest
+from loihi_unet.conversion.trial import CROPS, PERCENTILE, Crops, Trial, largest
 from loihi_unet.data.pictures import Picture, fingerprint
-from loihi_unet.files.checkpoint import Calibration, weights_sha256
+from loihi_unet.files.checkpoint import Calibration
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.topology import INPUT
+from loihi_unet.seeds import Stream
+from loihi_unet.spiking.graph import graph_of
 from loihi_unet.spiking.run_float import current
 from loihi_unet.spiking.spiking_unet import Layer, Scale, SpikingUNet
+from loihi_unet.spiking.synapse import columns
+from loihi_unet.tasks.make import make_task
 
 #: Integer that stands for a threshold, at least.
 LEAST_THETA = 16
@@ -61,7 +68,55 @@ def convert_channels(
     ConversionError
         If not even one threshold each keeps to `bits`.
     """
-    crops = Crops(model, config, pictures)
+    # A batch that no scale was measured on, while the generator has any.
+    task = make_task(
+        config.model_copy(update={"batch_size": CROPS}), train=pictures, validation=[]
+    )
+    x, _ = task.batch(2**20, Stream.CALIBRATION)
+    return convert_crops(
+        Crops(graph_of(model), x),
+        num_steps=num_steps,
+        num_thresholds=num_thresholds,
+        fewer=fewer,
+        bits=bits,
+        data_sha256=fingerprint(pictures),
+        provenance={"train": config.model_dump(mode="json")},
+    )
+
+
+def convert_crops(
+    crops: Crops,
+    *,
+    num_steps: int,
+    num_thresholds: int,
+    fewer: bool,
+    bits: float | None,
+    data_sha256: str,
+    provenance: dict[str, Any],
+) -> SpikingUNet:
+    """Convert the network of some crops with a threshold for each channel.
+
+    Parameters
+    ----------
+    crops : Crops
+        The network, and what thresholds are chosen on.
+    num_steps, num_thresholds, fewer, bits
+        As in `convert_channels`.
+    data_sha256 : str
+        Of the pictures.
+    provenance : dict[str, Any]
+        Where the network came from; JSON values.
+
+    Returns
+    -------
+    SpikingUNet
+        Not settled.
+
+    Raises
+    ------
+    ConversionError
+        If not even one threshold each keeps to `bits`.
+    """
     numbers: dict[str, int] = {}
     if fewer or bits is not None:
         numbers = share_out(
@@ -71,13 +126,13 @@ def convert_channels(
         crops, num_steps=num_steps, num_thresholds=num_thresholds, numbers=numbers
     )
     return spiking_unet(
-        model,
+        crops.graph,
         Calibration(
             normalisation="connection",
             percentile=100 * PERCENTILE,
             scales={},
-            data_sha256=fingerprint(pictures),
-            weights_sha256=weights_sha256(model),
+            data_sha256=data_sha256,
+            weights_sha256=crops.graph.weights_sha256,
         ),
         num_steps=num_steps,
         num_thresholds=num_thresholds,
@@ -86,7 +141,7 @@ def convert_channels(
         scales=found.scales,
         leads=found.leads,
         provenance={
-            "train": config.model_dump(mode="json"),
+            **provenance,
             "search": True,
             "thresholds_per": "channel",
             **({} if bits is None else {"bits": bits}),
@@ -187,11 +242,10 @@ def least_threshold(layer: Layer, sends: Mapping[str, tuple[Tensor, int]]) -> Te
     total, weights = torch.zeros(layer.channels), torch.zeros(layer.channels)
     for c in layer.connections:
         assert c.weight is not None  # not a pool
-        weight = c.weight.abs()
+        unit, top = sends[c.source]
+        weight = c.weight.abs() * columns(unit, c)
         if c.kind == "conv_transpose":
             weight = weight.transpose(0, 1)
-        unit, top = sends[c.source]
-        weight = weight * unit.view(1, -1, 1, 1)
         total += weight.sum(dim=(1, 2, 3)) * top
         weights = weights.maximum(weight.amax(dim=(1, 2, 3)))
     assert layer.bias is not None

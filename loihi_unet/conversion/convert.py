@@ -89,7 +89,8 @@ def convert(
     """
     out, data = Path(out), None if data is None else Path(data)
     loaded = read_checkpoint(find_checkpoint(checkpoint))
-    if loaded.record.config.neuron.kind != "relu":
+    config = loaded.record.config
+    if config.neuron.kind != "relu":
         if base_threshold is not None:
             raise ConversionError(
                 f"base_threshold {base_threshold:g}: {checkpoint} was trained with "

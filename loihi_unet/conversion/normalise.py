@@ -16,8 +16,10 @@ from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import Calibration, CheckpointRecord, weights_sha256
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.surrogate import POWERS
-from loihi_unet.networks.topology import INPUT, Branch, Node
+from loihi_unet.networks.topology import INPUT
+from loihi_unet.spiking.graph import Graph, graph_of, pools
 from loihi_unet.spiking.spiking_unet import Connection, Layer, Scale, SpikingUNet
+from loihi_unet.spiking.synapse import columns
 
 #: Why the compartment, one potential without leak that is reset by subtraction, holds
 #: no other neuron.
@@ -74,7 +76,7 @@ def trained_directly(model: Net, record: CheckpointRecord) -> SpikingUNet:
 
 
 def spiking_unet(
-    model: Net,
+    network: Net | Graph,
     calibration: Calibration,
     *,
     num_steps: int = 10,
@@ -93,7 +95,7 @@ def spiking_unet(
 
     Parameters
     ----------
-    model : Net
+    network : Net or Graph
         The trained network, on the CPU.
     calibration : Calibration
         Its scales.
@@ -119,24 +121,24 @@ def spiking_unet(
     ConversionError
         If the scales belong to other weights, or a setting is not allowed.
     """
-    if calibration.weights_sha256 != weights_sha256(model):
+    graph = graph_of(network)
+    if calibration.weights_sha256 != graph.weights_sha256:
         raise ConversionError("the scales were measured on a network of other weights")
     lambdas: dict[str, Scale] = {INPUT: 1.0, "out": 1.0}
     lambdas |= calibration.scales if scales is None else scales
-    residual = model.config.residual
     layers = tuple(
         replace(
             _led(
-                _layer(model, node, lambdas, residual=residual and node.name == "out"),
-                (leads or {}).get(node.name, 0.0),
+                _normalised(layer, lambdas),
+                (leads or {}).get(layer.name, 0.0),
                 base_threshold / num_steps,
             ),
-            num_thresholds=(thresholds or {}).get(node.name),
+            num_thresholds=(thresholds or {}).get(layer.name),
         )
-        for node in model.nodes
+        for layer in graph.layers
     )
     return SpikingUNet(
-        config=model.config,
+        frame=graph.frame,
         layers=layers,
         base_threshold=base_threshold,
         num_thresholds=num_thresholds,
@@ -195,65 +197,44 @@ def _led(layer: Layer, lead: Scale, unit: float) -> Layer:
     return replace(layer, bias=bias + shift)
 
 
-def _layer(
-    model: Net, node: Node, scales: dict[str, Scale], *, residual: bool
-) -> Layer:
-    scale = scales[node.name]
-    if node.pools:
+def _normalised(layer: Layer, scales: dict[str, Scale]) -> Layer:
+    scale = scales[layer.name]
+    if pools(layer):
         # Its source has the same scale, so the mean stays a mean.
-        connections = [Connection(source=node.sources[0], kind="average_pool")]
-        bias: torch.Tensor | None = None
-    else:
-        weights, bias = model.folded(node)
-        connections = [
-            connection
-            for branch in node.branches
-            for connection in _connections(
-                weights[branch.module], branch, scale, scales
+        return replace(layer, scale=scale)
+    assert layer.bias is not None  # only a pool has none
+    return replace(
+        layer,
+        connections=tuple(
+            c
+            if c.weight is None
+            else replace(
+                c,
+                weight=(c.weight * _factor(scales[c.source], scale, c)).contiguous(),
             )
-        ]
-        bias = bias / _tensor(scale)
-    if residual:
-        connections.append(Connection(source=INPUT, kind="identity"))
-    return Layer(
-        name=node.name,
-        channels=node.channels,
-        connections=tuple(connections),
-        bias=bias,
+            for c in layer.connections
+        ),
+        bias=layer.bias / _tensor(scale),
         scale=scale,
-        spiking=node.name != "out",
     )
-
-
-def _connections(
-    weight: torch.Tensor, branch: Branch, scale: Scale, scales: dict[str, Scale]
-) -> list[Connection]:
-    # Only a convolution (input channels on axis 1) has two sources; in a U-Net they
-    # have equal channels.
-    slices = weight.chunk(len(branch.sources), dim=1)
-    return [
-        Connection(
-            source=source,
-            kind=branch.kind,
-            weight=(part * _factor(scales[source], scale, branch)).contiguous(),
-        )
-        for source, part in zip(branch.sources, slices, strict=True)
-    ]
 
 
 def _tensor(scale: Scale) -> float | torch.Tensor:
     return torch.tensor(scale) if isinstance(scale, tuple) else scale
 
 
-def _factor(source: Scale, scale: Scale, branch: Branch) -> float | torch.Tensor:
+def _factor(
+    source: Scale, scale: Scale, connection: Connection
+) -> float | torch.Tensor:
     """What weights are multiplied by: one number, or rows times columns."""
     if not isinstance(source, tuple) and not isinstance(scale, tuple):
         return source / scale
     # Rounded once, from float64.
-    columns = np.reshape(source, (1, -1, 1, 1))
     rows = np.reshape(scale, (-1, 1, 1, 1))
-    ratio = torch.from_numpy(columns / rows).float()
-    return ratio.transpose(0, 1) if branch.kind == "conv_transpose" else ratio
+    if connection.kind == "conv_transpose":
+        rows = rows.transpose(1, 0, 2, 3)
+    ratio = columns(np.atleast_1d(np.asarray(source)), connection) / rows
+    return torch.from_numpy(ratio).float()
 
 
 def normalised(model: Net, snn: SpikingUNet) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from loihi_unet.data.pictures import Picture
 from loihi_unet.files.checkpoint import Calibration
 from loihi_unet.networks.net import Net
 from loihi_unet.seeds import Stream
+from loihi_unet.spiking.graph import Graph, graph_of, pools
 from loihi_unet.spiking.run_float import run
 from loihi_unet.tasks.make import make_task
 
@@ -54,7 +55,7 @@ class Trials:
         num_steps: int,
         num_thresholds: int,
     ) -> None:
-        self.model = model
+        self.graph = graph_of(model)
         self.calibration = calibration
         self.num_steps = num_steps
         self.num_thresholds = num_thresholds
@@ -73,7 +74,7 @@ class Trials:
     ) -> float:
         """Return the mean squared difference between the two outputs."""
         snn = spiking_unet(
-            self.model,
+            self.graph,
             self.calibration.model_copy(update={"scales": scales}),
             num_steps=self.num_steps,
             num_thresholds=self.num_thresholds,
@@ -161,7 +162,7 @@ def _search_scales(
 ) -> dict[str, float]:
     """Move each layer's scale up or down as long as that helps."""
     best = trials.error(scales, q)
-    for group in _groups(trials.model):
+    for group in _groups(trials.graph):
         for factor in FACTORS:
             before = best
             while (
@@ -180,7 +181,7 @@ def _take_away(
 
     A layer without its lowest threshold has twice the scale, so that its range stays.
     """
-    groups = _groups(trials.model)
+    groups = _groups(trials.graph)
     numbers = {name: trials.num_thresholds for group in groups for name in group}
     before = trials.error(scales, q)
     lowest = trials.calibration.normalisation == "connection"
@@ -206,19 +207,19 @@ def _scaled(
     return {**scales, **{name: scales[name] * factor for name in group}}
 
 
-def _groups(model: Net) -> list[list[str]]:
+def _groups(graph: Graph) -> list[list[str]]:
     """Layers by common scale: a pool has its source's."""
-    nodes = model.nodes[:-1]
+    layers = graph.layers[:-1]
     groups: list[list[str]] = []
-    for node in nodes:
-        if node.pools:
-            groups[-1].append(node.name)
+    for layer in layers:
+        if pools(layer):
+            groups[-1].append(layer.name)
         else:
-            groups.append([node.name])
+            groups.append([layer.name])
     # A pool follows the layer it halves.
     assert all(
-        later.sources[0] == earlier.name
-        for earlier, later in pairwise(nodes)
-        if later.pools
+        later.connections[0].source == earlier.name
+        for earlier, later in pairwise(layers)
+        if pools(later)
     )
     return groups

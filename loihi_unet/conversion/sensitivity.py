@@ -6,6 +6,7 @@ this makes in the network's output is measured. Errors of different layers add u
 nearly, so thresholds are taken away where a neuron gives up least, one by one.
 """
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -17,6 +18,7 @@ from loihi_unet.errors import ConversionError
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import current
 from loihi_unet.spiking.spiking_unet import Layer
+from loihi_unet.spiking.synapse import relative_sides
 
 
 def share_out(
@@ -145,12 +147,11 @@ def _groups(layers: tuple[Layer, ...]) -> list[list[str]]:
 
 def _neurons(layers: tuple[Layer, ...]) -> dict[str, float]:
     """Neurons of each layer, per pixel of the picture."""
-    areas = {INPUT: 1.0}
-    for layer in layers:
-        first = layer.connections[0]
-        growth = {"average_pool": 0.25, "conv_transpose": 4.0}.get(first.kind, 1.0)
-        areas[layer.name] = areas[first.source] * growth
-    return {layer.name: layer.channels * areas[layer.name] for layer in layers}
+    sides = relative_sides(layers)
+    return {
+        layer.name: layer.channels * float(math.prod(sides[layer.name]))
+        for layer in layers
+    }
 
 
 def _product(numbers: list[int], weights: list[float]) -> float:

@@ -1,17 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A layer's neurons on calibration crops: how well thresholds send an activation."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from loihi_unet.config import TrainConfig
-from loihi_unet.conversion.normalise import unscaled
-from loihi_unet.data.pictures import Picture
-from loihi_unet.networks.net import Net
-from loihi_unet.seeds import Stream
-from loihi_unet.tasks.make import make_task
+from loihi_unet.spiking.graph import Graph, learned
 
 #: Crops that thresholds are chosen on.
 CROPS = 8
@@ -30,17 +23,13 @@ class Crops:
 
     Parameters
     ----------
-    model : Net
-        The trained network, on the CPU.
-    config : TrainConfig
-        Gives crop size, noise and seed.
-    pictures : list[Picture]
-        Where the crops come from.
+    graph : Graph
+        The trained network.
+    x : Tensor, shape (B, C, H, W)
+        The crops, with or without a constant plane.
 
     Attributes
     ----------
-    x : Tensor, shape (B, C, H, W)
-        The crops.
     wanted : dict[str, Tensor]
         Activation of every layer.
     layers : tuple[Layer, ...]
@@ -50,19 +39,13 @@ class Crops:
     """
 
     @torch.no_grad()
-    def __init__(
-        self, model: Net, config: TrainConfig, pictures: list[Picture]
-    ) -> None:
-        config = config.model_copy(update={"batch_size": CROPS})
-        task = make_task(config, train=pictures, validation=[])
-        # A batch that no scale was measured on, while the generator has any.
-        self.x, _ = task.batch(2**20, Stream.CALIBRATION)
-        self.model = model
-        self.wanted = dict(model.layers(self.x))
-        *spiking, last = unscaled(model, config).layers
+    def __init__(self, graph: Graph, x: Tensor) -> None:
+        self.graph = graph
+        self.x = graph.frame.completed(x, graph.in_channels)
+        self.wanted = dict(graph.activations(self.x))
+        *spiking, last = graph.layers
         self.layers = tuple(spiking)
-        learned = tuple(c for c in last.connections if c.kind != "identity")
-        self.last = replace(last, connections=learned)
+        self.last = learned(last)
 
 
 def largest(activation: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ Tensors ``model.<parameter>`` are the weights, ``exp_avg.<parameter>`` and
 record holds the settings and what else a run needs to go on.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from loihi_unet.errors import CheckpointError
 from loihi_unet.files.shipped import shipped
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.networks.net import Net
+from loihi_unet.networks.weights import weights_sha256 as weights_sha256
 from loihi_unet.spiking.spiking_unet import Normalisation
 
 #: Adam's state tensors of a parameter, besides its step count.
@@ -98,15 +98,6 @@ class Checkpoint:
     model: Net
     record: CheckpointRecord
     moments: dict[str, torch.Tensor]
-
-
-def weights_sha256(model: Net) -> str:
-    """Return the SHA-256 (hex) of the parameters' names and float32 values."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.tensors().items()):
-        digest.update(f"{name}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def published_models() -> list[str]:

@@ -12,7 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from export.errors import first_problem
 from export.files.kind import expect
@@ -21,8 +27,10 @@ from loihi_unet.files.shipped import shipped
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.networks.config import ModelConfig
 from loihi_unet.networks.topology import ConnectionKind
+from loihi_unet.spiking.layer import Geometry
 from loihi_unet.spiking.spiking_unet import (
     Connection,
+    Frame,
     Layer,
     Normalisation,
     Quantisation,
@@ -34,9 +42,25 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class _GeometryRecord(_Record):
+    stride: tuple[PositiveInt, PositiveInt]
+    padding: tuple[NonNegativeInt, NonNegativeInt]
+    dilation: tuple[PositiveInt, PositiveInt]
+    output_padding: tuple[NonNegativeInt, NonNegativeInt]
+    groups: PositiveInt
+
+
 class _ConnectionRecord(_Record):
     source: str
     kind: ConnectionKind
+    geometry: _GeometryRecord | None = None
+
+
+class _FrameRecord(_Record):
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    fixed: bool = False
+    constant: bool = False
+    safety: PositiveInt = 1
 
 
 class _QuantisationRecord(_Record):
@@ -57,7 +81,9 @@ class _LayerRecord(_Record):
 
 class _NetworkRecord(_Record):
     kind: Literal["spiking-unet"] = "spiking-unet"
-    config: ModelConfig
+    #: Files of version 0.1.0 name their network's shape; the layers say the same.
+    config: ModelConfig | None = None
+    frame: _FrameRecord = _FrameRecord()
     layers: tuple[_LayerRecord, ...]
     base_threshold: float
     num_thresholds: int
@@ -111,7 +137,13 @@ def pack(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
                 name=layer.name,
                 channels=layer.channels,
                 connections=tuple(
-                    _ConnectionRecord(source=item.source, kind=item.kind)
+                    _ConnectionRecord(
+                        source=item.source,
+                        kind=item.kind,
+                        geometry=None
+                        if item.geometry is None
+                        else _GeometryRecord(**asdict(item.geometry)),
+                    )
                     for item in layer.connections
                 ),
                 scale=layer.scale,
@@ -123,7 +155,7 @@ def pack(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             )
         )
     record = _NetworkRecord(
-        config=snn.config,
+        frame=_FrameRecord(**asdict(snn.frame)),
         layers=tuple(layers),
         base_threshold=snn.base_threshold,
         num_thresholds=snn.num_thresholds,
@@ -226,7 +258,7 @@ def unpack(
         record = _NetworkRecord.model_validate(raw)
         tensors = _multiplied(tensors, record, where)
         return SpikingUNet(
-            config=record.config,
+            frame=Frame(**record.frame.model_dump()),
             layers=tuple(_layer(item, tensors) for item in record.layers),
             base_threshold=record.base_threshold,
             num_thresholds=record.num_thresholds,
@@ -284,6 +316,9 @@ def _layer(item: _LayerRecord, tensors: Mapping[str, torch.Tensor]) -> Layer:
             Connection(
                 source=connection.source,
                 kind=connection.kind,
+                geometry=None
+                if connection.geometry is None
+                else Geometry(**connection.geometry.model_dump()),
                 weight=tensors.get(f"{item.name}.weight.{connection.source}"),
             )
             for connection in item.connections

@@ -63,8 +63,7 @@ def compact(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if "finetune" in snn.provenance:
         # Through the steps, it is from the floats alone that the integers follow.
         snn = settle(snn)
-    side = snn.config.multiple
-    network = lower(snn, side, side)
+    network = lower(snn, *snn.example_size)
     _, record = pack(snn)
     tensors: dict[str, torch.Tensor] = {}
     steps: dict[str, float | list[float]] = {}

@@ -60,6 +60,7 @@ def cost(snn: SpikingUNet, task: Task) -> Cost:
         Exact counts of the torch machine, divided.
     """
     x, _ = task.batch(0, Stream.CALIBRATION)
+    x = snn.frame.completed(x, snn.in_channels)
     images = np.rint(x.numpy() * 255).astype(np.int32)
     network = lower(snn, *images.shape[2:])
     recording = create("torch").run(network, images)

@@ -18,16 +18,23 @@ from export.gain import settle
 from loihi_unet.config import TrainConfig, parse_config
 from loihi_unet.data.datasets import AS_STATED, Reading, load_data
 from loihi_unet.data.deep import records
-from loihi_unet.data.pictures import fingerprint, hold_out
+from loihi_unet.data.pictures import Picture, fingerprint, hold_out, load_pictures
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.finetuning import state as finetune_state
 from loihi_unet.finetuning.cost import Cost, cost
 from loihi_unet.finetuning.flow import IntegerUNet
+from loihi_unet.finetuning.imitation import ImitationTask, imitation, module_teacher
 from loihi_unet.finetuning.prune import firing_shares, prune
 from loihi_unet.finetuning.state import FinetuneState, Method, clamp
 from loihi_unet.finetuning.steps import StepsUNet
-from loihi_unet.finetuning.teacher import SHARE, Teacher, distance, load_teacher
+from loihi_unet.finetuning.teacher import (
+    SHARE,
+    Teacher,
+    checkpoint_teacher,
+    distance,
+)
+from loihi_unet.frontend.module.source import is_module
 from loihi_unet.seeds import Stream
 from loihi_unet.spiking.spiking_unet import SpikingUNet
 from loihi_unet.tasks.make import Task, make_task
@@ -52,7 +59,7 @@ class FinetuneConfig(BaseModel):
         What gradients flow through: all steps of the integer network, or what a layer
         sends in all steps together.
     teacher : str or None
-        A network to come close to, as in `loihi_unet.finetuning.teacher.load_teacher`.
+        A network to come close to, as in `load_teacher`.
     prune : float or None
         Remove the feature maps first that send something in at most this share of
         neurons and steps, as in `loihi_unet.finetuning.prune.prune`.
@@ -197,20 +204,13 @@ def finetune(
         snn = settle(snn)
         if settings.quiet:
             raise ConfigError("quiet: spikes are trained away through the steps only")
-    config = training_config(snn, where=str(source)).model_copy(
-        update={
-            "batch_size": settings.batch_size,
-            "patch_size": settings.patch_size,
-            "seed": settings.seed,
-        }
-    )
-    config = parse_config(config.model_dump(), where="fine-tuning")
-    white = reading.white_level or config.white_level
-    reading = replace(reading, white_level=white)
-    channels = config.model.in_channels
-    pictures = load_data(config.task, data, channels, reading=reading)
+    teacher = None
+    if settings.teacher is not None:
+        teacher = load_teacher(settings.teacher, snn, best_device())
+    task, pictures = _task(snn, settings, data, teacher, reading, where=str(source))
     white_levels = records(picture.levels for picture in pictures)
-    task = make_task(config, *hold_out(pictures, config.validation_images))
+    if isinstance(task, ImitationTask):
+        teacher = None  # it is in the targets
     run = {
         **settings.model_dump(),
         "data_sha256": fingerprint(pictures),
@@ -235,9 +235,6 @@ def finetune(
             begun = prune(snn, shares, settings.prune)
         state = finetune_state.begin(begun, settings.learning_rate, settings.method)
     state.keep_last = settings.quiet > 0
-    teacher = None
-    if settings.teacher is not None:
-        teacher = load_teacher(settings.teacher, snn, best_device())
     fit(state, task, settings, files, run, teacher)
     return FinetuneResult(
         before=state.scores[0],
@@ -248,6 +245,66 @@ def finetune(
         seconds=time.monotonic() - started,
         white_levels=white_levels,
     )
+
+
+def load_teacher(source: str, snn: SpikingUNet, device: torch.device) -> Teacher:
+    """Return a teacher for a network.
+
+    Parameters
+    ----------
+    source : str
+        ``FILE.py:FUNCTION``, or as in
+        `loihi_unet.files.checkpoint.find_checkpoint`.
+    snn, device
+        As in `loihi_unet.finetuning.teacher.checkpoint_teacher`.
+
+    Raises
+    ------
+    UserError
+        If it cannot be had, or does not fit the network.
+    """
+    if is_module(source):
+        return torch.no_grad()(module_teacher(source, snn).to(device))
+    return checkpoint_teacher(source, snn, device)
+
+
+def _task(
+    snn: SpikingUNet,
+    settings: FinetuneConfig,
+    data: Path | None,
+    teacher: Teacher | None,
+    reading: Reading,
+    *,
+    where: str,
+) -> tuple[Task, list[Picture]]:
+    """What the network was trained for; where nobody knows, to be like its teacher."""
+    if "train" not in snn.provenance and "module" in snn.provenance:
+        if teacher is None:
+            raise ConversionError(
+                f"{where}: nobody knows what this network was trained for; "
+                "--teacher FILE.py:FUNCTION makes it come close to a float network"
+            )
+        return imitation(
+            snn,
+            load_pictures(data, snn.picture_channels, reading.white_level),
+            teacher,
+            patch_size=settings.patch_size,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+        )
+    config = training_config(snn, where=where).model_copy(
+        update={
+            "batch_size": settings.batch_size,
+            "patch_size": settings.patch_size,
+            "seed": settings.seed,
+        }
+    )
+    config = parse_config(config.model_dump(), where="fine-tuning")
+    white = reading.white_level or config.white_level
+    reading = replace(reading, white_level=white)
+    channels = config.model.in_channels
+    pictures = load_data(config.task, data, channels, reading=reading)
+    return make_task(config, *hold_out(pictures, config.validation_images)), pictures
 
 
 def training_config(snn: SpikingUNet, *, where: str) -> TrainConfig:

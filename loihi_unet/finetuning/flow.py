@@ -54,8 +54,9 @@ class IntegerUNet:
     ) -> None:
         self.snn = snn
         self.observe = observe
-        side = snn.config.multiple
-        self.network = lower(snn, side, side)
+        #: Largest potential that each layer has had.
+        self.peaks: dict[str, int] = {}
+        self.network = lower(snn, *snn.example_size)
 
     @exact_arithmetic()
     def __call__(self, x: Tensor) -> Tensor:
@@ -77,6 +78,7 @@ class IntegerUNet:
         OverflowLayerError
             If a potential leaves 24 bits signed.
         """
+        x = self.snn.frame.completed(x, self.snn.in_channels)
         # Payloads (T, B, C, H, W), T = 1 for the picture; their mean value (1, ...).
         sent = {INPUT: torch.round(x.detach() * 255)[None]}
         means = {INPUT: x[None]}
@@ -86,7 +88,7 @@ class IntegerUNet:
         for layer, lowered in zip(self.snn.layers, self.network.layers, strict=True):
             with torch.no_grad():
                 current = self._current(layer, lowered, sent)
-                payload = _integrate(lowered, current, self.snn.num_steps)
+                payload = _integrate(lowered, current, self.snn.num_steps, self.peaks)
             means[layer.name] = self._flow(layer, lowered, means, payload)
             sent[layer.name] = payload
             if layer.spiking and self.observe is not None:
@@ -173,7 +175,9 @@ def _integer_sum(
             assert_never(integer.synapse)
 
 
-def _integrate(layer: IntegerLayer, current: Tensor, num_steps: int) -> Tensor:
+def _integrate(
+    layer: IntegerLayer, current: Tensor, num_steps: int, peaks: dict[str, int]
+) -> Tensor:
     """Payloads of all steps, (T, B, C, H, W), or the accumulator, (1, B, C, H, W)."""
     steps = current.expand(num_steps, *current.shape[1:])
     v = torch.zeros_like(steps[0])
@@ -185,6 +189,7 @@ def _integrate(layer: IntegerLayer, current: Tensor, num_steps: int) -> Tensor:
     for step, drive in enumerate(steps):
         v = v + drive
         low, high = (int(x) for x in torch.aminmax(v))
+        peaks[layer.name] = max(peaks.get(layer.name, 0), -low, high)
         if not STATE.contains(low, high):
             worst = low if low < STATE.minimum else high
             raise OverflowLayerError(layer.name, step, f"potential {worst}")

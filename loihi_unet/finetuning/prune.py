@@ -14,6 +14,7 @@ from loihi_unet.finetuning.flow import IntegerUNet
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.seeds import Stream
 from loihi_unet.spiking.spiking_unet import Connection, Layer, Scale, SpikingUNet
+from loihi_unet.spiking.synapse import dense
 from loihi_unet.tasks.make import Task
 
 #: Batches of training crops that firing is counted on.
@@ -115,6 +116,8 @@ def _columns(c: Connection, rows: Tensor, columns: Tensor | None) -> Connection:
     if c.weight is None:
         return c
     assert (columns is None) == (c.source == INPUT)
+    c = dense(c)
+    assert c.weight is not None
     out, entering = (1, 0) if c.kind == "conv_transpose" else (0, 1)
     weight = c.weight.index_select(out, rows)
     if columns is not None:

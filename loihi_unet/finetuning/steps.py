@@ -16,6 +16,7 @@ row of weights filling its 8 bits. Backward,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
@@ -37,6 +38,7 @@ from export.units import PIXEL_SCALE, gains, per_row
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
 from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
+from loihi_unet.spiking.synapse import columns, relative_sides
 from sim.torch.compartment import reciprocal_is_exact
 from sim.torch.exact import exact_arithmetic
 
@@ -136,11 +138,12 @@ def _pools(layer: Layer) -> bool:
     return layer.connections[0].kind == "average_pool"
 
 
-def _grid(rows: Any, columns: Any, connection: Connection) -> Tensor:
+def _grid(rows: Any, sources: Any, connection: Connection) -> Tensor:
     """Numbers of rows times numbers of columns, to multiply weights by; float64."""
-    grid = torch.from_numpy(np.reshape(rows, (-1, 1)) * np.reshape(columns, (1, -1)))
-    grid = grid[:, :, None, None]
-    return grid.transpose(0, 1) if connection.kind == "conv_transpose" else grid
+    place = np.reshape(rows, (-1, 1, 1, 1))
+    if connection.kind == "conv_transpose":
+        place = place.transpose(1, 0, 2, 3)
+    return torch.from_numpy(place * columns(sources, connection))
 
 
 class StepsUNet:
@@ -174,8 +177,7 @@ class StepsUNet:
         self.parameters = parameters
         self.recompute = recompute
         self.snn = settle(fold(template, parameters))
-        side = template.config.multiple
-        self.network = lower(self.snn, side, side)
+        self.network = lower(self.snn, *self.snn.example_size)
         self.operations = _operations(self.snn)
         self.activity = torch.zeros(())
 
@@ -193,6 +195,7 @@ class StepsUNet:
         Tensor, shape (B, out_channels, H, W), float32
             What the output accumulator means.
         """
+        x = self.snn.frame.completed(x, self.snn.in_channels)
         sent = {INPUT: torch.round(x.detach() * 255)[None]}
         events = x.new_zeros(())
         layers = list(zip(self.snn.layers, self.network.layers, strict=True))
@@ -263,11 +266,8 @@ class StepsUNet:
                 continue
             assert not isinstance(integer.synapse, AveragePool)  # has no weight
             trained = self.parameters[f"{layer.name}.weight.{c.source}"]
-            columns = self._column_factor(c.source, trained)
-            if c.kind == "conv":
-                smooth = trained * columns.view(1, -1, 1, 1) * per_row(rows, c)
-            else:
-                smooth = trained * columns.view(-1, 1, 1, 1) * per_row(rows, c)
+            factor = columns(self._column_factor(c.source, trained), c)
+            smooth = trained * factor * per_row(rows, c)
             exact = torch.from_numpy(
                 integer.synapse.weight.astype(np.float32) * 2**integer.weight_exp
             )
@@ -329,20 +329,19 @@ def _operations(snn: SpikingUNet) -> dict[str, float]:
 
     Per pixel of the picture.
     """
-    areas = {INPUT: 1.0}
+    sides = relative_sides(snn.layers)
+    areas = {name: float(math.prod(pair)) for name, pair in sides.items()}
     found = {layer.name: 0.0 for layer in snn.layers if layer.spiking}
     channels = {layer.name: layer.channels for layer in snn.layers}
     for layer in snn.layers:
-        c = layer.connections[0]
-        growth = {"average_pool": 0.25, "conv_transpose": 4.0}.get(c.kind, 1.0)
-        areas[layer.name] = areas[c.source] * growth
         for c in layer.connections:
             if c.source == INPUT:
                 continue
             neurons = channels[c.source] * areas[c.source]
             taps = 1 if c.weight is None else c.weight.shape[2] * c.weight.shape[3]
-            leaving = 1 if c.weight is None else layer.channels
-            found[c.source] += neurons * taps * leaving
+            leaving = 1 if c.weight is None else layer.channels // c.place.groups
+            skipped = math.prod(c.place.stride) if c.kind == "conv" else 1
+            found[c.source] += neurons * taps * leaving / skipped
     return found
 
 

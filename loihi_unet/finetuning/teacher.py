@@ -16,8 +16,8 @@ Teacher = Callable[[Tensor], Tensor]
 SHARE = 0.9
 
 
-def load_teacher(source: str, snn: SpikingUNet, device: torch.device) -> Teacher:
-    """Return a teacher for a network.
+def checkpoint_teacher(source: str, snn: SpikingUNet, device: torch.device) -> Teacher:
+    """Return one of this project's networks as the teacher of a network.
 
     Parameters
     ----------
@@ -40,15 +40,15 @@ def load_teacher(source: str, snn: SpikingUNet, device: torch.device) -> Teacher
     """
     model, _ = load_checkpoint(source)
     for what in ("in_channels", "out_channels"):
-        theirs, ours = getattr(model.config, what), getattr(snn.config, what)
+        theirs, ours = getattr(model.config, what), getattr(snn, what)
         if theirs != ours:
             raise CheckpointError(
                 f"{source}: {what} {theirs} found, the network has {ours}"
             )
-    if model.config.multiple > snn.config.multiple:
+    if model.config.multiple > snn.multiple:
         raise CheckpointError(
             f"{source}: sides of multiples of {model.config.multiple} needed, the "
-            f"network takes {snn.config.multiple}"
+            f"network takes {snn.multiple}"
         )
     model = model.to(device).eval()
     return torch.no_grad()(model)

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.files.atomic import write_text
-from export.images import decode
+from export.images import decode, picture_channels
 from export.network import Network
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.report import render_report
 from loihi_unet.report.chip_tables import chip_tables
+from loihi_unet.report.module_tables import module_tables
 from loihi_unet.report.verify_stock import has_stock_neurons, stock_sections
 from sim.recording import Recording
 from sim.verify.comparison import Comparison
@@ -75,7 +76,9 @@ def write_report(
         "pictures": [{"file": f, "title": title} for f, title in pictures.items()],
         "zoom": {"top": top, "left": leftmost, "size": size},
         "layers": [asdict(layer) for layer in layer_reports(left, network)],
-        "tables": [] if network is None else chip_tables(network, left),
+        "tables": []
+        if network is None
+        else [*chip_tables(network, left), *module_tables(network)],
         "failure": None if diagnosis is None else asdict(diagnosis),
     }
     return _written(folder, report)
@@ -107,7 +110,10 @@ def _pictures(
     if not len(left.images):
         return {}
     pictures = {"input.png": "input"}
-    write_picture(folder / "input.png", _shown(left.images[0].astype(float)))
+    entered = left.images[0].astype(float)
+    if network is not None:
+        entered = entered[: picture_channels(network)]
+    write_picture(folder / "input.png", _shown(entered))
     both = aligned(left, right)  # the first image that both hold
     if network is None or both is None:
         return pictures

@@ -236,7 +236,7 @@ class Contestants:
     def _identical(self, snn: SpikingUNet, pictures: list[Picture]) -> bool:
         """Compare torch with the reference on a square, every layer at every step."""
         sigma = self.contest.sigmas[0] if self.contest.sigmas else None
-        square = middle(pictures[0], VERIFIED, snn.config.multiple)
+        square = middle(pictures[0], VERIFIED, snn.multiple)
         pixels = shown_pixels(square, 0, sigma)[None]
         network = lower(snn, *pixels.shape[2:])
         left, right = (

@@ -78,7 +78,7 @@ def shown_pixels(
 
 def integers(snn: SpikingUNet) -> WholeNetwork:
     """Return the integer network that `snn` exports to, on the GPU if there is one."""
-    side = snn.config.multiple
+    side = snn.multiple
     backend = "cuda" if torch.cuda.is_available() else "torch"
     return WholeNetwork(lower(snn, side, side), create(backend), TILE)
 

@@ -259,6 +259,11 @@ def _thresholds(network: IntegerNetwork) -> dict[str, float]:
 
 
 def _training(network: IntegerNetwork, path: Path) -> TrainConfig:
+    if "module" in network.provenance:
+        raise DataError(
+            f"{path}: nobody knows what the output of this network means, so there is "
+            "no score; simulate --pictures writes it as it is"
+        )
     if "train" not in network.provenance:
         raise DataError(
             f"{path}: provenance without 'train', the settings that name task and data"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from export.images import decode, size_multiple
+from export.files.atomic import atomic
+from export.images import (
+    completed,
+    decode,
+    only_size,
+    picture_channels,
+    size_multiple,
+)
 from export.network import Network
 from export.stock_network import Stream
 from loihi_unet.data.deep import Levels, records
@@ -111,6 +119,15 @@ def run_pictures(
         )
     simulator = create(config.backend)
     found = _pages(config)
+    only = only_size(network)
+    if only is not None and config.conditions.crop not in (None, only):
+        raise DataError(
+            f"{config.network}: takes pictures of {only[0]}x{only[1]} pixels only"
+        )
+    if only is not None:
+        config = dataclasses.replace(
+            config, conditions=dataclasses.replace(config.conditions, crop=only)
+        )
     size = _one_size(found, config.conditions, network)
     note = size_note(network, [size])
     network = network.resized(*size)
@@ -135,10 +152,8 @@ def run_pictures(
             for index in range(len(part.images)):
                 entered = waiting.popleft()
                 if config.pictures is not None and part.output is not None:
-                    height, width = entered.size
-                    pixels = 255 * decode(network, part.output[index])
-                    target = _target(config.pictures, entered.name)
-                    write_picture(target, pixels[:, :height, :width])
+                    output = decode(network, part.output[index])
+                    _write(config.pictures, entered, network, output)
         white_levels = records(levels)
         writer.note_white_levels(white_levels)
     warn(levels, config.white_level)
@@ -155,6 +170,19 @@ def run_pictures(
         "white_levels": white_levels,
         "coverage": recorded_coverage(network, coverage, config.layers),
     }
+
+
+def _write(
+    folder: Path, entered: Entered, network: Network, output: NDArray[np.float64]
+) -> None:
+    """Write an output as a picture; as numbers where no task says what it is."""
+    if network.task == "unknown":
+        path = _target(folder, entered.name).with_suffix(".npy")
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            np.save(file, output.astype(np.float32))
+        return
+    height, width = entered.size
+    write_picture(_target(folder, entered.name), 255 * output[:, :height, :width])
 
 
 class _Totals:
@@ -239,7 +267,7 @@ def _frames(
     levels: list[Levels | None],
 ) -> Iterator[NDArray[np.float32]]:
     """Read and prepare pictures when they are asked for; note them in ``waiting``."""
-    channels = network.input.shape[0]
+    channels = picture_channels(network)
     multiple = size_multiple(network)
     names = iter(found)
     # A file is opened once for all its pages.
@@ -252,4 +280,4 @@ def _frames(
             levels.append(read.levels)
             waiting.append(Entered(name, entering.size))
             del read, picture
-            yield entering.levels
+            yield completed(network, entering.levels)

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from export.images import size_multiple
+from export.images import completed, only_size, picture_channels, size_multiple
 from export.network import Network
 from export.stock_network import Stream
 from loihi_unet.data.deep import records
@@ -168,6 +168,8 @@ def verify_set(
             f"{path}: stock neurons that take spike trains or biases, not pictures; "
             "compare recordings made from Python (docs/netx_stock.md)"
         )
+    if (only := only_size(network)) is not None:
+        conditions = replace(conditions, crop=only)
     machines = Machines(
         network=anywhere(path), sha256=network.sha256, backends=backends
     )
@@ -176,7 +178,7 @@ def verify_set(
             machines=machines, picture=picture, index=index, conditions=conditions
         )
         for index, picture in enumerate(
-            load_pictures(data, network.input.shape[0], white_level)
+            load_pictures(data, picture_channels(network), white_level)
         )
     }
     multiple = size_multiple(network)
@@ -246,7 +248,7 @@ def record_both(job: VerifyJob) -> tuple[Network, Recording, Recording]:
     """
     network, left, right = _load(job.machines)
     entering = frame(job.picture, job.index, job.conditions, size_multiple(network))
-    image = entering.levels[None]
+    image = completed(network, entering.levels)[None]
     network = network.resized(*image.shape[2:])
     return network, left.run(network, image), right.run(network, image)
 

@@ -9,12 +9,12 @@ from functools import reduce
 from typing import NamedTuple
 
 import torch
-from torch.nn import functional
 
 from loihi_unet.errors import DataError
 from loihi_unet.networks.neuron import multi_threshold_if
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
+from loihi_unet.spiking.synapse import apply
 
 
 class SpikingRun(NamedTuple):
@@ -57,6 +57,7 @@ def run(snn: SpikingUNet, x: torch.Tensor) -> SpikingRun:
     DataError
         If the shape is not allowed.
     """
+    x = snn.frame.completed(x, snn.in_channels)
     _check_input(snn, x)
     # Values a layer sends, (T, B, C, H, W); the picture is the same at every step.
     sent = {INPUT: x[None].expand(snn.num_steps, *x.shape)}
@@ -84,9 +85,15 @@ def run(snn: SpikingUNet, x: torch.Tensor) -> SpikingRun:
 
 
 def _check_input(snn: SpikingUNet, x: torch.Tensor) -> None:
-    channels, multiple = snn.config.in_channels, snn.config.multiple
+    channels, multiple = snn.in_channels, snn.multiple
     fits = x.ndim == 4 and x.shape[1] == channels
-    if not fits or x.shape[2] % multiple or x.shape[3] % multiple:
+    if snn.frame.fixed:
+        if not fits or tuple(x.shape[2:]) != snn.frame.size:
+            raise DataError(
+                f"input has shape {tuple(x.shape)}; allowed is "
+                f"(B, {channels}, {snn.example_size[0]}, {snn.example_size[1]})"
+            )
+    elif not fits or x.shape[2] % multiple or x.shape[3] % multiple:
         raise DataError(
             f"input has shape {tuple(x.shape)}; allowed is (B, {channels}, H, W) with "
             f"H and W multiples of {multiple}"
@@ -131,17 +138,5 @@ def synapse(connection: Connection, value: torch.Tensor) -> torch.Tensor:
     """
     if connection.kind == "identity":
         return value
-    flat = value.flatten(0, 1)
-    if connection.kind == "average_pool":
-        result = functional.avg_pool2d(flat, 2)
-    else:
-        assert connection.weight is not None  # checked by SpikingUNet
-        weight = connection.weight.to(value)
-        if connection.kind == "conv":
-            padding = weight.shape[-1] // 2
-            result = functional.conv2d(flat, weight, padding=padding)
-        else:
-            result = functional.conv_transpose2d(
-                flat, weight, stride=2, padding=1, output_padding=1
-            )
+    result = apply(connection, value.flatten(0, 1))
     return result.reshape(*value.shape[:2], *result.shape[1:])

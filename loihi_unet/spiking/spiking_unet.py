@@ -3,100 +3,29 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, get_args
 
-import torch
-
 from loihi_unet.errors import ConversionError
-from loihi_unet.networks.config import ModelConfig
-from loihi_unet.networks.topology import INPUT, ConnectionKind
+from loihi_unet.networks.topology import INPUT
+from loihi_unet.spiking.layer import Connection, Frame, Layer, Quantisation, Scale
+from loihi_unet.spiking.synapse import entering, side_multiple
+
+__all__ = [
+    "INPUT",
+    "Connection",
+    "Frame",
+    "Layer",
+    "Normalisation",
+    "Quantisation",
+    "Scale",
+    "SpikingUNet",
+]
 
 #: T beyond which a drive of 1 in every step would leave 24 bits.
 MOST_STEPS = 2**23 - 1
 
-#: One number for a layer, or one for each of its channels.
-Scale = float | tuple[float, ...]
 Normalisation = Literal["connection", "layer"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Connection:
-    """What a layer receives from one other layer.
-
-    Attributes
-    ----------
-    source : str
-        Name of the layer it comes from, or ``"input"``.
-    kind : str
-        ``"conv"``: stride 1, padding ``k // 2``; ``"conv_transpose"``: 3x3, stride 2,
-        padding 1, output padding 1; ``"average_pool"``: 2x2, stride 2; ``"identity"``:
-        the residual skip, the value itself.
-    weight : Tensor or None
-        Normalised weights w_hat, shape (C_out, C_in, kh, kw) for ``"conv"``,
-        (C_in, C_out, kh, kw) for ``"conv_transpose"``, None for the other two.
-    """
-
-    source: str
-    kind: ConnectionKind
-    weight: torch.Tensor | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quantisation:
-    """How a layer's floats become integers, once that is settled.
-
-    Fine-tuning trains weights for the very integers they are rounded to, so it keeps
-    these; `export.gain` takes them instead of choosing its own.
-
-    Attributes
-    ----------
-    gain : float or tuple[float, ...]
-        theta of a spiking layer, or of each of its channels; units of v per unit of
-        output of the last one.
-    weight_exps : tuple[int, ...]
-        One exponent per connection.
-    bias_exp : int
-        Exponent of the layer's biases.
-    """
-
-    gain: Scale
-    weight_exps: tuple[int, ...]
-    bias_exp: int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Layer:
-    """A group of compartments: the sum of its connections plus a bias.
-
-    Attributes
-    ----------
-    name : str
-        Name of the trained network's layer.
-    channels : int
-        Feature maps.
-    connections : tuple[Connection, ...]
-        One per branch of a concatenation, in its order.
-    bias : Tensor or None
-        Normalised bias b_hat, shape (channels,), added at every step.
-    scale : float or tuple[float, ...]
-        lambda: the activation of the trained network that stands for the value 1, of
-        the layer or of each channel. A neuron's lowest threshold is q times that.
-    spiking : bool
-        False: the layer only accumulates.
-    quantisation : Quantisation or None
-        Set by fine-tuning; None leaves the choice to the exporter.
-    num_thresholds : int or None
-        N of this layer's neurons; None: the network's.
-    """
-
-    name: str
-    channels: int
-    connections: tuple[Connection, ...]
-    bias: torch.Tensor | None
-    scale: Scale
-    spiking: bool
-    quantisation: Quantisation | None = None
-    num_thresholds: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,8 +34,6 @@ class SpikingUNet:
 
     Attributes
     ----------
-    config : ModelConfig
-        The network it was made from.
     layers : tuple[Layer, ...]
         In topological order; the last is ``"out"``.
     base_threshold : float
@@ -122,9 +49,10 @@ class SpikingUNet:
         Of a layer's activations, taken as its scale.
     provenance : dict[str, Any]
         What it was made from, and how; JSON values.
+    frame : Frame
+        What it asks of a picture.
     """
 
-    config: ModelConfig
     layers: tuple[Layer, ...]
     base_threshold: float
     num_thresholds: int
@@ -132,6 +60,7 @@ class SpikingUNet:
     normalisation: Normalisation
     percentile: float
     provenance: dict[str, Any] = field(default_factory=dict)
+    frame: Frame = field(default_factory=Frame)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.base_threshold) and self.base_threshold > 0):
@@ -158,7 +87,7 @@ class SpikingUNet:
             raise ConversionError(
                 f"layers {silent} do not spike; allowed is the last layer and no other"
             )
-        channels = {INPUT: self.config.in_channels}
+        channels = {INPUT: self.in_channels}
         for layer in self.layers:
             if not 1 <= self.thresholds(layer) <= self.num_thresholds:
                 raise ConversionError(
@@ -168,6 +97,31 @@ class SpikingUNet:
             _check_layer(layer, channels)
             channels[layer.name] = layer.channels
         _check_output(self.layers[-1])
+
+    @cached_property
+    def in_channels(self) -> int:
+        """Channels of the input, a constant plane included."""
+        return entering(self.layers)
+
+    @property
+    def picture_channels(self) -> int:
+        """Channels of a picture: the input's without a constant plane."""
+        return self.in_channels - int(self.frame.constant)
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output."""
+        return self.layers[-1].channels
+
+    @cached_property
+    def multiple(self) -> int:
+        """What a picture's sides must be multiples of."""
+        return side_multiple(self.layers)
+
+    @property
+    def example_size(self) -> tuple[int, int]:
+        """A size (H, W) that fits, for whoever needs any."""
+        return self.frame.size or (self.multiple, self.multiple)
 
     def layer(self, name: str) -> Layer:
         """Return a layer by its name."""
@@ -237,6 +191,7 @@ def _check_connection(
     if connection.source not in channels:
         raise ConversionError(f"{where}: the source is not an earlier layer")
     source = channels[connection.source]
+    groups = connection.place.groups
     found = None if connection.weight is None else tuple(connection.weight.shape)
     if connection.kind in ("average_pool", "identity"):
         if found is not None or source != layer.channels:
@@ -246,7 +201,12 @@ def _check_connection(
                 f"no weight"
             )
         return
-    ends = (layer.channels, source)
+    if source % groups or layer.channels % groups:
+        raise ConversionError(
+            f"{where}: groups {groups}: allowed are divisors of {source} and "
+            f"{layer.channels} channels"
+        )
+    ends = (layer.channels, source // groups)
     expected = ends if connection.kind == "conv" else ends[::-1]
     if found is None or len(found) != 4 or found[:2] != expected or 0 in found:
         raise ConversionError(

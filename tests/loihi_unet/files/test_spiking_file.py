@@ -12,7 +12,7 @@ def test_a_network_reads_back_equal(tmp_path, snn):
     path = tmp_path / "snn.safetensors"
     save_spiking_unet(path, snn)
     read = load_spiking_unet(path)
-    for name in ("config", "base_threshold", "num_thresholds", "num_steps"):
+    for name in ("frame", "base_threshold", "num_thresholds", "num_steps"):
         assert getattr(read, name) == getattr(snn, name)
     for name in ("normalisation", "percentile", "provenance"):
         assert getattr(read, name) == getattr(snn, name)
