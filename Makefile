@@ -8,7 +8,7 @@ VENV := .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lava-tests bench lint audit torture setup clean
+.PHONY: demo test lava-tests bench lint audit torture suite setup clean
 
 demo: $(STAMP)
 	$(BIN)/loihi-unet demo
@@ -43,6 +43,10 @@ audit: $(STAMP)
 # Hours on a slow machine; writes docs/reliability.{json,md}.
 torture: $(STAMP)
 	$(BIN)/python -m benchmarks.torture
+
+# Twenty networks of other people's kinds; writes docs/suite.{json,md}.
+suite: $(STAMP)
+	$(BIN)/python -m benchmarks.suite
 
 setup: $(STAMP)
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Networks of other people's kinds, through the whole of the product."""
