@@ -22,7 +22,7 @@ from loihi_unet.conversion.calibrate import measure_scales
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import write_picture
-from loihi_unet.demo.rates import activations, rate_records
+from loihi_unet.demo.spike_rates import activations, rate_records
 from loihi_unet.demo.subject import Photograph, Pixels, Retina, Subject
 from loihi_unet.files.checkpoint import Calibration, load_checkpoint, weights_sha256
 from loihi_unet.files.spiking_file import load_spiking_unet

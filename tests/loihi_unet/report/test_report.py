@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, browser
 
-from loihi_unet.demo.rates import rate_records
+from loihi_unet.demo.spike_rates import rate_records
 from loihi_unet.report import read_report, render_report
 from loihi_unet.report.schema import ReportError
 from loihi_unet.report.verify import write_report
