@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The command ``convert``: read a checkpoint, measure, search, normalise, write."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from loihi_unet.conversion.search import search_thresholds
 from loihi_unet.data.datasets import AS_STATED, Reading, load_data
 from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture
+from loihi_unet.data.sequence import all_facts
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import (
     Calibration,
@@ -90,7 +92,7 @@ def convert(
     _check_search(search, fewer, base_threshold)
     config = loaded.record.config
     calibration = _stored_scales(loaded, data, normalisation, percentile)
-    pictures: list[Picture] = []
+    pictures: Sequence[Picture] = []
     if search or calibration is None:
         white = reading.white_level or config.white_level
         reading = replace(reading, white_level=white)
@@ -118,7 +120,7 @@ def convert(
         )
         calibration, q = chosen.calibration, chosen.base_threshold
         numbers = chosen.numbers
-    white_levels = records(picture.levels for picture in pictures)
+    white_levels = records(fact.levels for fact in all_facts(pictures))
     snn = spiking_unet(
         loaded.model,
         calibration,

@@ -137,7 +137,7 @@ def test_convert_writes_what_it_returns(tmp_path, trained, folder):
 
 
 def test_the_shipped_model_converts_with_its_own_scales(tmp_path, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise AssertionError("no picture is needed")
 
     monkeypatch.setattr("loihi_unet.conversion.convert.load_data", refuse)
