@@ -48,7 +48,7 @@ def run(package: str, arguments: list[str]) -> int:
             print(f"{package} is not installed here: run make setup")
             return 2
         (Path(folder) / "pytest.ini").write_text("[pytest]\n")
-        options = ["-q", "-rfE", "--timeout=600", "-p", "no:cacheprovider"]
+        options = ["-q", "-rfE", "--timeout=1800", "-p", "no:cacheprovider"]
         options += ["-W", "ignore::DeprecationWarning"]
         options += ["--continue-on-collection-errors", "-o", "addopts="]
         if sys.version_info >= (3, 11):

@@ -46,8 +46,8 @@ from loihi_unet.data.pictures import load_pictures
 from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
 from sim.lava import runtime as lava_runtime
-from sim.lava.conv import FAST_CONV
 from sim.lava.dropin.network import Network as NetworkProcess
+from sim.lava.fast_conv import FAST_CONV
 from sim.recording import Recording
 from sim.verify.comparison import compare
 

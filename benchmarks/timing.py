@@ -87,7 +87,7 @@ def exact(recording: Recording, network: Network, judge: str) -> dict[str, Any]:
     if judge == "reference":
         judged = create("reference").run(network, recording.images, layers=layers)
     else:
-        with mock.patch("sim.torch.synapse.has_onednn_int8", return_value=False):
+        with mock.patch("sim.torch.int8.has_onednn_int8", return_value=False):
             simulator = TorchSimulator()
             judged = simulator.run(network, recording.images, layers=layers)
     comparison = compare(recording, judged)

@@ -36,7 +36,11 @@ from export.synapse import Synapse
 _SHAPE = re.compile(r"(input|layers\[.*\])\.shape", re.DOTALL)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+#: Layers that a representation lists before it leaves out the middle.
+_LISTED = 30
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Network:
     """Integer spiking network with static input coding and windowed reset.
 
@@ -192,6 +196,23 @@ class Network:
                 text = f"channels {value[0]}"
             any_size.update(f"{path}\0{text}\0".encode() + data)
         return this_size.hexdigest(), any_size.hexdigest()
+
+    def __repr__(self) -> str:
+        """One screen: the network in a line, then a line for each layer."""
+        lines = [
+            f"{type(self).__name__}: {self.task}, T = {self.num_steps}, "
+            f"{len(self.layers)} layers, sha256 {self.sha256[:12]}",
+            f"  {self.input.name} {self.input.shape}",
+        ]
+        for layer in self.layers:
+            sources = ", ".join(connection.source for connection in layer.connections)
+            kind = type(layer.compartment).__name__
+            lines.append(f"  {layer.name} {layer.shape} {kind} <- {sources}")
+        if len(self.layers) > _LISTED:
+            half = _LISTED // 2
+            left_out = f"  .. {len(self.layers) - 2 * half} more layers .."
+            lines[2 + half : -half] = [left_out]
+        return "\n".join(lines)
 
     def resized(self, height: int, width: int) -> Network:
         """Same weights for an input of another height and width.

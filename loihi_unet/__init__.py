@@ -1,2 +1,67 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Train, convert and fine-tune the multi-threshold Spiking-UNet in PyTorch."""
+"""Spiking U-Nets for Intel Loihi, from PyTorch to integers that are EXACT everywhere.
+
+The whole way, in Python::
+
+    import loihi_unet
+
+    loihi_unet.train("denoise-gray", "BSDS500-train", "runs/gray")
+    loihi_unet.convert("runs/gray", "runs/snn.safetensors", "BSDS500-train")
+    network = loihi_unet.export("runs/snn.safetensors", (128, 128))
+    torch = loihi_unet.simulate(network, "photo.png", backend="torch")
+    lava = loihi_unet.simulate(network, "photo.png", backend="lava")
+    print(loihi_unet.verify(torch, lava).verdict)  # EXACT
+
+`train`, `convert`, `finetune`, `export`, `simulate`, `verify` and `evaluate` do what
+the commands of the same names do; `load` and `save` read and write whatever they make.
+The integer network itself is in the package `export`, the backends that run it are in
+`sim`. Everything is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loihi_unet.api import evaluate as evaluate
+    from loihi_unet.api import export as export
+    from loihi_unet.api import load as load
+    from loihi_unet.api import save as save
+    from loihi_unet.api import simulate as simulate
+    from loihi_unet.api import verify as verify
+    from loihi_unet.conversion.convert import convert as convert
+    from loihi_unet.finetuning.finetune import FinetuneConfig as FinetuneConfig
+    from loihi_unet.finetuning.finetune import finetune as finetune
+    from loihi_unet.training.train import train as train
+
+#: Where each public name lives.
+_PUBLIC = {
+    "train": "loihi_unet.training.train",
+    "convert": "loihi_unet.conversion.convert",
+    "finetune": "loihi_unet.finetuning.finetune",
+    "FinetuneConfig": "loihi_unet.finetuning.finetune",
+    "export": "loihi_unet.api",
+    "simulate": "loihi_unet.api",
+    "verify": "loihi_unet.api",
+    "evaluate": "loihi_unet.api",
+    "load": "loihi_unet.api",
+    "save": "loihi_unet.api",
+}
+
+__all__ = ["FinetuneConfig", "convert", "evaluate", "export", "finetune", "load"]
+__all__ += ["save", "simulate", "train", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from loihi_unet.versions import own_version
+
+        return own_version()
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'loihi_unet' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])

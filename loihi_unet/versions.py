@@ -9,6 +9,14 @@ import platform
 PACKAGES = ("loihi-unet", "numpy", "torch", "h5py", "lava-nc", "lava-dl")
 
 
+def own_version() -> str:
+    """Return this package's version; 0.0.0 where it runs without being installed."""
+    try:
+        return importlib.metadata.version(PACKAGES[0])
+    except importlib.metadata.PackageNotFoundError:
+        return "0.0.0"
+
+
 def versions() -> dict[str, str]:
     """Return the version of Python and of each package, or "not installed"."""
     found = {"python": platform.python_version()}

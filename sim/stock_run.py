@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from export.stock_network import Stream
 from export.synapse import IntArray
-from sim.backend import Progress
+from sim.backend import OverflowLayerError, Progress
 from sim.recording import Payload, Recording, identity, payload_dtype, recordable
 
 # One run: input (T, C, H, W), or (C, H, W) if constant -> traces by name,
@@ -48,7 +48,11 @@ def record(
     wanted = recordable(network, layers)
     found: dict[str, list[Payload]] = {trace: [] for trace in wanted}
     for number, values in enumerate(runs):
-        traces = run_one(network, values)
+        try:
+            traces = run_one(network, values)
+        except OverflowLayerError as error:
+            error.image = number
+            raise
         for trace in wanted:
             found[trace].append(traces[trace].astype(trace_dtype(network, trace)))
         if progress:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from export.errors import NetworkError
 from export.network import Network
-from sim.backend import Pipelined, Simulator, create
+from sim.backend import OverflowLayerError, Pipelined, Simulator, create
 from sim.recording import Recording
 
 #: Image sizes that stay prepared at once: portrait, landscape and two more.
@@ -83,9 +84,20 @@ def stream(
             )
         else:
             parts = _one_by_one(simulator, sized, batches, layers, tell)
-        for recording in parts:
-            given += len(recording.images)
-            yield recording
+        with _counted_from(given):
+            for recording in parts:
+                given += len(recording.images)
+                yield recording
+
+
+@contextlib.contextmanager
+def _counted_from(first: int) -> Iterator[None]:
+    """Let an overflow name the frame, of which ``first`` have gone before."""
+    try:
+        yield
+    except OverflowLayerError as error:
+        error.image += first
+        raise
 
 
 def _tell(progress: Callable[[float], None] | None, before: int, done: float) -> None:
@@ -107,7 +119,9 @@ def _one_by_one(
         def tell(done: int, total: int, before: int = before, n: int = count) -> None:
             progress(before + n * done / total)
 
-        yield simulator.run(network, images, layers=layers, progress=tell)
+        with _counted_from(before):
+            recording = simulator.run(network, images, layers=layers, progress=tell)
+        yield recording
         before += count
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from benchmarks.torture.determinism import determinism
 from benchmarks.torture.disk import disk
 from benchmarks.torture.fuzz import fuzz
+from benchmarks.torture.geometry import int8_geometry
 from benchmarks.torture.kills import kill_export, kill_training
 from benchmarks.torture.lava_kills import kill_lava
 from benchmarks.torture.overflow import overflow
@@ -28,6 +29,8 @@ TESTS: dict[str, tuple[Callable[[Result, int], None], int]] = {
     "kill_lava": (kill_lava, 50),
     "disk": (disk, 150),
     "overflow": (overflow, 300),
+    "int8_geometry": (partial(int8_geometry, None), 20000),
+    "int8_geometry_avx2": (partial(int8_geometry, "AVX2"), 20000),
     "determinism": (determinism, 50),
     "security": (security, 60),
 }

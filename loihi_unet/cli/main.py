@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Annotated, cast
 
 import typer
 
@@ -27,11 +28,35 @@ from loihi_unet.cli import (
 
 app = typer.Typer(
     name="loihi-unet",
-    help="Spiking U-Nets for Intel Loihi: train, export to netx, simulate bit-exactly.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from loihi_unet.versions import own_version
+
+        sys.stdout.write(f"loihi-unet {own_version()}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Spiking U-Nets for Intel Loihi: train, export to netx, simulate bit-exactly."""
+
+
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("convert")(train.convert)
@@ -53,7 +78,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 # What typer raises for a wrong option or argument; each typer version has its own
 # copy of the class, public only as the base of BadParameter.
-UsageError = typer.BadParameter.__mro__[1]
+UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
 
 
 def main() -> None:

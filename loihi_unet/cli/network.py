@@ -54,13 +54,10 @@ def export(
 
     Example: loihi-unet export denoise-gray --size 128x128 --out network.net
     """
-    from export.lowering import lower
-    from export.netx import write_network
-    from loihi_unet.files.spiking_file import load_spiking_unet
+    from loihi_unet import api
     from loihi_unet.runs.hashes import hash_line, hashes
 
-    network = lower(load_spiking_unet(spiking), *parse_size(size), mapping=mapping)
-    write_network(network, path)
+    network = api.export(spiking, parse_size(size), mapping=mapping, out=path)
     if as_json:
         print_json({"out": str(path), **_hashes(network)})
     else:

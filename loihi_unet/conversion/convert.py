@@ -25,8 +25,8 @@ from loihi_unet.spiking.spiking_unet import Normalisation, SpikingUNet
 
 def convert(
     checkpoint: str | Path,
-    out: Path,
-    data: Path | None = None,
+    out: str | Path,
+    data: str | Path | None = None,
     *,
     percentile: float = 99.9,
     normalisation: Normalisation = "connection",
@@ -46,9 +46,9 @@ def convert(
     ----------
     checkpoint : str or Path
         As in `loihi_unet.files.checkpoint.find_checkpoint`.
-    out : Path
+    out : str or Path
         The ``.safetensors`` file to write.
-    data : Path or None
+    data : str, Path or None
         Pictures to measure the scales on. If None: the scales in the checkpoint, where
         it has them for this normalisation and percentile, otherwise measured on the
         photographs that ship with scikit-image.
@@ -79,6 +79,7 @@ def convert(
     ConversionError
         If a setting is not allowed or a layer never fires.
     """
+    out, data = Path(out), None if data is None else Path(data)
     loaded = read_checkpoint(find_checkpoint(checkpoint))
     if loaded.record.config.neuron.kind != "relu":
         if base_threshold is not None:

@@ -206,8 +206,10 @@ def normalised(model: Net, snn: SpikingUNet) -> dict[str, torch.Tensor]:
         layer = snn.layer(node.name)
         weights = {c.source: c.weight for c in layer.connections}
         for branch in node.branches:
-            parts = [weights[source] for source in branch.sources]
-            if not node.pools:
+            parts = [
+                w for source in branch.sources if (w := weights[source]) is not None
+            ]
+            if parts:  # pooling has none
                 found[f"{branch.module}.weight"] = torch.cat(parts, dim=1)
         if layer.bias is not None:
             found[f"{node.branches[0].module}.bias"] = layer.bias

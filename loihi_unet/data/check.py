@@ -138,8 +138,7 @@ def _part(
         picture = reader.read(entry, problems)
         if picture is None:
             continue
-        height, width = picture.pixels.shape[1:]
-        for window in tiles((height, width), settings.sizes):
+        for window in tiles(picture.size, settings.sizes):
             piece = picture
             if window is not None:
                 piece = windowed(picture, window, reader.scale)

@@ -83,8 +83,8 @@ class Crop(NamedTuple):
 
     Attributes
     ----------
-    index : int
-        Of the picture.
+    place : int
+        Of the picture in its set.
     top, left : int
         In pixels.
     turns : int
@@ -93,7 +93,7 @@ class Crop(NamedTuple):
         Left and right, after it was turned.
     """
 
-    index: int
+    place: int
     top: int
     left: int
     turns: int
@@ -165,7 +165,7 @@ def random_crops(
         If a picture is smaller than a crop.
     """
     crops = draw_crops(pictures, count, size, generator, turn=turn)
-    return np.stack([crop.of(pictures[crop.index].pixels, size) for crop in crops])
+    return np.stack([crop.of(pictures[crop.place].pixels, size) for crop in crops])
 
 
 def check_sizes(pictures: Sequence[Picture], size: int) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The pictures of a task: those of a folder, or a data set that settings describe."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,21 +242,22 @@ class EntryReader:
         label = _tried(problems, lambda: self._label(entry))
         mask = None
         if (page := entry.mask) is not None:
-            mask = _tried(problems, lambda: read_binary(page))
+            mask = _tried(problems, functools.partial(read_binary, page))
         target = None
         if (goal := entry.target) is not None:
-            pixels = _tried(problems, lambda: self.targets.read(goal, channels, white))
-            target = None if pixels is None else pixels.pixels
+            reading = functools.partial(self.targets.read, goal, channels, white)
+            wished = _tried(problems, reading)
+            target = None if wished is None else wished.pixels
         if found is not None:
             height, width = found.pixels.shape[1:]
-            for page, values, scale in (
+            for file, values, scale in (
                 (entry.label, label, 1),
                 (entry.mask, mask, 1),
                 (entry.target, target, self.scale),
             ):
                 wanted = (height * scale, width * scale)
                 if values is not None and values.shape[-2:] != wanted:
-                    problems.append(_unequal(page, values.shape, entry, wanted, scale))
+                    problems.append(_unequal(file, values.shape, entry, wanted, scale))
         if mask is not None and not mask.any():
             problems.append(f"{entry.mask}: no pixel is inside the field of view")
         if len(problems) > before or found is None:

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,7 @@ def read_binary(page: Page, colours: Colours | None = None) -> NDArray[np.uint8]
     present = np.unique(values)
     for high in (1, top):
         if np.isin(present, (0, high)).all():
-            return (values == high).astype(np.uint8)
+            return np.asarray(values == high, np.uint8)
     others = present[~np.isin(present, (0, 1, top))]
     strange = ", ".join(map(str, others[:1] if others.size else (1, top)))
     raise DataError(
@@ -181,7 +182,7 @@ def read_classes(
         raw = Raw(raw.palette[raw.values], raw.bits)
     values, mapped = _values(raw, page, colours)
     if mapped:
-        return values.astype(np.uint8)
+        return np.asarray(values, np.uint8)
     present, inverse = np.unique(values, return_inverse=True)
     strange = [value for value in present.tolist() if value not in classes]
     if strange:
@@ -189,7 +190,8 @@ def read_classes(
             f"{page}: class {strange[-1]}{_of(raw)}; allowed {_listed(classes)}"
         )
     found = np.array([classes[value] for value in present.tolist()], np.uint8)
-    return found[inverse.reshape(values.shape)]
+    classified: NDArray[np.uint8] = found[inverse.reshape(values.shape)]
+    return classified
 
 
 def _listed(classes: Mapping[int, int]) -> str:
@@ -207,9 +209,7 @@ def _of(raw: Raw) -> str:
     return "" if raw.palette is None else " (index of a palette picture)"
 
 
-def _values(
-    raw: Raw, page: Page, colours: Colours | None
-) -> tuple[NDArray[np.generic], bool]:
+def _values(raw: Raw, page: Page, colours: Colours | None) -> tuple[NDArray[Any], bool]:
     """Values of shape (H, W), and whether a table of colours gave them."""
     if raw.values.ndim == 2:
         return raw.values, False

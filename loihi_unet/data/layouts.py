@@ -23,8 +23,10 @@ LABEL_FOLDERS = frozenset(
     )
 )
 #: Ends of the name of a label that lies beside its picture.
-_LABEL_ENDS = ("_label", "_labels", "_mask", "_gt", "_manual1", "_seg")
-_LABEL_ENDS = (*_LABEL_ENDS, "-labels", "-label", "-mask", "_segmentation")
+_LABEL_ENDS = (
+    *("_label", "_labels", "_mask", "_gt", "_manual1", "_seg"),
+    *("-labels", "-label", "-mask", "_segmentation"),
+)
 #: Ends that need no picture beside them.
 _CERTAIN_ENDS = ("-labels", "_labels", "_manual1", "_manual2")
 #: How far below the named folder a data set is looked for.
@@ -41,7 +43,7 @@ def lacks(root: Path, settings: PictureFolders) -> str | None:
             return None
         return f"no folder {' or '.join(paths)}"
     labels = settings.labels if isinstance(settings, LabelFolders) else None
-    if settings.images == labels:
+    if isinstance(settings, LabelFolders) and settings.images == labels:
         if any(_beside(root, settings)):
             return None
         return f"no NAME.png beside {settings.label_name[0].format(stem='NAME')}.png"

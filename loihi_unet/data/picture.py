@@ -41,3 +41,9 @@ class Picture:
     levels: Levels | None = None
     target: NDArray[np.uint8] | None = None
     number: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        _, height, width = self.pixels.shape
+        return height, width

@@ -7,8 +7,9 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import png
 import tifffile
@@ -50,7 +51,8 @@ _NEW_SUBFILE_TYPE, _WIDTH, _LENGTH = 254, 256, 257
 _NO_PAGE = 1 | 4
 
 
-class Page(NamedTuple):
+@dataclass(frozen=True)
+class Page:
     """One picture of a file.
 
     Attributes

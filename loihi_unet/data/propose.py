@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Look at a folder and propose the configuration that fits it, for a person to check."""
+"""Look at a folder and propose the configuration that fits it, to be checked."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,30 +13,28 @@ import tomli_w
 from loihi_unet.config import parse_config
 from loihi_unet.data.layouts import LABEL_FOLDERS
 from loihi_unet.data.picture_files import (
-    SYSTEM,
     Page,
     is_picture,
     list_pictures,
-    natural,
     pages,
     printable,
+)
+from loihi_unet.data.places import (
+    IMAGES,
+    INPUTS,
+    LOOKED_AT,
+    MASKS,
+    TARGETS,
+    Place,
+    called,
+    files_of,
+    is_shown,
+    naming,
+    places_in,
 )
 from loihi_unet.data.read_picture import Raw, read_page, read_raw
 from loihi_unet.errors import DataError
 
-#: Names of folders, in lower case; the most telling first.
-IMAGES = ("images", "image", "imgs", "img", "pictures", "frames", "raw", "x")
-INPUTS = ("input", "inputs", "blurred", "blur", "noisy", "degraded", "lr", "low", "lq")
-INPUTS += ("mosaic", "compressed", "source")
-TARGETS = ("target", "targets", "sharp", "clean", "gt", "hr", "high", "hq", "original")
-MASKS = ("mask", "masks", "fov", "roi")
-TRAIN, VALIDATION, TEST = (
-    ("train", "training"),
-    ("val", "valid", "validation"),
-    ("test", "testing"),
-)
-#: Files that are looked at.
-LOOKED_AT = 25
 #: Labels have no more values than this; pictures have more.
 MOST_VALUES = 40
 
@@ -95,88 +93,13 @@ def proposal_toml(data: Path, proposal: Proposal) -> str:
     return "\n".join(lines) + "\n\n" + tomli_w.dumps(proposal.table)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Folders that hold one kind of file of all parts: a path with {part}, or one."""
-
-    path: str
-    folders: tuple[Path, ...]
-    parts: tuple[str, ...] = ()
-
-
-def _folders(data: Path) -> dict[str, Path]:
-    """Folders of pictures below a folder, up to three levels, by relative path."""
-    found = {}
-    level = [data]
-    for _ in range(3):
-        level = [f for parent in level for f in sorted(parent.iterdir()) if _is_one(f)]
-        for folder in level:
-            found[folder.relative_to(data).as_posix()] = folder
-    return found
-
-
-def _is_one(folder: Path) -> bool:
-    name = folder.name.lower()
-    return folder.is_dir() and name[0] != "." and name not in SYSTEM
-
-
-def _part(name: str) -> str | None:
-    for part, names in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST)):
-        if name.lower() in names:
-            return part
-    return None
-
-
-def _places(data: Path) -> list[_Place]:
-    """Folders of pictures, those that differ in the name of a part as one."""
-    by_path: dict[str, list[tuple[str, Path]]] = {}
-    for relative, folder in _folders(data).items():
-        if not any(is_picture(path, folder) for path in folder.iterdir()):
-            continue
-        pieces = relative.split("/")
-        part = next((piece for piece in pieces if _part(piece)), "")
-        path = "/".join("{part}" if piece == part else piece for piece in pieces)
-        by_path.setdefault(path, []).append((part, folder))
-    return [
-        _Place(
-            path,
-            tuple(folder for _, folder in found),
-            tuple(part for part, _ in found if part),
-        )
-        for path, found in by_path.items()
-    ]
-
-
-def _called(places: list[_Place], names: tuple[str, ...]) -> list[_Place]:
-    """Places with a folder of one of the names, in the order of the names."""
-
-    def rank(place: _Place) -> int | None:
-        pieces = [piece.lower() for piece in place.path.split("/")]
-        return next((i for i, name in enumerate(names) if name in pieces), None)
-
-    ranked = [(rank(place), place) for place in places]
-    known = [(order, place) for order, place in ranked if order is not None]
-    return [place for _, place in sorted(known, key=lambda one: one[0])]
-
-
-def _files(place: _Place) -> list[Path]:
-    found = [
-        path
-        for folder in place.folders
-        for path in sorted(folder.iterdir(), key=lambda p: natural(Path(p.name)))
-        if is_picture(path, folder)
-    ]
-    step = max(1, len(found) // LOOKED_AT)
-    return found[::step][:LOOKED_AT]
-
-
 def _labelled(data: Path) -> Proposal | None:
     """Pictures and labels."""
-    places = _places(data)
-    images = _called(places, (*IMAGES, *INPUTS))
+    places = places_in(data)
+    images = called(places, (*IMAGES, *INPUTS))
     labels = [
         place
-        for place in _called(places, (*sorted(LABEL_FOLDERS - set(MASKS)), *MASKS))
+        for place in called(places, (*sorted(LABEL_FOLDERS - set(MASKS)), *MASKS))
         if place not in images[:1] and _few_values(place)
     ]
     if not images or not labels:
@@ -185,20 +108,20 @@ def _labelled(data: Path) -> Proposal | None:
     folders: dict[str, Any] = {
         "images": image.path,
         "labels": label.path,
-        **_naming("label_name", image, label),
+        **naming("label_name", image, label),
     }
     notes = [f"Pictures in {image.path}, labels in {label.path}."]
-    mask = next((p for p in _called(places, MASKS) if p not in (image, label)), None)
+    mask = next((p for p in called(places, MASKS) if p not in (image, label)), None)
     if mask is not None and _few_values(mask):
-        folders |= {"masks": mask.path, **_naming("mask_name", image, mask)}
+        folders |= {"masks": mask.path, **naming("mask_name", image, mask)}
         notes.append(f"Fields of view in {mask.path}.")
     folders |= _classes(label, notes)
     return _finished("segment", data, image, folders, notes, len(folders["classes"]))
 
 
-def _few_values(place: _Place) -> bool:
+def _few_values(place: Place) -> bool:
     """Whether files hold few values or colours, as labels do."""
-    files = _files(place)[:3]
+    files = files_of(place)[:3]
     try:
         return all(len(_values(read_raw(Page(path)))) <= MOST_VALUES for path in files)
     except DataError:
@@ -207,32 +130,15 @@ def _few_values(place: _Place) -> bool:
 
 def _values(raw: Raw) -> list[Any]:
     if raw.values.ndim == 2:
-        return np.unique(raw.values).tolist()
+        return list(np.unique(raw.values).tolist())
     return [tuple(c) for c in np.unique(raw.values.reshape(-1, 3), axis=0).tolist()]
 
 
-def _naming(key: str, image: _Place, other: _Place) -> dict[str, list[str]]:
-    """How a file's name follows from its picture's, where they are not equal."""
-    stems = [path.stem for path in _files(image)]
-    names = {p.stem for f in other.folders for p in f.iterdir() if is_picture(p, f)}
-    if not stems or stems[0] in names or len(names) == 1:
-        return {}
-    tried = Counter[str]()
-    for stem in stems:
-        for name in names:
-            if name.startswith(stem):
-                tried["{stem}" + name.removeprefix(stem)] += 1
-            elif name.startswith(f"{(first := stem.split('_')[0])}_"):
-                tried["{first}" + name.removeprefix(first)] += 1
-    best = tried.most_common(1)
-    return {key: [best[0][0]]} if best else {}
-
-
-def _classes(label: _Place, notes: list[str]) -> dict[str, Any]:
+def _classes(label: Place, notes: list[str]) -> dict[str, Any]:
     """Classes by the values or colours of the labels."""
     values: Counter[Any] = Counter()
     kinds = set()
-    for path in _files(label):
+    for path in files_of(label):
         for page, _ in pages(path)[:LOOKED_AT]:
             raw = read_raw(page)
             values.update(_values(raw))
@@ -275,25 +181,25 @@ def _short(found: list[Any]) -> str:
 
 def _paired(data: Path) -> Proposal | None:
     """Pictures and what they should become."""
-    places = _places(data)
-    targets = _called(places, TARGETS)
-    inputs = [p for p in _called(places, (*INPUTS, *IMAGES)) if p not in targets[:1]]
+    places = places_in(data)
+    targets = called(places, TARGETS)
+    inputs = [p for p in called(places, (*INPUTS, *IMAGES)) if p not in targets[:1]]
     if not inputs or not targets:
         return None
     image, target = inputs[0], targets[0]
     notes = [f"Inputs in {image.path}, targets in {target.path}."]
-    sizes = [pages(_files(place)[0])[0][1] for place in (image, target)]
+    sizes = [pages(files_of(place)[0])[0][1] for place in (image, target)]
     (low, width), (high, wide) = sizes
     scale = max(1, high // low)
     if (low * scale, width * scale) != (high, wide):
         raise DataError(
-            f"{_files(target)[0]}: {wide}x{high} pixels, its input has {width}x{low}; "
-            "the same or a multiple of both is needed"
+            f"{files_of(target)[0]}: {wide}x{high} pixels, its input has "
+            f"{width}x{low}; the same or a multiple of both is needed"
         )
     folders = {
         "images": image.path,
         "targets": target.path,
-        **_naming("target_name", image, target),
+        **naming("target_name", image, target),
     }
     return _finished("restore", data, image, folders, notes, 0, scale)
 
@@ -304,16 +210,16 @@ def _classified(data: Path) -> Proposal | None:
         names = sorted(
             folder.name
             for folder in outer.iterdir()
-            if _is_one(folder) and any(is_picture(p, folder) for p in folder.iterdir())
+            if is_shown(folder) and any(is_picture(p, folder) for p in folder.iterdir())
         )
         known = {*IMAGES, *INPUTS, *TARGETS, *LABEL_FOLDERS}
         if len(names) < 2 or known & {name.lower() for name in names}:
             continue
-        if any(_part(name) for name in names):
+        if any(part_of_name(name) for name in names):
             continue
         part = outer.name if outer != data else ""
-        parts = [f.name for f in data.iterdir() if _is_one(f) and _part(f.name)]
-        place = _Place(
+        parts = [f.name for f in data.iterdir() if is_shown(f) and part_of_name(f.name)]
+        place = Place(
             "{part}" if part else ".",
             tuple(outer / name for name in names),
             tuple(parts) if part else (),
@@ -327,17 +233,17 @@ def _classified(data: Path) -> Proposal | None:
 def _outer(data: Path) -> Iterator[Path]:
     """Where folders of classes may lie: in the training part, or in the folder."""
     for folder in sorted(data.iterdir()):
-        if _is_one(folder) and _part(folder.name) == "train":
+        if is_shown(folder) and part_of_name(folder.name) == "train":
             yield folder
     yield data
 
 
 def _alone(data: Path) -> Proposal | None:
     """Pictures and nothing else: they may be denoised."""
-    places = _places(data)
+    places = places_in(data)
     folder, _ = list_pictures(data)
-    place = places[0] if places else _Place(".", (folder,))
-    if _called(places, tuple(LABEL_FOLDERS)):
+    place = places[0] if places else Place(".", (folder,))
+    if called(places, tuple(LABEL_FOLDERS)):
         return None
     return _finished("denoise", data, place, None, ["Pictures alone."], 0)
 
@@ -345,14 +251,14 @@ def _alone(data: Path) -> Proposal | None:
 def _finished(
     kind: str,
     data: Path,
-    place: _Place,
+    place: Place,
     folders: dict[str, Any] | None,
     notes: list[str],
     classes: int,
     scale: int = 1,
 ) -> Proposal:
     """Add channels, split, sizes and a network."""
-    files = _files(place)
+    files = files_of(place)
     found = [size for path in files for _, size in pages(path)]
     channels = 3 if any(map(_coloured, files[:5])) else 1
     sides = sorted({*(s[0] for s in found), *(s[1] for s in found)})
@@ -371,7 +277,7 @@ def _finished(
     if folders is not None:
         folders["channels"] = channels
         folders["split"] = _split(place, data, notes, sum(1 for _ in found))
-        if kind == "classify" and not alike or sides[0] < patch:
+        if (kind == "classify" and not alike) or sides[0] < patch:
             side = max(patch, sides[0] // multiple * multiple)
             folders["sizes"] = {"how": "resize", "height": side, "width": side}
             patch = side if kind == "classify" else patch
@@ -413,11 +319,9 @@ def _coloured(path: Path) -> bool:
     return not (np.array_equal(red, green) and np.array_equal(green, blue))
 
 
-def _split(
-    place: _Place, data: Path, notes: list[str], count: int
-) -> dict[str, Any]:
+def _split(place: Place, data: Path, notes: list[str], count: int) -> dict[str, Any]:
     """Parts by folders, by lists, or drawn."""
-    by_part = {_part(name): name for name in place.parts}
+    by_part = {part_of_name(name): name for name in place.parts}
     if "train" in by_part and ("test" in by_part or "validation" in by_part):
         test = by_part.get("test", by_part.get("validation"))
         split = {"by": "folders", "train": by_part["train"], "test": test}
@@ -427,11 +331,11 @@ def _split(
     lists = {
         part: path.name
         for path in sorted(data.glob("*.txt"))
-        if (part := _part(path.stem)) is not None
+        if (part := part_of_name(path.stem)) is not None
     }
     if {"train", "test"} <= lists.keys():
         return {"by": "lists", **lists}
-    if len(_files(place)) == 1:
+    if len(files_of(place)) == 1:
         notes.append("The last pages of the stack test.")
         return {"by": "last", "test": max(1, count // 5)}
     notes.append("A fifth, drawn at random, tests.")

@@ -165,10 +165,16 @@ def _read(
                     f"integers: {', '.join(_EIGHT_BIT_MODES)}, and deeper ones"
                 )
             levels = None
-            shown = ImageOps.exif_transpose(image)
+            shown = _upright(image)
         pixels = np.array(shown.convert(_PILLOW_MODES[channels]))
     pixels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
     return Read(page, np.ascontiguousarray(pixels), levels)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turned = ImageOps.exif_transpose(image)
+    assert turned is not None  # it is where a new picture is asked for
+    return turned
 
 
 def _seek(image: Image.Image | None, page: Page) -> None:
@@ -272,7 +278,7 @@ def _raw(image: Image.Image | None, page: Page) -> Raw:
         return Raw(values[..., :3], bits)
     assert image is not None
     bits, form = sample_bits(image), image.format
-    image = ImageOps.exif_transpose(image)
+    image = _upright(image)
     if image.mode in ("P", "PA"):
         indices = np.array(image)
         indices = indices[..., 0] if indices.ndim == 3 else indices

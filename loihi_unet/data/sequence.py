@@ -51,9 +51,7 @@ def facts_of(picture: Picture) -> Facts:
     """Return what is remembered of a picture."""
     label = picture.label
     counts = None if label is None else np.bincount(label.ravel(), minlength=256)
-    height, width = picture.pixels.shape[1:]
-    size = (height, width)
-    return Facts(picture.name, size, picture.levels, counts, picture.number)
+    return Facts(picture.name, picture.size, picture.levels, counts, picture.number)
 
 
 class Store:
@@ -251,8 +249,7 @@ def sizes(pictures: Sequence[Picture]) -> list[tuple[int, int]]:
     """Return height and width of each picture."""
     if isinstance(pictures, Pictures):
         return [fact.size for fact in pictures.facts]
-    shapes = (picture.pixels.shape for picture in pictures)
-    return [(shape[1], shape[2]) for shape in shapes]
+    return [picture.size for picture in pictures]
 
 
 def hold_out(

@@ -55,7 +55,8 @@ def street_crop(
         0, TINT, (cut.shape[1] - 1, 1, 1)
     )
     lit = np.rint(pixels[0].numpy() * np.exp(gain)).clip(0, 255)
-    return np.concatenate([lit, label[0].numpy()]).astype(np.uint8)
+    both: NDArray[np.uint8] = np.concatenate([lit, label[0].numpy()]).astype(np.uint8)
+    return both
 
 
 def class_counts(pictures: Sequence[Picture]) -> NDArray[np.int64]:

@@ -46,7 +46,7 @@ def activations(model: Net, x: torch.Tensor) -> dict[str, NDArray[np.float32]]:
 
 def rate_records(
     activation: Mapping[str, NDArray[np.float32]],
-    sent: Mapping[str, NDArray[np.floating]],
+    sent: Mapping[str, NDArray[np.floating[Any]]],
     *,
     shown: tuple[str, ...],
 ) -> list[dict[str, Any]]:
@@ -87,5 +87,5 @@ def rate_records(
     return records
 
 
-def _rounded(values: NDArray[np.floating]) -> list[float]:
+def _rounded(values: NDArray[np.floating[Any]]) -> list[float]:
     return [float(f"{value:.{DIGITS}g}") for value in values]

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The main job: one picture through every machine, and the verdict.
-
-With `loihi_unet.cli`, `flow`, `finetune`, `whole`, `report` and `reproduce` the only
-part of this package that may import `export` and `sim`.
-"""
+"""The main job: one picture through every machine, and the verdict."""
 
 from __future__ import annotations
 
@@ -40,7 +36,7 @@ from loihi_unet.tasks.denoise import Network as NetworkFunction
 from loihi_unet.tasks.denoise import restore
 from loihi_unet.versions import versions
 from sim.backend import BackendError, Simulator, create
-from sim.recording import Recording
+from sim.recording import Payload, Recording
 from sim.verify.comparison import Comparison, compare, worst
 from sim.verify.diagnose import diagnose, explained
 from sim.verify.layer_report import layer_reports
@@ -49,11 +45,12 @@ CROP = 128  # for Lava with the project's own Conv model
 SMALL_CROP = 32  # for Lava with its stock Conv model and for the reference
 
 # Of a U-Net of three levels or more, from the first to the last.
-SHOWN_LAYERS = ("enc0.conv2", "enc2.conv2", "mid.conv2", "up1", "dec2.conv2")
-SHOWN_LAYERS += ("dec0.conv2",)
+SHOWN_LAYERS = (
+    *("enc0.conv2", "enc2.conv2", "mid.conv2"),
+    *("up1", "dec2.conv2", "dec0.conv2"),
+)
 
-TASKS: dict[str, type[Photograph] | type[Retina]]
-TASKS = {"denoise": Photograph, "segment": Retina}
+TASKS: dict[str, Callable[[], Subject]] = {"denoise": Photograph, "segment": Retina}
 
 Bar = Callable[[str], Callable[[int, int], None]]
 
@@ -92,13 +89,14 @@ def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
         Report and comparisons.
     """
     started = time.perf_counter()
-    subject: Subject = TASKS[task]()
+    subject = TASKS[task]()
     seconds: dict[str, float] = {}
     model, _ = load_checkpoint(subject.model)
     tuned = load_spiking_unet(subject.model)
     conversions = _conversions(subject, model, tuned)
     network = lower(tuned, CROP, CROP)
     write_network(network, folder / "network.net")
+    floats: dict[str, NetworkFunction]
     floats = {"ANN": model, "SNN": _function(conversions["connection"])}
     outputs = _float_outputs(floats, subject, seconds, bar)
     outputs["chip"] = _whole_picture(network, subject.pixels, seconds, bar)
@@ -283,7 +281,7 @@ class _Machines:
             ]
         )
 
-    def _run(self, machine: Simulator, crops: Pixels) -> Recording:
+    def _run(self, machine: Simulator, crops: Payload | Pixels) -> Recording:
         count, _, height, width = crops.shape
         title = f"{machine.name}, {count} image(s) of {height}x{width}"
         network = self.network.resized(height, width)

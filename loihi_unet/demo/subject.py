@@ -69,11 +69,15 @@ class Photograph:
     model = "denoise-gray"
     multiple = 16
     # Face and camera, tripod, buildings.
-    corners = ((96, 160), (256, 192), (192, 384))
+    corners: tuple[tuple[int, int], ...] = ((96, 160), (256, 192), (192, 384))
 
     def __init__(self) -> None:
         self.clean = next(p for p in load_pictures(None, 1) if p.name == "camera.png")
-        self.settings = {"photograph": self.clean.name, "sigma": 25.0, "seed": 0}
+        self.settings: dict[str, Any] = {
+            "photograph": self.clean.name,
+            "sigma": 25.0,
+            "seed": 0,
+        }
         self.pixels = noisy_picture(self.clean, 0, sigma=25.0, seed=0)
 
     def scores(self, outputs: Mapping[str, Pixels]) -> dict[str, float]:
@@ -113,7 +117,7 @@ class Retina:
     model = "segment-drive"
     multiple = 8
     # Optic disc, the large vessels below it, small ones.
-    corners = ((192, 64), (320, 192), (160, 256))
+    corners: tuple[tuple[int, int], ...] = ((192, 64), (320, 192), (160, 256))
     #: DRIVE's field of view is 540 pixels wide, this one 1380 of 1411.
     side = 552
 
@@ -123,7 +127,10 @@ class Retina:
         gray = colour @ np.array([0.299, 0.587, 0.114])
         levels = np.rint(255 * gray).astype(np.uint8)[None]
         self.pixels = enhance(levels).astype(np.float32)
-        self.settings = {"photograph": "retina.jpg", "height and width": self.side}
+        self.settings: dict[str, Any] = {
+            "photograph": "retina.jpg",
+            "height and width": self.side,
+        }
 
     def scores(self, outputs: Mapping[str, Pixels]) -> dict[str, float]:
         """F1 of the spiking networks' vessels, with the ANN's for the truth."""

@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import Progress
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.writer import SummaryWriter
 
 from export.gain import settle
 from loihi_unet.config import TrainConfig, parse_config
@@ -112,8 +112,8 @@ class FinetuneFiles:
 
 def finetune(
     source: str | Path,
-    out: Path,
-    data: Path | None,
+    out: str | Path,
+    data: str | Path | None,
     settings: FinetuneConfig,
     resume: bool = False,
     reading: Reading = AS_STATED,
@@ -129,9 +129,9 @@ def finetune(
     source : str or Path
         File written by the conversion, or by fine-tuning; or the name of a network
         that comes with the package.
-    out : Path
+    out : str or Path
         File to write; see `FinetuneFiles` for what lies beside it.
-    data : Path or None
+    data : str, Path or None
         Pictures to train on, as in `loihi_unet.training.train.train`.
     settings : FinetuneConfig
         Everything else.
@@ -160,6 +160,7 @@ def finetune(
         If a potential leaves 24 bits signed.
     """
     started = time.monotonic()
+    out, data = Path(out), None if data is None else Path(data)
     snn = settle(load_spiking_unet(source))
     config = training_config(snn, where=str(source)).model_copy(
         update={

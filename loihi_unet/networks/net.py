@@ -150,7 +150,7 @@ class Net(nn.Module):
                     del sent[source]
             yield node.name, sent[node.name]
         means = {
-            name: value.unflatten(0, (-1, len(x))).mean(dim=0)
+            name: torch.unflatten(value, 0, (-1, len(x))).mean(dim=0)
             if len(value) > len(x)
             else value
             for name, value in sent.items()
@@ -166,16 +166,18 @@ class Net(nn.Module):
             )
             for branch in node.branches
         ]
-        current = reduce(torch.add, parts)
+        current: torch.Tensor = reduce(torch.add, parts)
         key = _key(node.name)
-        return self.norms[key](current) if key in self.norms else current
+        if key in self.norms:
+            current = self.norms[key](current)
+        return current
 
     def _activate(self, node: Node, current: torch.Tensor, batch: int) -> torch.Tensor:
         if self.neuron.kind == "relu":
             return current if node.pools else functional.relu(current)
         # Potentials are sums over T steps: never in half precision.
         wide = torch.promote_types(current.dtype, torch.float32)
-        steps = current.unflatten(0, (-1, batch)).to(wide)
+        steps = torch.unflatten(current, 0, (-1, batch)).to(wide)
         steps = steps.expand(self.neuron.num_steps, *steps.shape[1:])
         spikes = fire(self.neuron.kind, steps).flatten(0, 1)
         if self.neuron.kind == "rs":

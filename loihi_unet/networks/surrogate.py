@@ -93,7 +93,7 @@ def fire(kind: NeuronKind, current: Tensor) -> Tensor:
         spikes, state = step(kind, x, state)
         sent.append(spikes)
     # Not stacked: that would not keep the channels last, and convolutions want them.
-    return torch.cat(sent).unflatten(0, (len(sent), -1))
+    return torch.unflatten(torch.cat(sent), 0, (len(sent), -1))
 
 
 State = tuple[Tensor, ...]

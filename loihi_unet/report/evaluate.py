@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""report.json, pictures and page of a scored data set.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""report.json, pictures and page of a scored data set."""
 
 from __future__ import annotations
 
@@ -52,8 +49,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
     Path
         The page.
     """
-    row, task = evaluation.row, evaluation.config.task
-    segments = isinstance(task, SegmentConfig)
+    row = evaluation.row
     names = [fact.name for fact in evaluation.facts]
     scores = _scores(evaluation)
     main = next(iter(scores[0]["chip"]))
@@ -94,11 +90,18 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
             if row[key] is not None
         },
         "pictures": shown,
-        "legend": list(legend(task.classes).items()) if segments else [],
+        "legend": _legend(evaluation),
         "tables": [_table(names, scores), *_class_tables(evaluation)],
     }
     write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
     return render_report(folder)
+
+
+def _legend(evaluation: Evaluation) -> list[tuple[str, str]]:
+    task = evaluation.config.task
+    if isinstance(task, SegmentConfig):
+        return list(legend(task.classes).items())
+    return []
 
 
 def _scores(evaluation: Evaluation) -> list[dict[str, dict[str, float]]]:

@@ -154,7 +154,7 @@ def sent(failure: Failure, left: str, right: str) -> Plot:
         axes.axvline(failure.first.step, color=scheme.grid, linewidth=6, zorder=0)
         axes.set_ylabel("payload")
         _steps(axes)
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="y", integer=True)
         _legend(axes, scheme, (left, right))
 
     return plot(draw, "payload of both machines over time", (3.6, 3))
@@ -177,7 +177,7 @@ def differences(failure: Failure) -> Plot:
 
 
 def _steps(axes: Axes) -> None:
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("algorithm step")
 
 

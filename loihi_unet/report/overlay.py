@@ -14,8 +14,10 @@ from loihi_unet.data.pictures import VOID, Picture
 # Okabe and Ito's colours, which all eyes tell apart (jfly.uni-koeln.de/color).
 RIGHT, EXTRA, MISSED = "#009e73", "#e69f00", "#56b4e9"
 
-PALETTE = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2")
-PALETTE += ("#d55e00", "#cc79a7", "#999999", "#8c564b", "#ffffff")
+PALETTE = (
+    *("#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2"),
+    *("#d55e00", "#cc79a7", "#999999", "#8c564b", "#ffffff"),
+)
 UNKNOWN = "#404040"
 
 
@@ -61,7 +63,7 @@ def class_map(classes: NDArray[Any], num_classes: int) -> NDArray[np.uint8]:
         return np.where(classes[None] == 1, 255, 0).astype(np.uint8)
     known = classes != VOID
     colours = np.array([rgb(c) for c in (*_palette(num_classes), UNKNOWN)], np.uint8)
-    drawn = colours[np.where(known, classes, len(colours) - 1)]
+    drawn: NDArray[np.uint8] = colours[np.where(known, classes, len(colours) - 1)]
     return np.ascontiguousarray(drawn.transpose(2, 0, 1))
 
 
@@ -88,7 +90,7 @@ def overlay(
     """
     assert picture.label is not None
     gray = picture.pixels.mean(axis=0)
-    drawn = np.repeat(gray[None], 3, axis=0)
+    drawn: NDArray[np.float32] = np.repeat(gray[None], 3, axis=0)
     label = picture.label
     if num_classes == 2:
         parts = {

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""report.json, pictures and page of two recordings.
-
-Like `loihi_unet.demo.run` and the command line it may import `export` and `sim`.
-"""
+"""report.json, pictures and page of two recordings."""
 
 from __future__ import annotations
 
@@ -121,7 +118,7 @@ def _pictures(
 
 def _difference(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     difference = np.abs(b - a)
-    return 255 * difference / max(float(difference.max()), 1e-12)
+    return np.asarray(255 * difference / max(float(difference.max()), 1e-12))
 
 
 def _shown(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -3,9 +3,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from loihi_unet.reproduce.networks import Networks
+
+class Measured(Protocol):
+    """Networks and pictures that a row is measured on."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides them, JSON values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +34,7 @@ class Cell:
 
 def cell(
     target: str,
-    networks: Networks,
+    measured: Measured,
     row: dict[str, Any],
     measure: Callable[[], dict[str, Any]],
     **more: Any,
@@ -40,12 +45,12 @@ def cell(
     ----------
     target : str
         Names the table.
-    networks : Networks
+    measured : Measured
         Its networks and pictures decide the result.
     row, measure
         As in `Cell`.
     **more
         Further settings that decide the result.
     """
-    settings = {"kind": target, **networks.settings(), "row": row, **more}
+    settings = {"kind": target, **measured.settings(), "row": row, **more}
     return Cell(row=row, settings=settings, measure=measure)

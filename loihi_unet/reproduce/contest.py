@@ -239,8 +239,10 @@ class Contestants:
         square = middle(pictures[0], VERIFIED, snn.config.multiple)
         pixels = shown_pixels(square, 0, sigma)[None]
         network = lower(snn, *pixels.shape[2:])
-        sides = [create(name).run(network, pixels) for name in ("torch", "reference")]
-        return compare(*sides).identical
+        left, right = (
+            create(name).run(network, pixels) for name in ("torch", "reference")
+        )
+        return compare(left, right).identical
 
 
 def on_device(model: Net) -> Network:

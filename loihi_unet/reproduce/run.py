@@ -2,7 +2,7 @@
 """Measure what a table lacks, and write it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,8 +30,9 @@ class Target(NamedTuple):
 
     Attributes
     ----------
-    make : type
-        What makes its networks: `Networks` or `Contestants`.
+    make : callable
+        What makes its networks, `Networks` or `Contestants`, from the scale, the name
+        of a subject or contest, the store and the folder of the data sets.
     names : tuple[str, ...]
         Of those it needs, in a `Scale`'s subjects or contests.
     cells : callable
@@ -42,24 +43,32 @@ class Target(NamedTuple):
         PNG bytes, from a record.
     """
 
-    make: type[Networks] | type[Contestants]
+    make: Callable[[Scale, str, Store, Path], Networks | Contestants]
     names: tuple[str, ...]
     cells: Callable[[Scale, dict[str, Any]], list[Cell]]
     page: Callable[[dict[str, Any]], list[str]]
     draw: Callable[[dict[str, Any]], bytes] | None = None
 
 
+def _networks(scale: Scale, name: str, store: Store, data_root: Path) -> Networks:
+    return Networks(scale.subjects[name], store, data_root)
+
+
+def _contestants(scale: Scale, name: str, store: Store, data_root: Path) -> Contestants:
+    return Contestants(scale.contests[name], store, data_root)
+
+
 TARGETS = {
     "figure3": Target(
-        Networks, figure3.SUBJECTS, figure3.cells, figure3.page, figure3_drawing.draw
+        _networks, figure3.SUBJECTS, figure3.cells, figure3.page, figure3_drawing.draw
     ),
-    "table1": Target(Contestants, table1.CONTESTS, table1.cells, table1.page),
-    "table2": Target(Contestants, table2.CONTESTS, table2.cells, table2.page),
-    "table3": Target(Networks, table3.SUBJECTS, table3.cells, table3.page),
-    "table4": Target(Networks, table4.SUBJECTS, table4.cells, table4.page),
-    "table5": Target(Networks, table5.SUBJECTS, table5.cells, table5.page),
+    "table1": Target(_contestants, table1.CONTESTS, table1.cells, table1.page),
+    "table2": Target(_contestants, table2.CONTESTS, table2.cells, table2.page),
+    "table3": Target(_networks, table3.SUBJECTS, table3.cells, table3.page),
+    "table4": Target(_networks, table4.SUBJECTS, table4.cells, table4.page),
+    "table5": Target(_networks, table5.SUBJECTS, table5.cells, table5.page),
     "spiden": Target(
-        Contestants, spiden.CONTESTS, spiden.cells, spiden.page, spiden_drawing.draw
+        _contestants, spiden.CONTESTS, spiden.cells, spiden.page, spiden_drawing.draw
     ),
 }
 
@@ -106,9 +115,7 @@ def reproduce(
     """
     chosen = TARGETS[target]
     store = Store(out / "cache")
-    offered: Mapping[str, Any]
-    offered = scale.subjects if chosen.make is Networks else scale.contests
-    made = {name: chosen.make(offered[name], store, data_root) for name in chosen.names}
+    made = {name: chosen.make(scale, name, store, data_root) for name in chosen.names}
     cells = chosen.cells(scale, made)
     rows = []
     for done, cell in enumerate(cells):

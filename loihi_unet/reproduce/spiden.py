@@ -69,8 +69,8 @@ def cells(scale: Scale, contestants: dict[str, Contestants]) -> list[Cell]:
     for threshold in NEURON_THRESHOLDS:
         for steps in NEURON_STEPS:
             measure = functools.partial(_measure_neuron, group, steps, threshold)
-            row = {"subject": "neuron", "T": steps, "threshold": threshold}
-            found.append(make(row, measure, crops=CROPS))
+            columns = {"subject": "neuron", "T": steps, "threshold": threshold}
+            found.append(make(columns, measure, crops=CROPS))
     return found
 
 

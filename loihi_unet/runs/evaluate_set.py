@@ -15,7 +15,7 @@ from export.files.atomic import write_text
 from export.files.kind import expect
 from export.images import size_multiple
 from export.network import Network as IntegerNetwork
-from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
+from loihi_unet.config import DenoiseConfig, TaskConfig, TrainConfig, parse_config
 from loihi_unet.data.datasets import AS_STATED, Reading, load_data, set_name
 from loihi_unet.data.deep import records
 from loihi_unet.data.picture_files import printable
@@ -200,10 +200,10 @@ def evaluate_set(
         split="test",
         reading=settings.reading,
     )
-    denoise = isinstance(config.task, DenoiseConfig)
-    gaussian = isinstance(config.task, DenoiseConfig) and config.task.gaussian
+    task = config.task
+    gaussian = isinstance(task, DenoiseConfig) and task.gaussian
     sigma = settings.sigma if gaussian else None
-    judge = Judge(task=config.task, sigma=settings.sigma, seed=settings.seed)
+    judge = Judge(task=task, sigma=settings.sigma, seed=settings.seed)
     machines = _machines(path, network, settings)
     if scheduler is None:
         load(machines)  # what cannot be used is said before workers start
@@ -225,9 +225,8 @@ def evaluate_set(
     }
     exported = network.provenance.get("export", {})
     classes = judge.classes([item["chip"] for item in found.values()])
-    own = not denoise and config.task.dataset == "folders"
     row = {
-        "task": config.task.kind if denoise else set_name(config.task),
+        "task": task.kind if isinstance(task, DenoiseConfig) else set_name(task),
         "data": printable(settings.data.name) if settings.data else "scikit-image",
         "pictures": len(pictures),
         "data_sha256": fingerprint(pictures),
@@ -244,8 +243,7 @@ def evaluate_set(
         "snn": measures.get("snn"),
         "chip": measures["chip"],
         "backend": settings.backend,
-        **({"classes": classes} if own and classes is not None else {}),
-        **({"noise": _camera(config.task)} if denoise and not gaussian else {}),
+        **_more(task, classes),
         **hashes(network),
         "command": command,
     }
@@ -260,8 +258,13 @@ def evaluate_set(
     )
 
 
-def _camera(task: Any) -> dict[str, float]:
-    return {"gain": task.gain, "read_noise": task.read_noise}
+def _more(task: TaskConfig, classes: dict[str, Any] | None) -> dict[str, Any]:
+    """What rows of one's own set, or of camera noise, have besides."""
+    if isinstance(task, DenoiseConfig):
+        noise = {"gain": task.gain, "read_noise": task.read_noise}
+        return {} if task.gaussian else {"noise": noise}
+    own = task.dataset == "folders" and classes is not None
+    return {"classes": classes} if own else {}
 
 
 def _thresholds(network: IntegerNetwork) -> dict[str, float]:

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Pictures as frames that enter an integer network: noise, crop, padding.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""Pictures as frames that enter an integer network: noise, crop, padding."""
 
 from __future__ import annotations
 

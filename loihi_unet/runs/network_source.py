@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The integer network that a path or a name means.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""The integer network that a path or a name means."""
 
 from __future__ import annotations
 

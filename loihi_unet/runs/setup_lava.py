@@ -12,7 +12,7 @@ import importlib.util
 import subprocess
 import sys
 
-from loihi_unet.errors import UserError
+from export.errors import UserError
 
 OLDEST, NEWEST = (3, 10), (3, 13)
 WHEELS = ("lava-nc==0.10.0", "lava-dl==0.6.0")

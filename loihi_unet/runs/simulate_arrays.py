@@ -20,7 +20,7 @@ from sim.recording_file import write_recording
 
 def load_runs(
     paths: list[Path], stream: Stream, num_steps: int | None = None
-) -> tuple[Stream, NDArray[np.signedinteger]]:
+) -> tuple[Stream, NDArray[np.signedinteger[Any]]]:
     """Read the input of all runs, and set the network's T to fit it.
 
     Parameters
@@ -57,7 +57,7 @@ def load_runs(
     return stream, stream.check_runs(np.stack(runs))
 
 
-def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger]]:
+def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger[Any]]]:
     """Runs in one file, each of so many axes."""
     expect(path, "npy", error=DataError)
     try:

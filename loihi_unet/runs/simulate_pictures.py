@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Any number of pictures through one machine, in constant memory.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""Any number of pictures through one machine, in constant memory."""
 
 from __future__ import annotations
 

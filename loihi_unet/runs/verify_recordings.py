@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two recording files: of a chip, of a simulator, of anybody.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""Two recording files: of a chip, of a simulator, of anybody."""
 
 from __future__ import annotations
 

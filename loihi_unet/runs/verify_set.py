@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two machines on every picture of a set: equal integers, or the first that differs.
-
-Like `loihi_unet.demo.run` it may import `export` and `sim`.
-"""
+"""Two machines on every picture of a set: equal integers, or the first that differs."""
 
 from __future__ import annotations
 
@@ -184,10 +181,8 @@ def verify_set(
     }
     multiple = size_multiple(network)
     sizes = [
-        entering_size(
-            job.picture.pixels.shape[1:], conditions, multiple, job.picture.name
-        )
-        for job in jobs.values()
+        entering_size(picture.size, conditions, multiple, picture.name)
+        for picture in (job.picture for job in jobs.values())
     ]
     largest = network.resized(max(h for h, _ in sizes), max(w for _, w in sizes))
     compared = sweep(

@@ -156,7 +156,7 @@ class ClassifyTask:
         pixels: list[NDArray[np.uint8]] = []
         classes = []
         for crop in crops:
-            picture = self.train[crop.index]
+            picture = self.train[crop.place]
             pixels.append(crop.of(picture.pixels, size))
             classes.append(class_of(picture))
         x = torch.from_numpy(np.stack(pixels) / np.float32(255))

@@ -5,6 +5,8 @@ Counts add up, so a set of any size is scored picture by picture. Scores are quo
 in float32, as torchmetrics has them.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,9 +17,7 @@ from loihi_unet.data.pictures import VOID
 Confusion = NDArray[np.int64]
 
 
-def confusion(
-    found: NDArray[np.integer], label: NDArray[np.integer], classes: int
-) -> Confusion:
+def confusion(found: NDArray[Any], label: NDArray[Any], classes: int) -> Confusion:
     """Count pairs of classes.
 
     Parameters

@@ -4,7 +4,7 @@
 The loop in `loihi_unet.training.train` knows a task only through `Task`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -47,14 +47,13 @@ def make_task(
     config: TrainConfig, train: Sequence[Picture], validation: Sequence[Picture]
 ) -> Task:
     """Return the task that a configuration names, over these pictures."""
-    kinds = {
+    kinds: dict[str, Callable[..., Task]] = {
         "denoise": DenoiseTask,
         "segment": SegmentTask,
         "restore": RestoreTask,
         "classify": ClassifyTask,
     }
-    task: Task = kinds[config.task.kind](config, train, validation)
-    return task
+    return kinds[config.task.kind](config, train, validation)
 
 
 class DenoiseTask:

@@ -138,7 +138,7 @@ class RestoreTask:
         crops = draw_crops(self.train, config.batch_size, size, random, turn=turn)
         inputs, targets = [], []
         for crop in crops:
-            picture = self.train[crop.index]
+            picture = self.train[crop.place]
             inputs.append(crop.of(picture.pixels, size))
             targets.append(crop.of(target_of(picture), size, task.scale))
         full = np.float32(255)

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -187,8 +188,8 @@ def classes_of(logits: NDArray[np.float32]) -> NDArray[np.int64]:
     One output: class 1 where it is above 0. Several: the largest, the first of equals.
     """
     if len(logits) == 1:
-        return (logits[0] > 0).astype(np.int64)
-    return logits.argmax(axis=0)
+        return np.asarray(logits[0] > 0, np.int64)
+    return np.asarray(logits.argmax(axis=0), np.int64)
 
 
 def segment_scores(
@@ -243,7 +244,7 @@ def find_classes(
 
 
 def counted(
-    classes: NDArray[np.integer], picture: Picture, task: SegmentConfig
+    classes: NDArray[Any], picture: Picture, task: SegmentConfig
 ) -> dict[str, Confusion]:
     """Count which classes were found where.
 

@@ -13,9 +13,9 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.writer import SummaryWriter
 
-from loihi_unet.config import TrainConfig
+from loihi_unet.config import TrainConfig, load_config
 from loihi_unet.data.datasets import Reading, load_training
 from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import fingerprint
@@ -89,9 +89,9 @@ def learning_rate(config: TrainConfig, iteration: int) -> float:
 
 
 def train(
-    config: TrainConfig,
-    data: Path | None,
-    out: Path,
+    config: TrainConfig | str | Path,
+    data: str | Path | None,
+    out: str | Path,
     resume: bool = False,
     *,
     init: str | Path | None = None,
@@ -105,11 +105,12 @@ def train(
 
     Parameters
     ----------
-    config : TrainConfig
-        Everything that decides the result, but the pictures.
-    data : Path or None
+    config : TrainConfig, str or Path
+        Everything that decides the result, but the pictures; or what
+        `loihi_unet.config.load_config` reads it from.
+    data : str, Path or None
         Folder of pictures; None for the photographs that ship with scikit-image.
-    out : Path
+    out : str or Path
         The run's folder.
     resume : bool
         Go on from ``last.safetensors``. On the CPU, with the same number of threads,
@@ -138,6 +139,9 @@ def train(
         If the loss is no longer finite.
     """
     started = time.monotonic()
+    if not isinstance(config, TrainConfig):
+        config = load_config(config)
+    data = None if data is None else Path(data)
     name = device or best_device().type
     reading = Reading(white_level=config.white_level, label_colours=label_colours)
     pictures, train_part, validation = load_training(config, data, reading)
@@ -147,7 +151,7 @@ def train(
         white = white_levels[0]["white_level"]
         config = config.model_copy(update={"white_level": white})
     task = make_task(config, train_part, validation)
-    files = RunFiles(out)
+    files = RunFiles(Path(out))
     with process_group(name) as own:
         if resume:
             state = run_state.resume(config, files, own, fingerprint(pictures))

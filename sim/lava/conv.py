@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fast ProcessModels for stock `lava.proc.conv.process.Conv`, the same integers.
 
-Any Lava network runs with them by one argument::
-
-    run_cfg = Loihi2SimCfg(
-        select_tag="fixed_pt", exception_proc_model_map={Conv: FAST_CONV["stock"]}
-    )
-
 Sums, the wrap to 24 bits, the cast of binary messages to bool and the delay of
 one time step are those of lava.proc.conv.models.PyConvModelFixed (lava-nc 0.10.0).
+Integers only. `sim.lava.fast_conv` is how any Lava network takes them.
 """
 
 from __future__ import annotations
@@ -20,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import threadpoolctl
 from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from lava.proc.conv.models import PyConvModelFixed
+from lava.proc.conv.models import AbstractPyConvModel
 from lava.proc.conv.process import Conv
 
 from export.facts import STATE
@@ -74,22 +70,26 @@ class SumCheck:
             return None
         worst = low if low < STATE.minimum else high
         what = f"input from '{self.source}' {worst}"
-        return OverflowLayerError(self.layer, now[1], what)
+        return OverflowLayerError(self.layer, now[1], what, image=now[0])
 
 
-@implements(proc=Conv, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fast")
-class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
-    """Stock Conv by matrix products; ignores weight_exp, as stock does."""
+class AbstractFastConvModel(AbstractPyConvModel):  # type: ignore[misc]
+    """Stock Conv by matrix products; ignores weight_exp, as stock does.
 
+    Lava's decorators bind a model to one Process, subclasses included, so this one is
+    bound to none.
+    """
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     a_buf: npt.NDArray[np.int32] = LavaPyType(np.ndarray, np.int32, precision=24)
+    weight: npt.NDArray[np.int32] = LavaPyType(np.ndarray, np.int32, precision=8)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._check: SumCheck | None = proc_params.get("sum_check")
         self._conv: ExactConv | None = None
-        self._overflow: Exception | None = None
+        self._error: Exception | None = None
 
     def on_var_update(self) -> None:
         """Forget the prepared kernel: a Var was set."""
@@ -103,9 +103,10 @@ class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
         OverflowLayerError
             With a `SumCheck`, at the time step at which the sums arrive.
         """
+        # It is raised after sending: see `sim.lava.processes.layer`.
         self.a_out.send(self.a_buf)
-        if self._overflow is not None:
-            raise self._overflow
+        if self._error is not None:
+            raise self._error
         s_in = self.s_in.recv()
         if self.num_message_bits.item() == 0:
             s_in = s_in.astype(bool)
@@ -113,7 +114,7 @@ class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
             self._conv = self._prepare()
         sums = self._conv.sums(s_in)
         if self._check is not None:
-            self._overflow = self._check.error(sums, self.time_step + 1)
+            self._error = self._check.error(sums, self.time_step + 1)
         self.a_buf = wrap(sums.astype(np.int32))
 
     def _prepare(self) -> ExactConv:
@@ -132,13 +133,16 @@ class PyFastConvModel(PyConvModelFixed):  # type: ignore[misc]
         return weight
 
 
-class PyFastConvExpModel(PyFastConvModel):
-    """As `PyFastConvModel`, but honours weight_exp: ``weight << weight_exp``."""
+class AbstractFastConvExpModel(AbstractFastConvModel):
+    """As `AbstractFastConvModel`, but honours weight_exp: ``weight << weight_exp``."""
 
     def _effective_weight(self) -> npt.NDArray[np.int32]:
         weight: npt.NDArray[np.int32] = self.weight << int(self.weight_exp[0])
         return weight
 
 
-# What weight_exp does -> model. Stock Conv ignores it (lava-nc issue 803).
-FAST_CONV = {"stock": PyFastConvModel, "honour": PyFastConvExpModel}
+@implements(proc=Conv, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fast")
+class PyFastConvModel(AbstractFastConvModel):
+    """For the graphs that this project builds, which hold integers only."""

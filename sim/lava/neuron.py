@@ -132,10 +132,10 @@ def fire_graded(v: Int32, vth: Int32, num_thresholds: int) -> Int32:
     return payload
 
 
-def overflow(v: Int32, layer: str, step: int) -> OverflowLayerError | None:
+def overflow(v: Int32, layer: str, step: int, image: int) -> OverflowLayerError | None:
     """Error of a potential that left 24 bits signed."""
     low, high = int(v.min()), int(v.max())
     if STATE.contains(low, high):
         return None
     worst = low if low < STATE.minimum else high
-    return OverflowLayerError(layer, step, f"potential {worst}")
+    return OverflowLayerError(layer, step, f"potential {worst}", image)

@@ -181,13 +181,14 @@ def _taps(
 def _first(
     overflows: lava_runtime.OverflowsError, network: Network
 ) -> OverflowLayerError:
-    """Of overflows in one time step, the first in the order of the network."""
+    """Of overflows in one time step, that which `OverflowLayerError` defines."""
     order = [layer.name for layer in network.layers]
 
-    def rank(error: OverflowLayerError) -> tuple[int, int]:
+    def rank(error: OverflowLayerError) -> tuple[int, int, int]:
         layer = network.layers[order.index(error.layer)]
         inputs = [f"input from '{c.source}'" for c in layer.connections]
         named = [i for i, text in enumerate(inputs) if text in str(error)]
-        return order.index(error.layer), named[0] if named else len(inputs)
+        kind = named[0] if named else len(inputs)
+        return error.image, order.index(error.layer), kind
 
     return min(overflows.errors, key=rank)

@@ -23,7 +23,7 @@ from export.network import Network
 from export.stock_network import Stream
 from export.synapse import IntArray
 from sim import stock_run
-from sim.backend import BackendError, Progress
+from sim.backend import BackendError, OverflowLayerError, Progress
 from sim.lava import fast_graph as lava_layers
 from sim.lava import stock as lava_stock
 from sim.lava import stock_graph as lava_graph
@@ -39,6 +39,7 @@ from sim.lava.processes.layer import Layer
 from sim.lava.processes.source import FrameSource, PyFrameSourceModel
 from sim.lava.tap import Tap
 from sim.recording import Payload, Recording, identity, recordable
+from sim.reference.overflow import first_in_order
 
 
 class LavaSimulator:
@@ -93,16 +94,19 @@ class LavaSimulator:
         count = len(entering)
         # Silence follows the last image until the deepest layer has seen it.
         slots = count + _behind(network)
-        with self._pipeline(network, slots, count, layers) as running:
-            running.feed(0, entering)
-            total = count * network.num_steps + running.stages
+        try:
+            with self._pipeline(network, slots, count, layers) as running:
+                running.feed(0, entering)
+                total = count * network.num_steps + running.stages
 
-            def watch(step: int) -> None:
-                if progress:
-                    progress(step, total)
+                def watch(step: int) -> None:
+                    if progress:
+                        progress(step, total)
 
-            running.advance(total, watch)
-            found = running.finished(0, count)
+                running.advance(total, watch)
+                found = running.finished(0, count)
+        except OverflowLayerError as error:
+            raise first_in_order(self, network, entering, error) from None
         return self._recording(network, entering, found, time.perf_counter() - started)
 
     def stream(
@@ -147,38 +151,44 @@ class LavaSimulator:
         entered = given = 0
         slots = batch + _behind(network)
         started = time.perf_counter()
-        with self._pipeline(network, slots, None, layers) as running:
+        try:
+            with self._pipeline(network, slots, None, layers) as running:
 
-            def watch(step: int) -> None:
-                if progress:
-                    progress(max(0, step - running.stages) / T)
+                def watch(step: int) -> None:
+                    if progress:
+                        progress(max(0, step - running.stages) / T)
 
-            def finished(steps: int) -> Iterator[Recording]:
-                nonlocal given, started
-                done = (steps - running.stages) // T - given
-                if done > 0:
-                    found = running.finished(given, done)
-                    own = np.stack([images.popleft() for _ in range(done)])
-                    seconds = time.perf_counter() - started
-                    yield self._recording(network, own, found, seconds)
-                    given += done
-                    started = time.perf_counter()
+                def finished(steps: int) -> Iterator[Recording]:
+                    nonlocal given, started
+                    done = (steps - running.stages) // T - given
+                    if done > 0:
+                        found = running.finished(given, done)
+                        own = np.stack([images.popleft() for _ in range(done)])
+                        seconds = time.perf_counter() - started
+                        yield self._recording(network, own, found, seconds)
+                        given += done
+                        started = time.perf_counter()
 
-            for some in batches:
-                entering = network.input.check(some)
-                running.feed(entered, entering)
-                images.extend(entering)
-                entered += len(entering)
-                running.advance(len(entering) * T, watch)
-                yield from finished(entered * T)
-            # What follows the last image must not fail where that did not: itself,
-            # window by window, since each needs the place of one that is finished.
-            last = entered * T + running.stages if entered else 0
-            for steps in range(entered * T, last, T):
-                running.feed(steps // T, images[-1][None])
-                end = min(steps + T, last)
-                running.advance(end - steps, watch)
-                yield from finished(end)
+                for some in batches:
+                    entering = network.input.check(some)
+                    running.feed(entered, entering)
+                    images.extend(entering)
+                    entered += len(entering)
+                    running.advance(len(entering) * T, watch)
+                    yield from finished(entered * T)
+                # What follows the last image must not fail where that did not: itself,
+                # window by window, since each needs the place of one that is finished.
+                last = entered * T + running.stages if entered else 0
+                for steps in range(entered * T, last, T):
+                    running.feed(steps // T, images[-1][None])
+                    end = min(steps + T, last)
+                    running.advance(end - steps, watch)
+                    yield from finished(end)
+        except OverflowLayerError as error:
+            error.image -= given  # among those that are under way
+            first = first_in_order(self, network, np.stack(images), error)
+            first.image += given
+            raise first from None
 
     def _pipeline(
         self,

@@ -32,7 +32,7 @@ from export.stock_network import StockLayer, Stream
 from export.synapse import Dense, Injection, IntArray
 from sim.backend import OverflowLayerError
 from sim.lava import runtime as lava_runtime
-from sim.lava.conv import FAST_CONV
+from sim.lava.conv import PyFastConvModel
 from sim.lava.lowering import lower
 from sim.lava.recorded import RECORDED, Recorder
 from sim.lava.stock_graph import message_bits, whc
@@ -43,7 +43,7 @@ from sim.stock_run import trace_dtype
 
 def runner(conv: str) -> Callable[[Stream, IntArray], dict[str, Payload]]:
     """Give a `sim.stock_run.RunOne`; ``conv`` as for `LavaSimulator`."""
-    conv_model = FAST_CONV["stock"] if conv == "fast" else PyConvModelFixed
+    conv_model = PyFastConvModel if conv == "fast" else PyConvModelFixed
 
     def run_one(stream: Stream, values: IntArray) -> dict[str, Payload]:
         with (

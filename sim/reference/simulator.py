@@ -17,12 +17,13 @@ import numpy.typing as npt
 from export.compartment import Accumulator, Compartment
 from export.network import Layer, Network
 from export.stock_network import Stream
+from export.synapse import IntArray
 from sim import stock_run
-from sim.backend import Progress
+from sim.backend import OverflowLayerError, Progress
 from sim.recording import Recording, identity, payload_dtype, recordable
 from sim.reference import stock as reference_stock
 from sim.reference import synapse
-from sim.reference.overflow import check_state
+from sim.reference.overflow import check_state, first_in_order, of_image
 
 Int64 = npt.NDArray[np.int64]
 
@@ -192,9 +193,22 @@ class ReferenceSimulator:
                 progress,
                 {"numpy": np.__version__},
             )
-        started = time.perf_counter()
         stream = network.input.check(images)
         wanted = recordable(network, layers)
+        try:
+            return self._clock(network, stream, wanted, progress)
+        except OverflowLayerError as error:
+            raise first_in_order(self, network, stream, error) from None
+
+    def _clock(
+        self,
+        network: Network,
+        stream: IntArray,
+        wanted: tuple[str, ...],
+        progress: Progress | None,
+    ) -> Recording:
+        """Run the images; an overflow is the first in time, of whatever image."""
+        started = time.perf_counter()
         num_images, num_steps = len(stream), network.num_steps
         payloads = {
             name: np.zeros(
@@ -232,7 +246,8 @@ class ReferenceSimulator:
                     # Drained: its windows are complete and nobody listens.
                     emitted[name] = np.zeros_like(sent[name][-1])
                     continue
-                emitted[name] = state.step(now, sent)
+                with of_image(image):
+                    emitted[name] = state.step(now, sent)
                 if image >= 0 and name in payloads:
                     payloads[name][image, t] = added_up(emitted[name])
                 if output is not None and state is states[-1] and image >= 0:

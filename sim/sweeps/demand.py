@@ -21,7 +21,7 @@ MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 #: Of the memory that is available, what a sweep's workers may fill together.
 SHARE = 0.8
-#: Sums that the torch backend holds at once, in values (`sim.torch.simulator.BLOCK`).
+#: Sums that the torch backend holds at once, in values (`sim.torch.window.BLOCK`).
 BLOCK = 2**21
 #: Interpreter with torch and oneDNN; with Lava, its processes of a U-Net too. Up to
 #: 300 MB of it are pages of the libraries' files (torch 2.3 with CUDA): workers share

@@ -7,9 +7,15 @@ Why the closed form is exact
 ``v + 1/2``, so ``(v + 1/2) / theta`` is at least ``1 / (2 * theta)`` away from any
 integer. Multiplying by the rounded reciprocal errs by at most two roundings, a
 relative ``2 * 2**-24`` in float32; below M + 1 that is less than
-``(M + 1) * 2**-23 < 1 / (2 * theta)`` if ``theta * 2**N < 2**22``, so truncating
+``(M + 1) * 2**-23 < 1 / (2 * theta)`` if ``theta * 2**N < 2**22``, so rounding down
 gives the right integer, and above M + 1 the clamp does. Otherwise float64 is used,
-where the same needs ``theta * 2**N < 2**51``.
+where the same needs ``theta * 2**N < 2**51``. After the clamp nothing is negative, so
+``floor`` is ``trunc``; torch vectorises the former only.
+
+A payload is then an integer of 0..M in floating point, and every conversion on its way
+holds it: int8 up to 127 (whose bytes are uint8's), int16 and then uint8 up to 255,
+int32 beyond. torch vectorises float to int8 and int16, and int16 to uint8, but not
+float to uint8.
 
 v fits 24 bits signed if and only if ``|v + 1/2| < 2**23``. Such half-integers are
 exact in float32, and one outside never rounds to one inside.
@@ -17,6 +23,7 @@ exact in float32, and one outside never rounds to one inside.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -35,16 +42,8 @@ def reciprocal_is_exact(theta: int, num_thresholds: int) -> bool:
 
 
 def payload_tensor_dtype(magnitude: int) -> torch.dtype:
-    """Dtype of payloads inside the machine: int8 wherever it fits."""
-    return torch.int8 if magnitude <= torch.iinfo(torch.int8).max else torch.int32
-
-
-def check_range(values: Tensor, layer: str, step: int, what: str) -> None:
-    """Raise `OverflowLayerError` unless all ``values`` fit 24 bits signed."""
-    low, high = (int(x) for x in torch.aminmax(values))
-    if not STATE.contains(low, high):
-        worst = low if low < STATE.minimum else high
-        raise OverflowLayerError(layer, step, f"{what} {worst}")
+    """Dtype of payloads inside the machine: uint8 wherever it fits."""
+    return torch.uint8 if magnitude <= torch.iinfo(torch.uint8).max else torch.int32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,6 +107,11 @@ class Potential:
             theta = firing.theta.expand_as(self.scratch).contiguous()
             self.theta = firing.theta.item() if per_layer else theta
         self.reciprocal = 1 / self.theta
+        # Payloads of 8 bits pass through it; the others need none.
+        wide = self.maximum > torch.iinfo(torch.int8).max
+        self.narrow = torch.empty_like(
+            self.scratch if wide else self.scratch[:0], dtype=torch.int16
+        )
 
     def run(self, current: Tensor, steps: range, payload: Tensor | None) -> None:
         """Do the given steps.
@@ -124,33 +128,58 @@ class Potential:
         Raises
         ------
         OverflowLayerError
-            If a potential leaves 24 bits signed.
+            If a potential leaves 24 bits signed: at the first step at which any does,
+            with the worst of that step.
         """
+        found: list[tuple[int, int, int]] = []
         for tile in self.tiles:
-            v = self.v[tile]
-            for index, step in enumerate(steps):
-                if self.check:
-                    self._check(v, current[index, tile], step)
-                v.add_(current[index, tile])
-                if payload is not None:
-                    self._fire(v, payload[index, tile])
+            outside = self._run_tile(tile, current, steps, payload)
+            if outside is not None:
+                found.append(outside)
+        if found:
+            step = min(first for first, _, _ in found)
+            low = min(low for first, low, _ in found if first == step)
+            high = max(high for first, _, high in found if first == step)
+            worst = low if low < STATE.minimum else high
+            raise OverflowLayerError(self.layer, step, f"potential {worst}")
+
+    def _run_tile(
+        self, tile: slice, current: Tensor, steps: range, payload: Tensor | None
+    ) -> tuple[int, int, int] | None:
+        """Do the steps of a tile; stop at an overflow: its step and the extremes."""
+        v = self.v[tile]
+        for index, step in enumerate(steps):
+            if self.check:
+                low, high = self._extremes(v, current[index, tile])
+                if not STATE.contains(low, high):
+                    return step, low, high
+            v.add_(current[index, tile])
+            if payload is not None:
+                self._fire(v, payload[index, tile])
+        return None
 
     def accumulated(self) -> Tensor:
         """Integers of v, shape (pixels, channels), int32."""
         return self.v.floor().to(torch.int32)
 
-    def _check(self, v: Tensor, current: Tensor, step: int) -> None:
+    def _extremes(self, v: Tensor, current: Tensor) -> tuple[int, int]:
+        """Smallest and largest potential after integration."""
         low, high = torch.aminmax(torch.add(v, current, out=self.scratch[: len(v)]))
-        if low > STATE.minimum and high < STATE.maximum + 1:
-            return
-        exact = (v.double() + current.double()).floor()
-        check_range(exact, self.layer, step, "potential")
+        if not (low > STATE.minimum and high < STATE.maximum + 1):
+            # Rounded perhaps; at these sizes the sum itself is what is told.
+            low, high = torch.aminmax((v.double() + current.double()).floor())
+        return math.floor(low.item()), math.floor(high.item())
 
     def _fire(self, v: Tensor, payload: Tensor) -> None:
         theta, reciprocal = self.theta, self.reciprocal
         if isinstance(theta, Tensor) and isinstance(reciprocal, Tensor):
             theta, reciprocal = theta[: len(v)], reciprocal[: len(v)]
         g = torch.mul(v, reciprocal, out=self.scratch[: len(v)])
-        g.clamp_(0, self.maximum).trunc_()
-        payload.copy_(g)
+        g.clamp_(0, self.maximum).floor_()
+        if payload.dtype != torch.uint8:
+            payload.copy_(g)
+        elif self.maximum <= torch.iinfo(torch.int8).max:
+            payload.view(torch.int8).copy_(g)
+        else:
+            payload.copy_(self.narrow[: len(v)].copy_(g))
         v.sub_(g.mul_(theta))

@@ -9,38 +9,34 @@ int8
     Payload 0..127 times level (mantissa / 2, -128..127), added in int32. AMX and
     VNNI add four products at a time in int32. Older CPUs add two in int16 first
     (``vpmaddubsw``, which saturates): 2 * 127 * 128 = 32512 < 2**15, so nothing
-    saturates there either. oneDNN then converts the sum to float32, multiplies it
-    by a power of two and adds the bias; exact while the result stays below 2**24.
+    saturates there either; payloads to 255 would (`sim.torch.int8` tries them).
+    oneDNN then converts the sum to float32, multiplies it by a power of two and adds
+    the bias; exact while the result stays below 2**24.
 float32
     Holds all integers up to 2**24, and a power of two times those, so no operation
     of a *direct* convolution (or matrix product) rounds while ``bound`` stays below.
 float64
     The same up to 2**53.
 
-Algorithms that do not add plain products are switched off in `exact_arithmetic`:
-TF32 and bfloat16 shortcuts, cuDNN (which may pick Winograd or FFT), and NNPACK,
-whose Winograd torch falls back to on CPU from batch 16 on when oneDNN is off.
+What does not add plain products is switched off or refused in `exact_arithmetic`:
+TF32 and bfloat16 shortcuts, a caller's autocast, cuDNN (which may pick Winograd or
+FFT), and NNPACK, whose Winograd torch falls back to on CPU from batch 16 on when
+oneDNN is off.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from export.network import Connection
 from sim.backend import BackendError
 
-onednn = torch.ops.onednn  # type: ignore[attr-defined]
-
 FLOAT32_EXACT = 2**24
 FLOAT64_EXACT = 2**53
-#: Largest payload of an int8 convolution; see above.
-INT8_PAYLOAD = 127
 
 
 def float_dtype(bound: int, where: str) -> torch.dtype:
@@ -118,121 +114,27 @@ def _check_precision() -> None:
 def exact_arithmetic() -> Iterator[None]:
     """Allow only convolutions that add plain products in full precision.
 
+    A caller's autocast ends here: it would round factors to 8 or 11 bits.
+
     Raises
     ------
     BackendError
-        If this torch has no oneDNN, or was told to lower its precision.
+        If this torch has no oneDNN, was told to lower its precision, or does not
+        compute (fake tensors).
     """
     mkldnn = torch.backends.mkldnn
     if not (mkldnn.is_available() and mkldnn.enabled):  # type: ignore[no-untyped-call]
         raise BackendError("backend 'torch': oneDNN is missing or switched off here")
     _check_precision()
-    with (
-        torch.backends.nnpack.flags(enabled=False),
-        torch.backends.cudnn.flags(enabled=False),
-    ):
+    kind = type(torch.zeros(1, device="cpu"))
+    if kind is not Tensor:
+        raise BackendError(
+            f"backend 'torch': a mode of torch gives {kind.__name__} instead of numbers"
+        )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.backends.nnpack.flags(enabled=False))
+        stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+        stack.enter_context(torch.autocast("cpu", enabled=False))
+        if torch.cuda.is_available():
+            stack.enter_context(torch.autocast("cuda", enabled=False))
         yield
-
-
-class OneDnnConv:
-    """Convolution of uint8 by int8 on the CPU: ``sum * scale + bias`` in float32.
-
-    The operators are those that torch's own quantisation lowers to
-    (``torch.ops.onednn``; torch 2.3.1 and 2.13 were tried).
-
-    Parameters
-    ----------
-    levels : Tensor, shape (C_out, C_in // groups, K_h, K_w), int8
-        Weight levels.
-    scale : int
-        Power of two.
-    bias : Tensor or None, shape (C_out,), float32
-        Integers to add.
-    geometry : sequence of sequence of int
-        Stride, padding and dilation, each along (H, W).
-    groups : int
-        Channel groups.
-    """
-
-    def __init__(
-        self,
-        levels: Tensor,
-        scale: int,
-        bias: Tensor | None,
-        geometry: tuple[Sequence[int], Sequence[int], Sequence[int]],
-        groups: int,
-    ) -> None:
-        self.geometry = [list(pair) for pair in geometry]
-        self.groups = groups
-        self.bias = bias
-        self.scales = torch.full((len(levels),), float(scale))
-        self.zero_points = torch.zeros(len(levels), dtype=torch.int64)
-        self.levels = levels
-        # oneDNN chooses the layout of the weights by the payload's shape; with
-        # another layout it would reorder them at every call.
-        self.packed: dict[torch.Size, Tensor] = {}
-
-    def __call__(self, payload: Tensor) -> Tensor:
-        """Sums for a payload.
-
-        Parameters
-        ----------
-        payload : Tensor, shape (N, C_in, H, W), uint8, channels last
-            At most 127.
-
-        Returns
-        -------
-        Tensor, shape (N, C_out, H_out, W_out), float32, channels last
-        """
-        packed = self.packed.get(payload.shape)
-        if packed is None:
-            packed = onednn.qconv_prepack(
-                *(self.levels, self.scales, 1.0, 0, *self.geometry, self.groups),
-                list(payload.shape),
-            )
-            self.packed[payload.shape] = packed
-        sums: Tensor = onednn.qconv2d_pointwise(
-            *(payload, 1.0, 0, packed, self.scales, self.zero_points, self.bias),
-            *(*self.geometry, self.groups, 1.0, 0, torch.float32, "none", [], ""),
-        )
-        return sums
-
-
-@functools.cache
-def has_onednn_int8() -> bool:
-    """Whether `OneDnnConv` works here; tried once, against a float64 convolution.
-
-    Raises
-    ------
-    BackendError
-        If it works but gives other integers.
-    """
-    generator = torch.Generator().manual_seed(0)
-    for c_in, c_out, groups in ((16, 32, 1), (3, 1, 1), (16, 16, 16)):
-        size = (c_out, c_in // groups, 3, 3)
-        levels = torch.randint(-128, 128, size, generator=generator)
-        payload = torch.randint(0, 128, (2, c_in, 7, 9), generator=generator)
-        # Runs of extreme values are what saturating arithmetic gets wrong.
-        levels[0], payload[0] = -128, INT8_PAYLOAD
-        bias = torch.arange(c_out) * 37 - 501
-        last = torch.channels_last
-        try:
-            conv = OneDnnConv(
-                levels.to(torch.int8),
-                4,
-                bias.float(),
-                ((2, 1), (1, 0), (1, 2)),
-                groups,
-            )
-            found = conv(payload.to(torch.uint8).contiguous(memory_format=last))
-        except (AttributeError, RuntimeError, TypeError):
-            return False  # this torch, or this processor, does not have it
-        sums = functional.conv2d(
-            payload.double(), levels.double(), None, (2, 1), (1, 0), (1, 2), groups
-        )
-        if not torch.equal(found.double(), 4 * sums + bias[:, None, None]):
-            raise BackendError(
-                f"backend 'torch': the int8 convolution of torch {torch.__version__} "
-                "is not exact on this processor"
-            )
-    return True

@@ -119,9 +119,11 @@ class MappedPotential:
         """
         assert payload is not None  # these compartments spike
         for index, step in enumerate(steps):
-            self.v += current[index].int()
-            low, high = (int(x) for x in torch.aminmax(self.v))
+            # int64: sums of very many connections might come round in 32 bits.
+            after = self.v + current[index].long()
+            low, high = (int(x) for x in torch.aminmax(after))
             if not STATE.contains(low, high):
                 worst = low if low < STATE.minimum else high
                 raise OverflowLayerError(self.layer, step, f"potential {worst}")
+            self.v.copy_(after)
             payload[index] = fire(self.compartment, self.v, self.theta)

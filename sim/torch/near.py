@@ -90,7 +90,7 @@ def _prepare(network: Network, c: Connection, channels: Int64) -> tuple[Sums, Te
         dtype=float_dtype(
             narrow.bound(source.magnitude), f"connection from '{c.source}'"
         ),
-        int8=False,
+        magnitude=None,
         device=torch.device("cpu"),
     )
     return sums, kept

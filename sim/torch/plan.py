@@ -102,12 +102,13 @@ def _prepare_layer(
     for index, (c, bound) in enumerate(zip(layer.connections, bounds, strict=True)):
         source = network.nodes[c.source]
         signed = isinstance(source, Input) and source.minimum < 0
+        suits = int8_fits(c, source.magnitude, signed)
         sums = prepare(
             c,
             source.shape,
             bias=carried if index == 0 and first_carries else None,
             dtype=dtype,
-            int8=int8_fits(c, source.magnitude, signed),
+            magnitude=source.magnitude if suits else None,
             device=device,
         )
         connections.append(

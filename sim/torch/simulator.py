@@ -14,31 +14,21 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from export.compartment import MTIF
-from export.facts import STATE
 from export.network import Network
 from export.stock_network import Stream
+from export.synapse import IntArray
 from sim import stock_run
 from sim.backend import BackendError, OverflowLayerError, Progress
-from sim.recording import Payload, Recording, identity, payload_dtype, recordable
+from sim.recording import Payload, Recording, identity, recordable
 from sim.torch import stock as torch_stock
-from sim.torch.compartment import Potential, payload_tensor_dtype
 from sim.torch.exact import exact_arithmetic
-from sim.torch.mappings import MappedPotential
-from sim.torch.plan import PreparedConnection, PreparedLayer, prepare_network
-
-#: Sums held at once, in values. Blocks of steps this small are recycled by the
-#: allocator instead of being mapped anew. A GPU wants more at once; there the windows
-#: of a 3x3 convolution take up to 18 bytes per sum (`MatmulConv`), so 1.2 GB.
-BLOCK = 2**21
-BLOCK_CUDA = 2**26
+from sim.torch.plan import PreparedLayer, prepare_network
+from sim.torch.window import Window
 
 
 class TorchSimulator:
@@ -100,10 +90,16 @@ class TorchSimulator:
         payloads: dict[str, list[Payload]] = {name: [] for name in wanted}
         outputs: list[Payload] = []
         for first in range(0, len(stream), self.batch):
-            window = _Window(network, stream[first : first + self.batch], self.device)
+            together = stream[first : first + self.batch]
+            window = Window(network, together, self.device)
             for number, prepared in enumerate(plan):
-                output = window.run(prepared)
                 name = prepared.layer.name
+                try:
+                    output = window.run(prepared)
+                except OverflowLayerError as error:
+                    earliest = self._first_overflow(network, together) or error
+                    earliest.image += first
+                    raise earliest from None
                 if output is not None:
                     outputs.append(output.cpu().numpy())
                 if name in payloads:
@@ -123,137 +119,37 @@ class TorchSimulator:
             versions={"torch": torch.__version__},
         )
 
+    def _first_overflow(
+        self, network: Network, images: IntArray
+    ) -> OverflowLayerError | None:
+        """Find the place that `OverflowLayerError` defines, image by image.
 
-class _Window:
-    """T steps of some images: payloads of the layers that are still read.
-
-    A payload has the shape (T, images, H, W, C), that of the input T = 1.
-    """
-
-    def __init__(self, network: Network, images: Payload, device: torch.device) -> None:
-        self.num_steps = network.num_steps
-        self.images = len(images)
-        self.device = device
-        self.last_readers: Mapping[str, str] = {
-            c.source: layer.name for layer in network.layers for c in layer.connections
-        }
-        # A signed input must not be taken for the int8 that stands for uint8 here.
-        source = network.input
-        signed = source.minimum < 0
-        dtype = torch.int32 if signed else payload_tensor_dtype(source.maximum)
-        pixels = torch.from_numpy(np.array(images)).to(device, dtype)
-        self.sent = {source.name: pixels.permute(0, 2, 3, 1)[None].contiguous()}
-
-    def run(self, prepared: PreparedLayer) -> Tensor | None:
-        """Run all steps of a layer; return an accumulator's output (images, C, H, W).
-
-        Raises
-        ------
-        OverflowLayerError
-            If a sum or potential leaves 24 bits signed.
+        Layer by layer, a window first meets the overflow of its first layer, not that
+        of its first time step. So it runs again up to the time step of the overflow
+        that was found, without that step, until there is none: then with it. All
+        values before the first overflow are right, and nothing else is looked at.
         """
-        layer = prepared.layer
-        channels, height, width = layer.shape
-        pixels = self.images * height * width
-        potential = self._potential(prepared, (pixels, channels))
-        payload = None
-        if prepared.firing is not None:
-            payload = torch.empty(
-                (self.num_steps, self.images, height, width, channels),
-                dtype=payload_tensor_dtype(layer.magnitude),
-                device=self.device,
-            )
-            self.sent[layer.name] = payload
-        block = BLOCK if self.device.type == "cpu" else BLOCK_CUDA
-        stride = max(1, block // (pixels * channels))
-        constant = self._sum(prepared, range(1), constant=True)
-        for first in range(0, self.num_steps, stride):
-            steps = range(first, min(first + stride, self.num_steps))
-            current = self._sum(prepared, steps, constant=False)
-            if current is None:
-                assert constant is not None  # a layer has a connection
-                current = constant.expand(len(steps), -1, -1, -1, -1)
-            elif constant is not None:
-                current += constant
-            sent = None
-            if payload is not None:
-                sent = payload[first : steps.stop].flatten(1, 3)
-            potential.run(current.flatten(1, 3), steps, sent)
-        if payload is not None:
-            return None
-        assert isinstance(potential, Potential)  # an accumulator has no mapping
-        output = potential.accumulated().view(self.images, height, width, channels)
-        return output.permute(0, 3, 1, 2)
+        for number in range(len(images)):
+            alone = images[number : number + 1]
+            found = None
+            while error := self._overflow(network, alone, found):
+                found = error.step + network.stages[error.layer]
+            if found is not None:
+                first = self._overflow(network, alone, found + 1)
+                assert first is not None  # the same arithmetic found it before
+                first.image = number
+                return first
+        return None
 
-    def _potential(
-        self, prepared: PreparedLayer, shape: tuple[int, int]
-    ) -> Potential | MappedPotential:
-        """Compartments of a layer at the start of a window."""
-        layer = prepared.layer
-        compartment = layer.compartment
-        if isinstance(compartment, MTIF) and compartment.mapping != "graded":
-            return MappedPotential(layer.name, compartment, shape, self.device)
-        return Potential(
-            layer.name,
-            shape,
-            firing=prepared.firing,
-            dtype=prepared.dtype,
-            device=self.device,
-            check=prepared.check,
-        )
-
-    def _sum(
-        self, prepared: PreparedLayer, steps: range, *, constant: bool
-    ) -> Tensor | None:
-        """Sums and bias of some steps, (steps, images, H, W, C).
-
-        None if no connection is constant, or none is not, as asked for.
-        """
-        total: Tensor | None = None
-        for c in prepared.connections:
-            if c.constant == constant:
-                arrived = self._arrived(c, prepared, steps)
-                total = arrived if total is None else total.add_(arrived)
-        if total is None:
-            return None
-        # The bias belongs to the first connection, wherever that is.
-        if prepared.bias is not None and prepared.connections[0].constant == constant:
-            total = total.add_(prepared.bias)
-        pixels = total.permute(0, 2, 3, 1)
-        return pixels.reshape(len(steps), self.images, *pixels.shape[1:])
-
-    def _arrived(
-        self, c: PreparedConnection, prepared: PreparedLayer, steps: range
-    ) -> Tensor:
-        payload = self.sent[c.source][steps.start : steps.stop].flatten(0, 1)
-        if payload.dtype == torch.int8:
-            payload = payload.view(torch.uint8)
-        sums = c.sums(payload.permute(0, 3, 1, 2))
-        if c.check:
-            _check_sums(sums, self.images, prepared.layer.name, steps, c.source)
-        return sums
-
-    def recorded(self, prepared: PreparedLayer) -> Payload:
-        """Payload of a layer as (images, T, C, H, W)."""
-        layer = prepared.layer
-        payload = self.sent[layer.name].permute(1, 0, 4, 2, 3).cpu().numpy()
-        dtype = payload_dtype(layer.magnitude)
-        return np.ascontiguousarray(payload).astype(dtype, copy=False)
-
-    def forget(self, reader: str) -> None:
-        """Drop the payloads that nobody after ``reader`` reads."""
-        for name in list(self.sent):
-            if self.last_readers.get(name, name) == reader:
-                del self.sent[name]
-
-
-def _check_sums(
-    sums: Tensor, images: int, layer: str, steps: range, source: str
-) -> None:
-    low, high = (int(x) for x in torch.aminmax(sums))
-    if STATE.contains(low, high):
-        return
-    worst = low if low < STATE.minimum else high
-    outside = (sums < STATE.minimum) | (sums > STATE.maximum)
-    first = int(outside.flatten(1).any(dim=1).int().argmax()) // images
-    raise OverflowLayerError(layer, steps[first], f"input from '{source}' {worst}")
+    def _overflow(
+        self, network: Network, images: IntArray, end: int | None
+    ) -> OverflowLayerError | None:
+        """First overflow, layer by layer, before time step ``end`` of the chip."""
+        window = Window(network, images, self.device, end)
+        for prepared in self._prepared[network]:
+            try:
+                window.run(prepared)
+            except OverflowLayerError as error:
+                return error
+            window.forget(prepared.layer.name)
+        return None

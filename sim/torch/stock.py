@@ -15,7 +15,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 from typing_extensions import assert_never
 
 from export.facts import DECAY, STATE
@@ -32,6 +31,7 @@ from export.synapse import Conv, Dense, Injection, IntArray
 from sim.backend import OverflowLayerError
 from sim.recording import Payload
 from sim.torch.exact import FLOAT32_EXACT
+from sim.torch.int8 import convolve
 
 Traces = dict[str, Tensor]
 
@@ -43,16 +43,49 @@ def runner(device: torch.device) -> Callable[[Stream, IntArray], dict[str, Paylo
         frames = torch.from_numpy(np.array(values, dtype=np.int64)).to(device)
         if not stream.input.changes:
             frames = frames.expand(stream.num_steps, *frames.shape)
-        sent, traces = frames, Traces()
-        for layer in stream.layers:
-            found = _run_layer(layer, sent, stream)
-            sent = found.pop("")
-            traces[layer.name] = sent
-            for state, history in found.items():
-                traces[f"{layer.name}:{state}"] = history
+        try:
+            traces = _run(stream, frames)
+        except OverflowLayerError as error:
+            raise _first_overflow(stream, frames, error) from None
         return {name: history.cpu().numpy() for name, history in traces.items()}
 
     return run_one
+
+
+def _run(stream: Stream, frames: Tensor) -> Traces:
+    """Traces of as many steps as there are frames."""
+    sent, traces = frames, Traces()
+    for layer in stream.layers:
+        found = _run_layer(layer, sent, stream)
+        sent = found.pop("")
+        traces[layer.name] = sent
+        for state, history in found.items():
+            traces[f"{layer.name}:{state}"] = history
+    return traces
+
+
+def _first_overflow(
+    stream: Stream, frames: Tensor, error: OverflowLayerError
+) -> OverflowLayerError:
+    """Of the first step at which any layer overflows, the first layer.
+
+    Layer by layer, the run first meets the overflow of its first layer. What happens
+    before a step does not depend on it, so the run is repeated without the step that
+    was found until nothing overflows any more, and then once with it.
+    """
+    step = error.step
+    while step:
+        try:
+            _run(stream, frames[:step])
+        except OverflowLayerError as earlier:
+            step = earlier.step
+        else:
+            break
+    try:
+        _run(stream, frames[: step + 1])
+    except OverflowLayerError as first:
+        return first
+    return error
 
 
 def _run_layer(layer: StockLayer, sent: Tensor, stream: Stream) -> Traces:
@@ -104,7 +137,7 @@ def _arriving(layer: StockLayer, sent: Tensor, magnitude: int) -> Tensor:
     x = sent.to(torch.float32 if exact else torch.float64)
     weight = torch.from_numpy(np.array(synapse.weight)).to(x.device, x.dtype)
     if isinstance(synapse, Conv):
-        sums = functional.conv2d(
+        sums = convolve(
             x,
             weight,
             None,

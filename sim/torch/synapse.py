@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,15 @@ from typing_extensions import assert_never
 
 from export.network import Connection
 from export.synapse import AveragePool, Conv, ConvTranspose, Pair, Shape, Synapse
-from sim.torch.exact import INT8_PAYLOAD, OneDnnConv, conv_dtype, has_onednn_int8
+from sim.torch import int8 as torch_int8
+from sim.torch.exact import conv_dtype
+from sim.torch.int8 import (
+    INT8_PAYLOAD,
+    UINT8_PAYLOAD,
+    Geometry,
+    OneDnnConv,
+    convolve,
+)
 
 #: Payload (N, C_in, H, W) to sums (N, C_out, H_out, W_out), both channels last.
 Sums = Callable[[Tensor], Tensor]
@@ -144,8 +153,11 @@ def _offsets(kernel: int, stride: int, padding: int, more: int) -> tuple[int, in
 
 
 def int8_fits(connection: Connection, magnitude: int, signed: bool) -> bool:
-    """Whether payloads and sums of a connection suit an int8 convolution."""
-    if signed or magnitude > INT8_PAYLOAD:
+    """Whether payloads and sums of a connection suit an int8 convolution.
+
+    Payloads beyond 127 suit one where the processor does not saturate; `prepare` knows.
+    """
+    if signed or magnitude > UINT8_PAYLOAD:
         return False
     return conv_dtype(connection, magnitude) == torch.float32
 
@@ -156,7 +168,7 @@ def prepare(
     *,
     bias: Tensor | None,
     dtype: torch.dtype,
-    int8: bool,
+    magnitude: int | None,
     device: torch.device,
 ) -> Sums:
     """Make the function that gives a connection's shifted sums, plus a bias.
@@ -171,8 +183,8 @@ def prepare(
         Of ``dtype``, added to every sum.
     dtype : torch.dtype
         float32 or float64, in which the results are exact.
-    int8 : bool
-        Whether `int8_fits`.
+    magnitude : int or None
+        Largest payload if `int8_fits`; None: floating point does it.
     device : torch.device
         Where the payloads are.
 
@@ -184,30 +196,83 @@ def prepare(
     conv, phases = as_convolution(connection.synapse, shape)
     if bias is not None and phases is not None:
         bias = bias.repeat(math.prod(phases.stride))
-    sums: Sums
-    kernel = int8_kernel(device) if int8 and dtype == torch.float32 else None
-    if kernel == "onednn":
-        sums = OneDnnConv(
-            torch.from_numpy((conv.weight // 2).astype(np.int8)),
-            2 << connection.weight_exp,
-            bias,
-            (conv.stride, conv.padding, conv.dilation),
-            conv.groups,
-        )
-    elif kernel == "matmul" and conv.groups == 1:
-        sums = MatmulConv(conv, 2 << connection.weight_exp, bias, device)
-    else:
+    sums: Sums | None = None
+    if magnitude is not None and dtype == torch.float32:
+        sums = _int8_conv(conv, connection.weight_exp, bias, magnitude, device)
+    if sums is None:
         sums = FloatConv(conv, 1 << connection.weight_exp, bias, dtype, device)
     if phases is None:
         return sums
     return lambda payload: phases(sums(payload))
 
 
+def _int8_conv(
+    conv: Conv,
+    weight_exp: int,
+    bias: Tensor | None,
+    magnitude: int,
+    device: torch.device,
+) -> Sums | None:
+    """Make an int8 convolution; None where there is none."""
+    limit = INT8_PAYLOAD if magnitude <= INT8_PAYLOAD else UINT8_PAYLOAD
+    kernel = int8_kernel(device)
+    if kernel == "onednn" and limit <= torch_int8.payload_limit():
+        geometry = Geometry.of(conv)
+        if not torch_int8.may_be_tried(geometry):
+            return None
+        fast = OneDnnConv(
+            torch.from_numpy((conv.weight // 2).astype(np.int8)),
+            2 << weight_exp,
+            bias,
+            (conv.stride, conv.padding, conv.dilation),
+            conv.groups,
+        )
+        plain = partial(FloatConv, conv, 1 << weight_exp, bias, torch.float32, device)
+        return ProvenConv(geometry, limit, fast, plain)
+    if kernel == "matmul" and limit == INT8_PAYLOAD and conv.groups == 1:
+        return MatmulConv(conv, 2 << weight_exp, bias, device)
+    return None
+
+
 def int8_kernel(device: torch.device) -> Literal["onednn", "matmul"] | None:
     """Name what convolves int8 on a device; None: nothing, floating point must."""
     if device.type == "cuda":
         return "matmul"
-    return "onednn" if has_onednn_int8() else None
+    return "onednn" if torch_int8.has_onednn_int8() else None
+
+
+class ProvenConv:
+    """The int8 convolution in shapes in which it is exact, floating point in others.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        One that `torch_int8.may_be_tried`.
+    limit : int
+        Largest payload, 127 or 255.
+    fast : OneDnnConv
+        The sums in int8.
+    make_plain : callable
+        Makes what gives them in floating point, once it is needed.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        limit: int,
+        fast: OneDnnConv,
+        make_plain: Callable[[], FloatConv],
+    ) -> None:
+        self.geometry = geometry
+        self.limit = limit
+        self.fast = fast
+        self.plain = cache(make_plain)
+
+    def __call__(self, payload: Tensor) -> Tensor:
+        """Sums for a uint8 payload (N, C_in, H, W)."""
+        shape = tuple(payload.shape)
+        exact = torch_int8.is_exact(self.geometry, shape, self.limit)
+        return self.fast(payload) if exact else self.plain()(payload)
 
 
 class FloatConv:
@@ -243,7 +308,7 @@ class FloatConv:
     def __call__(self, payload: Tensor) -> Tensor:
         """Sums for a payload (N, C_in, H, W)."""
         x = payload.to(self.weight.dtype)
-        sums = functional.conv2d(x, self.weight, self.bias, *self.geometry)
+        sums = convolve(x, self.weight, self.bias, *self.geometry)
         return sums.contiguous(memory_format=torch.channels_last)
 
 
@@ -280,8 +345,9 @@ class MatmulConv:
     ) -> None:
         self.conv = conv
         self.scale = scale
-        self.bias = torch.zeros(len(conv.weight)) if bias is None else bias
-        self.bias = self.bias.to(device)
+        if bias is None:
+            bias = torch.zeros(len(conv.weight), dtype=torch.float32, device=device)
+        self.bias = bias.to(device)
         levels = torch.from_numpy((conv.weight // 2).astype(np.int8))
         # Rows in the order of `_windows`: (K_h, K_w, C_in); both sides in eights,
         # which cuBLASLt asks for.

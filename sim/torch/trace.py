@@ -80,7 +80,7 @@ def currents(network: Network, layer: Layer, recording: Recording, image: int) -
             source.shape,
             bias=None,
             dtype=float_dtype(bound, f"connection from '{c.source}'"),
-            int8=False,
+            magnitude=None,
             device=torch.device("cpu"),
         )
         arrived = sums(torch.from_numpy(payload.astype(np.int32)))

@@ -6,6 +6,8 @@ a layer is computed from the definition of its synapse, one product at a time.
 """
 
 import functools
+import itertools
+from copy import deepcopy
 
 from export.compartment import MTIF
 from export.synapse import AveragePool, Conv, ConvTranspose
@@ -120,3 +122,75 @@ def parallel_step(potentials, current, theta):
             potentials[copy] -= len(potentials) * theta
             spikes += 1
     return spikes
+
+
+def first_overflow(network, images):
+    """Place of the first overflow, (image, layer, step, what), or None.
+
+    Image by image and, within one, time step by time step: a layer of stage l does step
+    t at time step t + l.
+    """
+    for number, image in enumerate(images):
+        place = first_overflow_of(network, image)
+        if place is not None:
+            return (number, *place)
+    return None
+
+
+def first_overflow_of(network, image):
+    sent = {network.input.name: [image.tolist()] * network.num_steps}
+    potentials = {}
+    for layer in network.layers:
+        rest = functools.partial(at_rest, layer.compartment)
+        potentials[layer.name] = planes(layer.shape, rest)
+        sent[layer.name] = []
+    for time in range(network.num_steps + max(network.stages.values())):
+        for layer in network.layers:
+            t = time - network.stages[layer.name]
+            if not 0 <= t < network.num_steps:
+                continue
+            what = overflow_of_step(layer, sent, t, potentials[layer.name])
+            if what is not None:
+                return layer.name, t, what
+    return None
+
+
+def overflow_of_step(layer, sent, t, v):
+    """Do a step of a layer; what overflows in it, or None."""
+    for connection in layer.connections:
+        at = AT[type(connection.synapse)]
+        source = sent[connection.source][t]
+        sums = [
+            at(connection.synapse, source, *place) * 2**connection.weight_exp
+            for place in places(layer.shape)
+        ]
+        if outside(sums) is not None:
+            return f"input from '{connection.source}' {outside(sums)}"
+    before = deepcopy(v)
+    emitted = planes(layer.shape, lambda *_: 0)
+    for c, y, x in places(layer.shape):
+        emitted[c][y][x] = step(layer, sent, t, v, c, y, x)
+    sent[layer.name].append(emitted)
+    after = []
+    for c, y, x in places(layer.shape):
+        bias = layer.compartment.bias
+        current = int(bias.mant[c]) * 2**bias.exp
+        for connection in layer.connections:
+            at = AT[type(connection.synapse)]
+            total = at(connection.synapse, sent[connection.source][t], c, y, x)
+            current += total * 2**connection.weight_exp
+        was = before[c][y][x]
+        after += [u + current for u in (was if isinstance(was, list) else [was])]
+    worst = outside(after)
+    return None if worst is None else f"potential {worst}"
+
+
+def places(shape):
+    return itertools.product(*map(range, shape))
+
+
+def outside(values):
+    """The worst value outside 24 bits signed: the smallest if too small."""
+    if min(values) < -(2**23):
+        return min(values)
+    return max(values) if max(values) >= 2**23 else None

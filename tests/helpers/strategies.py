@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hypothesis: whole small networks and images for them."""
 
+import dataclasses
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -176,4 +178,40 @@ def runs(draw, max_images=2):
         source.minimum, source.maximum + 1, (count, *source.shape), dtype=np.int32
     )
     images.flat[0], images.flat[-1] = source.minimum, source.maximum
+    return network, images
+
+
+@st.composite
+def overflowing_runs(draw, max_images=3):
+    """A network whose numbers are large, and images: most overflow somewhere."""
+    network = draw(networks())
+    least, most = draw(st.sampled_from([(-8, 15), (-900, 4000)]))
+    source = dataclasses.replace(network.input, minimum=least, maximum=most)
+    layers = []
+    for layer in network.layers:
+        connections_ = []
+        for c in layer.connections:
+            planes = network.nodes[c.source].planes
+            exponent = draw(st.integers(0, 8 - planes))
+            connections_.append(dataclasses.replace(c, weight_exp=exponent))
+        old = layer.compartment
+        bias = dataclasses.replace(old.bias, exp=draw(st.sampled_from([0, 3, 7])))
+        layers.append(
+            dataclasses.replace(
+                layer,
+                connections=tuple(connections_),
+                compartment=dataclasses.replace(old, bias=bias),
+            )
+        )
+    network = dataclasses.replace(
+        network,
+        input=source,
+        layers=tuple(layers),
+        num_steps=draw(st.sampled_from([1, 2, 3, 17])),
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    size = (draw(st.integers(1, max_images)), *source.shape)
+    images = rng.integers(least, most + 1, size, dtype=np.int32)
+    # Some images are weak: they overflow late or never.
+    images[rng.random(len(images)) < 0.4] //= 50
     return network, images

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Random Streams of every stock kind, small, and inputs for them."""
 
+import dataclasses
+
 import numpy as np
 
 from export.compartment import Bias
@@ -115,6 +117,13 @@ def inputs(stream, seed=0, runs=1):
     if (low, high) == (0, 1):
         return (rng.random(shape) < 0.4).astype(np.int32)
     return rng.integers(low, high + 1, shape)
+
+
+def loud(stream):
+    """Let the input be far above what the stream was made for."""
+    low = -(2**23) if stream.input.minimum < 0 else 0
+    source = dataclasses.replace(stream.input, minimum=low, maximum=2**23 - 1)
+    return dataclasses.replace(stream, input=source)
 
 
 KINDS = {

@@ -29,6 +29,8 @@ LAVA = pytest.mark.lava
         pytest.param("kill_lava", 2, marks=LAVA),
         ("disk", 15),
         ("overflow", 12),
+        ("int8_geometry", 150),
+        ("int8_geometry_avx2", 150),
         ("determinism", 1),
         ("security", 12),
     ],

@@ -155,7 +155,7 @@ class _PyCompartmentModel(PyLoihiProcessModel):  # type: ignore[misc]
             self._rest()
         self.v += a_in
         self.v += self.bias_mant << self.bias_exp
-        error = overflow(self.v, self._name, t)
+        error = overflow(self.v, self._name, t, window)
         emitted = self._emit()
         self.s_out.send(emitted)
         if self._recorded is not None:

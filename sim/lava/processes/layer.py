@@ -190,7 +190,7 @@ class PyLayerModel(PyLoihiProcessModel):  # type: ignore[misc]
                 rest(self._v, compartment.vth_mant, compartment.mapping)
         self._v += self._total
         # A sum that overflowed comes first: it would not be a sum any more.
-        self._error = self._error or overflow(self._v, self._layer.name, step)
+        self._error = self._error or overflow(self._v, self._layer.name, step, window)
         if not isinstance(compartment, MTIF):
             if self._recorded is not None and step == self._windows.interval - 1:
                 self._recorded[window % len(self._recorded)] = self._v.transpose(

@@ -271,6 +271,18 @@ def test_graph_does_not_grow_with_steps(snn):
     assert sizes[0] == sizes[1] > 0
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_callers_autocast_changes_no_integer(snn, noisy, dtype):
+    network = IntegerUNet(settle(snn))
+    x = torch.from_numpy(noisy / np.float32(255))[None]
+    with torch.no_grad():
+        expected = network(x)
+        with torch.autocast("cpu", dtype=dtype):
+            found = network(x)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
+
+
 def test_overflow_is_an_error(snn):
     first, *rest = settle(snn).layers
     quantisation = dataclasses.replace(first.quantisation, bias_exp=7)

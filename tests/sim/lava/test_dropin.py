@@ -14,8 +14,8 @@ from lava.proc.io.source import RingBuffer as Source
 
 from export.errors import NetworkError
 from export.netx import write_network
-from sim.lava.conv import FAST_CONV
 from sim.lava.dropin.network import Network
+from sim.lava.fast_conv import FAST_CONV
 from sim.reference.simulator import ReferenceSimulator
 from sim.selftest import small_network
 

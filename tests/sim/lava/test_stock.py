@@ -45,7 +45,7 @@ def assert_judged(stream, found, judged):
 
 def fast_conv():
     """Bit-identical to Lava's own model (test_lava_kernel.py), and much faster."""
-    from sim.lava.conv import FAST_CONV
+    from sim.lava.fast_conv import FAST_CONV
 
     return FAST_CONV["stock"]
 

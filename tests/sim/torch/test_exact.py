@@ -19,8 +19,9 @@ from sim.reference import synapse
 from sim.reference.simulator import mtif_step
 from sim.selftest import small_network
 from sim.torch import exact as torch_exact
-from sim.torch import simulator as torch_backend
+from sim.torch import int8 as torch_int8
 from sim.torch import synapse as torch_synapse
+from sim.torch import window as torch_window
 from sim.torch.compartment import Firing, Potential, reciprocal_is_exact
 from sim.torch.plan import prepare_network
 from sim.torch.simulator import TorchSimulator
@@ -87,28 +88,28 @@ def test_onednn_switched_off_is_refused():
 
 @contextlib.contextmanager
 def fresh_self_test():
-    torch_exact.has_onednn_int8.cache_clear()
+    torch_int8.has_onednn_int8.cache_clear()
     try:
         yield
     finally:
-        torch_exact.has_onednn_int8.cache_clear()
+        torch_int8.has_onednn_int8.cache_clear()
 
 
 def test_int8_convolution_that_saturates_is_an_error(monkeypatch):
     """What vpmaddubsw would do to payloads beyond 127, played by a wrong class."""
 
-    class Saturating(torch_exact.OneDnnConv):
+    class Saturating(torch_int8.OneDnnConv):
         def __call__(self, payload):
             return super().__call__(payload).clamp(-(2**15), 2**15 - 1)
 
-    if not torch_exact.has_onednn_int8():
+    if not torch_int8.has_onednn_int8():
         pytest.skip("no int8 convolution on this processor")
     with fresh_self_test():
-        monkeypatch.setattr(torch_exact, "OneDnnConv", Saturating)
+        monkeypatch.setattr(torch_int8, "OneDnnConv", Saturating)
         with pytest.raises(
             BackendError, match=r"int8 convolution of torch .* not exact"
         ):
-            torch_exact.has_onednn_int8()
+            torch_int8.has_onednn_int8()
 
 
 def test_missing_int8_convolution_means_float32(monkeypatch):
@@ -118,7 +119,7 @@ def test_missing_int8_convolution_means_float32(monkeypatch):
 
     network, images = small_network(), np.full((1, 1, 8, 8), 300)
     with fresh_self_test():
-        monkeypatch.setattr(torch_exact, "OneDnnConv", Missing)
+        monkeypatch.setattr(torch_int8, "OneDnnConv", Missing)
         run = create("torch").run(network, images)
     assert compare(run, create("reference").run(network, images)).identical
 
@@ -247,7 +248,7 @@ def test_a_trained_like_network_needs_few_checks():
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_batch_of_images_and_blocks_of_steps(batch, monkeypatch):
     """Neither how many images run together nor how many steps changes anything."""
-    monkeypatch.setattr("sim.torch.simulator.BLOCK", 300)
+    monkeypatch.setattr("sim.torch.window.BLOCK", 300)
     monkeypatch.setattr("sim.torch.compartment.TILE", 64)
     network = small_network(num_steps=5, size=(8, 12))
     images = np.random.default_rng(1).integers(-256, 512, (5, 1, 8, 12))
@@ -271,7 +272,7 @@ def as_on_cuda():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "_int_mm", strict_int_mm)
         patch.setattr("sim.torch.synapse.int8_kernel", lambda _: "matmul")
-        patch.setattr("sim.torch.simulator.BLOCK", torch_backend.BLOCK_CUDA)
+        patch.setattr("sim.torch.window.BLOCK", torch_window.BLOCK_CUDA)
         patch.setattr("sim.torch.compartment.TILE", 2**40)
         yield TorchSimulator(batch=8)
 

@@ -1,0 +1,429 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""oneDNN's convolutions on the CPU, int8 and float32, taken where they are exact.
+
+They are right for the usual geometries. For some others they give wrong integers
+without a word, or end the process (docs/upstream.md), and which ones depends on torch's
+version, the processor, the number of images and of threads. So nothing is trusted:
+
+- Geometries with more padding than a kernel reaches, ``padding > dilation * (kernel -
+  1)`` on an axis, are those that end the process. They are never tried
+  (`may_be_tried`).
+- Every other one is run once, in the very shape, before it is used (`is_exact`).
+
+Elsewhere float32 does the work, after the same trial, with padding beyond the kernel
+written beside the values (`convolve`); and where float32 is wrong, too, float64, tap by
+tap, since torch's own float64 convolution is wrong in some shapes as well.
+
+Why one run is enough
+---------------------
+oneDNN makes a program for a shape; the values have no influence on it. If no step of it
+saturates, it computes, of each output, a sum of products ``level * payload`` with fixed
+places. If those are not the right ones, the difference from the right sum is a
+polynomial of degree 2 in random levels and payloads, and not zero: of levels -a..a and
+payloads 0..p it vanishes with a probability of 1 / (2 * a + 1) + 1 / (p + 1) at most,
+and that for each wrong output. All channels of a pixel are compared at once, through a
+sum with random factors (Freivalds' check), which adds 1 / 4096.
+
+Saturation can only come from adding two products in int16. The largest sums are those
+of equal signs with all payloads at the limit: a second run, of levels 127 and -128 only
+and such payloads, is compared value by value with the closed form.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from export.synapse import Conv, Pair
+from sim.backend import BackendError
+
+onednn = torch.ops.onednn  # type: ignore[attr-defined]
+
+#: Largest payload that no processor saturates with; see `sim.torch.exact`.
+INT8_PAYLOAD = 127
+#: Largest payload that uint8 holds.
+UINT8_PAYLOAD = 255
+#: Terms of a sum that int32 holds whatever the values: 2**31 / (255 * 128).
+MAX_TERMS = 2**16
+#: Random factors of the sum over a pixel's channels.
+FACTORS = 4096
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """Everything about a convolution but its values.
+
+    Parameters
+    ----------
+    weight : tuple of int
+        (C_out, C_in // groups, K_h, K_w).
+    stride, padding, dilation : tuple of int
+        Along (H, W).
+    groups : int
+        Channel groups.
+    """
+
+    weight: tuple[int, int, int, int]
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+
+    @classmethod
+    def of(cls, conv: Conv) -> Geometry:
+        """Geometry of a synapse."""
+        c_out, c_in, height, width = conv.weight.shape
+        return cls(
+            weight=(c_out, c_in, height, width),
+            stride=conv.stride,
+            padding=conv.padding,
+            dilation=conv.dilation,
+            groups=conv.groups,
+        )
+
+    @property
+    def terms(self) -> int:
+        """Products in a sum."""
+        return self.weight[1] * self.weight[2] * self.weight[3]
+
+
+class OneDnnConv:
+    """Convolution of uint8 by int8 on the CPU: ``sum * scale + bias`` in float32.
+
+    The operators are those that torch's own quantisation lowers to
+    (``torch.ops.onednn``; torch 2.3.1 and 2.13 were tried).
+
+    Parameters
+    ----------
+    levels : Tensor, shape (C_out, C_in // groups, K_h, K_w), int8
+        Weight levels.
+    scale : int
+        Power of two.
+    bias : Tensor or None, shape (C_out,), float32
+        Integers to add.
+    geometry : sequence of sequence of int
+        Stride, padding and dilation, each along (H, W).
+    groups : int
+        Channel groups.
+    """
+
+    def __init__(
+        self,
+        levels: Tensor,
+        scale: int,
+        bias: Tensor | None,
+        geometry: tuple[Sequence[int], Sequence[int], Sequence[int]],
+        groups: int,
+    ) -> None:
+        self.geometry = [list(pair) for pair in geometry]
+        self.groups = groups
+        self.bias = bias
+        # Whatever the caller's default dtype and device are.
+        self.scales = torch.full(
+            (len(levels),), float(scale), dtype=torch.float32, device=CPU
+        )
+        self.zero_points = torch.zeros(len(levels), dtype=torch.int64, device=CPU)
+        self.levels = levels
+        # oneDNN chooses the layout of the weights by the payload's shape; with
+        # another layout it would reorder them at every call.
+        self.packed: dict[torch.Size, Tensor] = {}
+
+    def __call__(self, payload: Tensor) -> Tensor:
+        """Sums for a payload.
+
+        Parameters
+        ----------
+        payload : Tensor, shape (N, C_in, H, W), uint8, channels last
+            At most 127, or 255 where `payload_limit` says so.
+
+        Returns
+        -------
+        Tensor, shape (N, C_out, H_out, W_out), float32, channels last
+        """
+        payload = _channels_last(payload)
+        packed = self.packed.get(payload.shape)
+        if packed is None:
+            packed = onednn.qconv_prepack(
+                *(self.levels, self.scales, 1.0, 0, *self.geometry, self.groups),
+                list(payload.shape),
+            )
+            self.packed[payload.shape] = packed
+        sums: Tensor = onednn.qconv2d_pointwise(
+            *(payload, 1.0, 0, packed, self.scales, self.zero_points, self.bias),
+            *(*self.geometry, self.groups, 1.0, 0, torch.float32, "none", [], ""),
+        )
+        return sums
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """The same values, with the strides of channels last even where a side is 1.
+
+    There torch takes several strides for contiguous, and oneDNN goes different ways.
+    """
+    count, channels, height, width = x.shape
+    strides = (height * width * channels, 1, width * channels, channels)
+    x = x.contiguous(memory_format=torch.channels_last)
+    return x.as_strided((count, channels, height, width), strides)
+
+
+def may_be_tried(geometry: Geometry) -> bool:
+    """Whether trying the int8 convolution is known not to end the process."""
+    return geometry.terms <= MAX_TERMS and _padding_is_reached(geometry)
+
+
+def _padding_is_reached(geometry: Geometry) -> bool:
+    return all(
+        padding <= dilation * (kernel - 1)
+        for padding, dilation, kernel in zip(
+            geometry.padding, geometry.dilation, geometry.weight[2:], strict=True
+        )
+    )
+
+
+def is_exact(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bool:
+    """Whether `OneDnnConv` is exact in this shape, with this number of threads.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        One that `may_be_tried`.
+    shape : tuple of int
+        (N, C_in, H, W) of the payload.
+    limit : int
+        Largest payload, 127 or 255.
+    """
+    return _is_exact(geometry, shape, limit, torch.get_num_threads())
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_exact(
+    geometry: Geometry, shape: tuple[int, ...], limit: int, _threads: int
+) -> bool:
+    try:
+        return _adds_products(
+            geometry, shape, limit, functools.partial(_int8, geometry)
+        ) and not _saturates(geometry, shape, limit)
+    except (AttributeError, RuntimeError, TypeError):
+        return False  # oneDNN has nothing for this shape
+
+
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Tensor:
+    """Convolution as ``torch.nn.functional.conv2d``, where that is right.
+
+    Parameters
+    ----------
+    x, weight, bias : Tensor
+        float32 or float64, in which all sums are exact.
+    stride, padding, dilation, groups
+        As there.
+    """
+    c_out, c_in, height, width = weight.shape
+    geometry = Geometry(
+        weight=(c_out, c_in, height, width),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
+    if x.device.type != "cpu":
+        return _conv2d(geometry, x, weight, bias)
+    if x.dtype == torch.float32 and _float32_is_exact(
+        geometry, tuple(x.shape), torch.get_num_threads()
+    ):
+        return _conv2d(geometry, x, weight, bias)
+    sums = _by_taps(geometry, x.double(), weight.double())
+    if bias is not None:
+        sums += bias.double()[:, None, None]
+    return sums.to(x.dtype)
+
+
+def _conv2d(
+    geometry: Geometry, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """OneDNN ends the process where padding goes beyond the kernel, so write it."""
+    padding = geometry.padding
+    if not _padding_is_reached(geometry):
+        x = functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+        padding = (0, 0)
+    x, weight = _channels_last(x), _channels_last(weight)
+    return functional.conv2d(
+        *(x, weight, bias, geometry.stride, padding),
+        *(geometry.dilation, geometry.groups),
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _float32_is_exact(
+    geometry: Geometry, shape: tuple[int, ...], _threads: int
+) -> bool:
+    def make(levels: Tensor) -> Callable[[Tensor], Tensor]:
+        weight = levels.float().contiguous(memory_format=torch.channels_last)
+        return lambda payload: _conv2d(geometry, payload.float(), weight, None)
+
+    return _adds_products(geometry, shape, UINT8_PAYLOAD, make)
+
+
+def _random(
+    generator: torch.Generator, low: int, high: int, shape: Sequence[int]
+) -> Tensor:
+    """Integers low..high, int16."""
+    return torch.randint(
+        low,
+        high + 1,
+        list(shape),
+        generator=generator,
+        dtype=torch.int16,
+        device=CPU,
+    )
+
+
+def _int8(geometry: Geometry, levels: Tensor) -> OneDnnConv:
+    steps = (geometry.stride, geometry.padding, geometry.dilation)
+    return OneDnnConv(levels.to(torch.int8), 1, None, steps, geometry.groups)
+
+
+def _adds_products(
+    geometry: Geometry,
+    shape: tuple[int, ...],
+    limit: int,
+    make: Callable[[Tensor], Callable[[Tensor], Tensor]],
+) -> bool:
+    """Compare with float64: random levels, and two random pictures in random order."""
+    generator = torch.Generator(CPU).manual_seed(0)
+    # Small enough that every sum stays below 2**24, which float32 holds.
+    size = min(127, (2**24 - 1) // (limit * geometry.terms))
+    if size == 0:
+        return False  # nothing to tell right from wrong with
+    levels = _random(generator, -size, size, geometry.weight)
+    pictures = _random(generator, 0, limit, (2, *shape[1:])).to(torch.uint8)
+    order = _random(generator, 0, 1, (shape[0],)).long()
+    factors = _random(generator, 1, FACTORS, (len(levels),)).double()
+    payload = pictures[order].contiguous(memory_format=torch.channels_last)
+    found = make(levels)(payload)
+    weighted = levels.double() * factors[:, None, None, None]
+    weighted = weighted.view(geometry.groups, -1, *geometry.weight[1:])
+    expected = _by_taps(geometry, pictures.double(), weighted.sum(1))
+    factors = factors.view(geometry.groups, -1)
+    for sums, picture in zip(found, order.tolist(), strict=True):
+        columns = sums.double().reshape(*factors.shape, *sums.shape[1:])
+        total = torch.einsum("gohw,go->ghw", columns, factors)
+        if not torch.equal(total, expected[picture]):
+            return False
+    return True
+
+
+def _by_taps(geometry: Geometry, x: Tensor, weight: Tensor) -> Tensor:
+    """Sums in float64: one matrix product for each place in the kernel."""
+    (ph, pw), (sh, sw) = geometry.padding, geometry.stride
+    (dh, dw), (kh, kw) = geometry.dilation, geometry.weight[2:]
+    padded = functional.pad(x, (pw, pw, ph, ph))
+    height = (padded.shape[2] - dh * (kh - 1) - 1) // sh + 1
+    width = (padded.shape[3] - dw * (kw - 1) - 1) // sw + 1
+    grouped = padded.unflatten(1, (geometry.groups, -1))  # type: ignore[no-untyped-call]
+    matrices = weight.reshape(geometry.groups, -1, *weight.shape[1:])
+    sums: Tensor | None = None
+    for ky in range(kh):
+        rows = slice(ky * dh, ky * dh + (height - 1) * sh + 1, sh)
+        for kx in range(kw):
+            columns = slice(kx * dw, kx * dw + (width - 1) * sw + 1, sw)
+            tap = torch.einsum(
+                "ngchw,goc->ngohw",
+                grouped[..., rows, columns],
+                matrices[..., ky, kx],
+            )
+            sums = tap if sums is None else sums.add_(tap)
+    assert sums is not None  # a kernel has a place
+    return sums.flatten(1, 2)
+
+
+def _saturates(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bool:
+    """Whether the largest sums, positive or negative, differ from the closed form."""
+    levels = torch.full(geometry.weight, 127, dtype=torch.int8, device=CPU)
+    levels[1::2] = -128
+    payload = torch.full(shape, limit, dtype=torch.uint8, device=CPU)
+    found = _int8(geometry, levels)(
+        payload.contiguous(memory_format=torch.channels_last)
+    )
+    rows, columns = (_taps_inside(shape[2 + axis], geometry, axis) for axis in range(2))
+    products = rows[:, None] * columns * (geometry.weight[1] * limit)
+    expected = levels[:, 0, 0, 0, None, None].double() * products
+    # Beyond 2**24 both round to float32, once, to the nearest.
+    return not torch.equal(found, expected.float().expand(found.shape))
+
+
+def _taps_inside(size: int, geometry: Geometry, axis: int) -> Tensor:
+    """Kernel positions that fall on the source, of every output along an axis."""
+    kernel, stride = geometry.weight[2 + axis], geometry.stride[axis]
+    padding, dilation = geometry.padding[axis], geometry.dilation[axis]
+    count = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    first = torch.arange(count, device=CPU)[:, None] * stride - padding
+    place = first + torch.arange(kernel, device=CPU) * dilation
+    return ((place >= 0) & (place < size)).sum(1).double()
+
+
+@functools.cache
+def has_onednn_int8() -> bool:
+    """Whether `OneDnnConv` works here; tried once, against a float64 convolution.
+
+    Raises
+    ------
+    BackendError
+        If it works but gives other integers with payloads to 127.
+    """
+    right = _self_test(INT8_PAYLOAD)
+    if right is False:
+        raise BackendError(
+            f"backend 'torch': the int8 convolution of torch {torch.__version__} "
+            "is not exact on this processor"
+        )
+    return right is not None
+
+
+@functools.cache
+def payload_limit() -> int:
+    """Largest payload of an int8 convolution here; 0: there is none.
+
+    255 where four products are added in int32 (VNNI, AMX), as a trial shows; 127 where
+    two are added in int16 first, which 255 would saturate.
+    """
+    if not has_onednn_int8():
+        return 0
+    return UINT8_PAYLOAD if _self_test(UINT8_PAYLOAD) else INT8_PAYLOAD
+
+
+def _self_test(limit: int) -> bool | None:
+    """Whether payloads to ``limit`` are exact; None: there is no such convolution."""
+    generator = torch.Generator(CPU).manual_seed(0)
+    last = torch.channels_last
+    for c_in, c_out, groups in ((16, 32, 1), (3, 1, 1), (16, 16, 16)):
+        levels = _random(generator, -128, 127, (c_out, c_in // groups, 3, 3))
+        payload = _random(generator, 0, limit, (2, c_in, 7, 9))
+        # Runs of extreme values are what saturating arithmetic gets wrong.
+        levels[0], payload[0] = -128, limit
+        bias = torch.arange(c_out, device=CPU) * 37 - 501
+        steps = ((2, 1), (1, 0), (1, 2))
+        try:
+            conv = OneDnnConv(levels.to(torch.int8), 2, bias.float(), steps, groups)
+            found = conv(payload.to(torch.uint8).contiguous(memory_format=last))
+        except (AttributeError, RuntimeError, TypeError):
+            return None  # this torch, or this processor, does not have it
+        sums = functional.conv2d(
+            payload.double(), levels.double(), None, *steps, groups
+        )
+        if not torch.equal(found.double(), 2 * sums + bias[:, None, None]):
+            return False
+    return True
