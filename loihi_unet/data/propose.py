@@ -30,6 +30,7 @@ from loihi_unet.data.places import (
     files_of,
     is_shown,
     naming,
+    part_of_name,
     places_in,
 )
 from loihi_unet.data.read_picture import Raw, read_page, read_raw
