@@ -81,6 +81,23 @@ def _check_row(row, network):
         assert "truth: dark" in Path("report-sorted/report.html").read_text()
 
 
+def test_nothing_is_written_over(home, monkeypatch, capsys):
+    monkeypatch.chdir(home)
+    Path("mine.toml").write_text("seed = 1\n")
+    command = ["loihi-unet", "data", "init", "sorted", "--out", "mine.toml"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "mine.toml: is there already" in capsys.readouterr().err
+    assert Path("mine.toml").read_text() == "seed = 1\n"
+    monkeypatch.setattr(sys, "argv", [*command, "--force", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert json.loads(capsys.readouterr().out)["config"]["task"]["kind"] == "classify"
+
+
 def test_small_pictures_become_large(home):
     large = sorted((home / "large").iterdir())
     assert [Image.open(path).size for path in large] == [(32, 48)] * 10

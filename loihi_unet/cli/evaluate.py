@@ -164,6 +164,7 @@ def init(
     force: Annotated[
         bool, typer.Option(help="Write over a file that is there.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at a folder and write the configuration that fits it, for you to check.
 
@@ -180,6 +181,10 @@ def init(
     proposal = propose(path)
     text = proposal_toml(path, proposal)
     write_text(target, text)
+    if as_json:
+        found = {"out": str(target), "config": proposal.table, "notes": proposal.notes}
+        print_json(found)
+        return
     for line in proposal.notes:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(f"wrote {target}", highlight=False, markup=False, soft_wrap=True)
