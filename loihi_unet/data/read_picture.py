@@ -2,6 +2,7 @@
 """The pixels of a page, and the raw values of one: the only place that decodes."""
 
 import contextlib
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,6 +128,8 @@ class PageReader:
         self._path: Path | None = None
         self._image: Image.Image | None = None
         self._open = contextlib.ExitStack()
+        # Before the interpreter takes modules apart.
+        weakref.finalize(self, self._open.close)
 
     def read(self, page: Page, channels: int, white_level: int | None = None) -> Read:
         """Read one page; as `read_pages`."""
