@@ -26,7 +26,9 @@ STEPS = (1, 2, 4, 6, 8, 10, 20, 50)
 THRESHOLDS = (1, 2, 3, 4, 5, 6, 7, 8)
 #: T of the curve over N, N of the curve over T, N and last T of a second one.
 AT_STEPS, AT_THRESHOLDS, MANY_THRESHOLDS, FEW_STEPS = 10, 4, 8, 4
-SETTINGS = FinetuneConfig(iterations=100, batch_size=4, validation_interval=100)
+SETTINGS = FinetuneConfig(
+    method="flow", iterations=100, batch_size=4, validation_interval=100
+)
 
 
 def main() -> None:

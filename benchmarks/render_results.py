@@ -99,9 +99,10 @@ frames the first 80 train:
 
     loihi-unet train --config segment-camseq01 --data CamSeq01 --out segment-camseq01
     loihi-unet convert segment-camseq01 --steps 4 --thresholds 8 --data CamSeq01 \\
-        --out camseq01-t4.safetensors
+        --thresholds-per layer --out camseq01-t4.safetensors
     loihi-unet finetune camseq01-t4.safetensors --data CamSeq01 --iterations 150 \\
-        --batch-size 4 --patch-size 192 --learning-rate 5e-5 --validation-interval 50 \\
+        --method flow --batch-size 4 --patch-size 192 --learning-rate 5e-5 \\
+        --validation-interval 50 \\
         --out segment-camseq01.safetensors
     loihi-unet export segment-camseq01.safetensors --size 256x256 \\
         --out segment-camseq01.net

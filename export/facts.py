@@ -138,9 +138,13 @@ DELAY = Limit(
 PAYLOAD = _signed(24, "graded spikes", LAVA_CONV)
 # 12 bits, and ds_offset adds 1.
 DECAY = Limit(minimum=0, maximum=1 << 12, unit="1/4096 per step", source=LAVA_LIF)
-# netx's default is ``1 << 18 - 1``, one above the 17-bit register.
+# Above the 17-bit register lies "never": netx's default is ``1 << 18 - 1``, which is
+# 2**17, and slayer's Affine writes ``(1 << 18) - 1``. v of 24 bits exceeds neither.
 CUBA_VTH = Limit(
-    minimum=0, maximum=1 << 17, unit="threshold mantissas", source=f"{NETX}.hdf5"
+    minimum=0,
+    maximum=(1 << 18) - 1,
+    unit="threshold mantissas",
+    source=f"{NETX}.hdf5; slayer.block.base.AbstractAffine",
 )
 SPIKE_EXP = Limit(minimum=0, maximum=7, unit="fraction bits", source=LAVA_SDN)
 WORD_BITS = Fact(64, "bits per word of a core's memory", DAVIES_2018, "high")

@@ -24,6 +24,7 @@ from export.facts import (
     WEIGHT_MANT,
 )
 from export.mapping import Mapping, MappingName
+from export.rows import choose_rows
 from export.units import (
     PIXEL_MAXIMUM,
     PIXEL_MINIMUM,
@@ -71,7 +72,9 @@ def settle(snn: SpikingUNet, mapping: MappingName = "graded") -> SpikingUNet:
 def _choose(layer: Layer, snn: SpikingUNet, mapping: MappingName) -> Quantisation:
     where = f"layer '{layer.name}'"
     weights = unit_weights(layer, snn.base_threshold)
-    largest_sent = _largest_payloads(layer, snn)
+    largest_sent = largest_payloads(layer, snn)
+    if isinstance(layer.scale, tuple) and layer.connections[0].kind != "average_pool":
+        return choose_rows(layer, snn, mapping, weights, largest_sent)
     # A picture is one plane whatever the mapping.
     bounds = [
         (
@@ -153,7 +156,7 @@ def _largest_bias_gain(bias: FloatArray, num_steps: int) -> float:
     return min(mantissa, STATE.maximum / (2 * num_steps)) / largest
 
 
-def _largest_payloads(layer: Layer, snn: SpikingUNet) -> list[int]:
+def largest_payloads(layer: Layer, snn: SpikingUNet) -> list[int]:
     """Return the largest magnitude that each source of a layer sends."""
     pixel = max(abs(PIXEL_MINIMUM), abs(PIXEL_MAXIMUM))
     return [

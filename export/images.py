@@ -38,4 +38,6 @@ def decode(network: Network, accumulator: npt.NDArray[Any]) -> npt.NDArray[np.fl
     ndarray of float64
         ``accumulator * scale / T``; 0..1 is black to white for a denoiser.
     """
-    return accumulator.astype(np.float64) * (network.output.scale / network.num_steps)
+    output = network.output
+    scale = output.unit if isinstance(output.scale, tuple) else output.scale
+    return accumulator.astype(np.float64) * (scale / network.num_steps)

@@ -21,9 +21,12 @@ def _check_shape(shape: Shape, where: str) -> None:
         raise NetworkError(f"{where}: shape {shape} found, positive (C, H, W) needed")
 
 
-def _check_scale(scale: float, where: str) -> None:
-    if not (np.isfinite(scale) and scale > 0):
-        raise NetworkError(f"{where}: scale {scale} found, positive and finite needed")
+def _check_scale(scale: float | tuple[float, ...], where: str) -> None:
+    for value in scale if isinstance(scale, tuple) else (scale,):
+        if not (np.isfinite(value) and value > 0):
+            raise NetworkError(
+                f"{where}: scale {value} found, positive and finite needed"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,8 +39,9 @@ class Input:
         (C, H, W).
     minimum, maximum : int
         Range of the payload; a value outside is an error, never clipped.
-    scale : float
-        What one unit means, e.g. 1/255 for gray levels of an image in 0..1.
+    scale : float or tuple of float
+        What one unit means, e.g. 1/255 for gray levels of an image in 0..1; of all
+        channels or of each.
     name : str
         Name that connections refer to.
     """
@@ -45,7 +49,7 @@ class Input:
     shape: Shape
     minimum: int
     maximum: int
-    scale: float
+    scale: float | tuple[float, ...]
     name: str = "input"
     # Whether the payload changes at every step; see `export.stock_network.Frames`.
     changes: ClassVar[bool] = False
@@ -155,16 +159,16 @@ class Layer:
         At least one; their sums are added.
     compartment : Compartment
         State, thresholds and bias.
-    scale : float
-        What one payload unit means in the trained network's activation; for an
-        accumulator, what one unit of v means per step.
+    scale : float or tuple of float
+        What one payload unit means in the trained network's activation, for the layer
+        or for each channel; for an accumulator, what one unit of v means per step.
     """
 
     name: str
     shape: Shape
     connections: tuple[Connection, ...]
     compartment: Compartment
-    scale: float
+    scale: float | tuple[float, ...]
 
     def __post_init__(self) -> None:
         where = f"layer '{self.name}'"
@@ -174,6 +178,11 @@ class Layer:
             )
         _check_shape(self.shape, where)
         _check_scale(self.scale, where)
+        if isinstance(self.scale, tuple) and len(self.scale) != self.shape[0]:
+            raise NetworkError(
+                f"{where}: scale of {len(self.scale)} channels found, shape is "
+                f"{self.shape}"
+            )
         if not self.connections:
             raise NetworkError(f"{where}: no connection found, one or more needed")
         for bias in self.biases:
@@ -182,6 +191,11 @@ class Layer:
                     f"{where}: bias of {bias.mant.shape[0]} channels found, "
                     f"shape is {self.shape}"
                 )
+
+    @property
+    def unit(self) -> npt.NDArray[np.float64]:
+        """`scale` as an array that multiplies payloads, shape (1 or C, 1, 1)."""
+        return np.reshape(np.asarray(self.scale, dtype=np.float64), (-1, 1, 1))
 
     @property
     def biases(self) -> tuple[Bias, ...]:

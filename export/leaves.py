@@ -7,6 +7,13 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+# Metadata of a dataclass field that is left out at its default.
+ADDED_LATER = "added later"
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
 
 def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Walk a Network as (path, leaf) pairs in a fixed order.
@@ -26,8 +33,11 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield (f"{path}.kind" if path else "kind", type(value).__name__)
         for item in dataclasses.fields(value):
+            found = getattr(value, item.name)
+            if item.metadata.get(ADDED_LATER) and _is_default(found, item.default):
+                continue  # networks from before there was the field keep their hash
             child = f"{path}.{item.name}" if path else item.name
-            yield from flatten(getattr(value, item.name), child)
+            yield from flatten(found, child)
     elif isinstance(value, Mapping):
         for key in sorted(value):
             yield from flatten(value[key], f"{path}[{key!r}]")

@@ -20,12 +20,21 @@ from export.errors import NetworkError
 from export.gain import settle
 from export.mapping import MappingName
 from export.network import Connection, Input, Layer, Network
-from export.synapse import AveragePool, Conv, ConvTranspose, Shape, Synapse
+from export.synapse import (
+    AveragePool,
+    Conv,
+    ConvTranspose,
+    Shape,
+    Synapse,
+    integers,
+)
 from export.units import (
     PIXEL_MAXIMUM,
     PIXEL_MINIMUM,
     PIXEL_SCALE,
     POOL_KERNEL,
+    gains,
+    per_row,
     unit_bias,
     unit_weights,
 )
@@ -119,13 +128,13 @@ def _lower_layer(
     stages[layer.name] = stage
     settled = layer.quantisation
     assert settled is not None  # lower settles the network first
-    gain = settled.gain
+    gain = gains(settled)
     connections = [
         Connection(
             source=c.source,
             synapse=_synapse(
                 c,
-                quantize.weight_mantissas(w * gain / 2 / 2**exponent),
+                quantize.weight_mantissas(w * per_row(gain, c) / 2 / 2**exponent),
                 nodes[c.source].shape,
             ),
             weight_exp=exponent,
@@ -143,15 +152,16 @@ def _lower_layer(
     )
     if layer.spiking:
         compartment: MTIF | Accumulator = MTIF(
-            vth_mant=np.array([gain]),
+            vth_mant=integers(gain, f"{where} theta"),
             num_thresholds=snn.thresholds(layer),
             bias=bias,
             mapping=mapping,
         )
-        scale = layer.scale * snn.base_threshold
+        scale = _payload_scale(layer, snn.base_threshold)
     else:
         compartment = Accumulator(bias=bias)
-        scale = layer.scale / gain
+        assert not isinstance(layer.scale, tuple)  # the last layer's, as its gain
+        scale = layer.scale / float(gain[0])
     first = connections[0]
     return Layer(
         name=layer.name,
@@ -160,6 +170,13 @@ def _lower_layer(
         compartment=compartment,
         scale=scale,
     )
+
+
+def _payload_scale(layer: FloatLayer, q: float) -> float | tuple[float, ...]:
+    if not isinstance(layer.scale, tuple):
+        return layer.scale * q
+    values = tuple(scale * q for scale in layer.scale)
+    return values if len(values) > 1 else values[0]
 
 
 def _synapse(

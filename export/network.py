@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from export.layer import Connection as Connection
 from export.layer import Input as Input
 from export.layer import Layer as Layer
 from export.leaves import flatten
-from export.synapse import Synapse
+from export.synapse import ConvTranspose, Synapse
 
 # Shapes of the input and of layers, as `flatten` names them.
 _SHAPE = re.compile(r"(input|layers\[.*\])\.shape", re.DOTALL)
@@ -63,6 +63,8 @@ class Network:
     num_steps: int
     task: str
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    # Whether a layer may read what it sent itself the step before.
+    may_recur: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if type(self.num_steps) is not int or self.num_steps < 1:
@@ -84,7 +86,8 @@ class Network:
                 raise NetworkError(f"layer '{layer.name}': name used twice")
             for c in layer.connections:
                 where = f"layer '{layer.name}' <- '{c.source}'"
-                source = nodes.get(c.source)
+                itself = self.may_recur and c.source == layer.name
+                source = layer if itself else nodes.get(c.source)
                 if source is None:
                     raise NetworkError(f"{where}: no earlier layer of that name")
                 try:
@@ -102,7 +105,7 @@ class Network:
                     raise NetworkError(
                         f"{where}: synapse gives {shape}, layer shape is {layer.shape}"
                     )
-            stages[layer.name] = 1 + max(stages[c.source] for c in layer.connections)
+            stages[layer.name] = _stage(layer, stages)
             nodes[layer.name] = layer
             self._check_time(layer, stages)
 
@@ -127,7 +130,7 @@ class Network:
                     f"{where} <- '{c.source}': delay {c.delay} "
                     f"found, stages {stages[c.source]} and {stage} need {needed}"
                 )
-            if not isinstance(c.synapse, Synapse):
+            if not isinstance(c.synapse, Synapse) or _stock_only(c.synapse):
                 raise NetworkError(
                     f"{where} <- '{c.source}': {type(c.synapse).__name__} found, only "
                     "a Stream may have it"
@@ -143,7 +146,7 @@ class Network:
         """Longest path from the input to each layer; 0 for the input."""
         stages = {self.input.name: 0}
         for layer in self.layers:
-            stages[layer.name] = 1 + max(stages[c.source] for c in layer.connections)
+            stages[layer.name] = _stage(layer, stages)
         return MappingProxyType(stages)
 
     @cached_property
@@ -236,3 +239,18 @@ class Network:
             shapes[layer.name] = shape
             layers.append(dataclasses.replace(layer, shape=shape))
         return dataclasses.replace(self, input=source, layers=tuple(layers))
+
+
+def _stage(layer: Layer, stages: Mapping[str, int]) -> int:
+    """One more than the deepest source; what a layer reads of itself does not count."""
+    sources = [c.source for c in layer.connections if c.source != layer.name]
+    if not sources:
+        raise NetworkError(f"layer '{layer.name}': it reads nothing but itself")
+    return 1 + max(stages[source] for source in sources)
+
+
+def _stock_only(synapse: Synapse) -> bool:
+    """Whether only a Stream has such a transposed convolution."""
+    if not isinstance(synapse, ConvTranspose):
+        return False
+    return synapse.groups > 1 or synapse.dilation != (1, 1)

@@ -10,9 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from export.compartment import Bias
 from export.errors import NetworkError, RangeError
 from export.facts import CUBA_VTH, DECAY, PAYLOAD, SPIKE_EXP, STATE, IntRange
+from export.synapse import IntArray, integers
+
+# One value for the layer, or one per channel: shape (C,), int32, read-only.
+PerChannel = int | IntArray
 
 # Alignment of activations, biases and thresholds to 24-bit states (lava-nc 0.10.0,
 # AbstractPyLifModelFixed.act_shift and vth_shift; netx's bias_exp and state_exp).
@@ -24,6 +31,36 @@ DECAY_SHIFT = DECAY.maximum.bit_length() - 1
 def _check(value: int, allowed: IntRange, what: str) -> None:
     if type(value) is not int or not allowed.contains(value, value):
         raise RangeError(f"{what}: {value} outside {allowed}")
+
+
+def _per_channel(value: PerChannel, allowed: IntRange, what: str) -> PerChannel:
+    """Checked: an int, or an array of one value per channel."""
+    if type(value) is int:
+        _check(value, allowed, what)
+        return value
+    array = integers(value, what)
+    if array.ndim != 1 or not array.size:
+        raise NetworkError(
+            f"{what}: shape {array.shape} found, one number or one per channel needed"
+        )
+    low, high = int(array.min()), int(array.max())
+    if not allowed.contains(low, high):
+        raise RangeError(f"{what}: {low}..{high} outside {allowed}")
+    return array
+
+
+def column(value: PerChannel) -> npt.NDArray[np.int64]:
+    """Value per channel, to meet (C, H, W): shape (1, 1, 1) or (C, 1, 1)."""
+    return np.asarray(value, dtype=np.int64).reshape(-1, 1, 1)
+
+
+def largest(value: PerChannel) -> int:
+    """The largest of the channels' values."""
+    return int(np.max(value))
+
+
+# Of a CUBA compartment, by name.
+PARAMETERS = {"i_decay": DECAY, "v_decay": DECAY, "vth_mant": CUBA_VTH}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,25 +81,25 @@ class CUBA:
 
     Parameters
     ----------
-    i_decay, v_decay : int
+    i_decay, v_decay : int, or ndarray of shape (C,)
         Decay of u and v, 0 (none) .. 4096 (all, at every step).
-    vth_mant : int
-        Threshold, 0..131072 (netx's default, which v never exceeds).
+    vth_mant : int, or ndarray of shape (C,)
+        Threshold, 0..262143; v never exceeds 131072 (netx's default) and more.
     bias : Bias
         Constant input of every step; its exponent must be 6.
     """
 
-    i_decay: int
-    v_decay: int
-    vth_mant: int
+    i_decay: PerChannel
+    v_decay: PerChannel
+    vth_mant: PerChannel
     bias: Bias
     states: ClassVar[tuple[str, ...]] = ("u", "v")
     payload_maximum: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        _check(self.i_decay, DECAY, "CUBA i_decay")
-        _check(self.v_decay, DECAY, "CUBA v_decay")
-        _check(self.vth_mant, CUBA_VTH, "CUBA vth_mant")
+        for name, allowed in PARAMETERS.items():
+            value = _per_channel(getattr(self, name), allowed, f"CUBA {name}")
+            object.__setattr__(self, name, value)
         if self.bias.exp != STATE_SHIFT:
             raise NetworkError(
                 f"CUBA bias_exp: {self.bias.exp} found, netx fixes {STATE_SHIFT}"
@@ -87,7 +124,7 @@ class Delta:
     Parameters
     ----------
     vth_mant : int
-        Threshold in units of the input, 0 or more.
+        Threshold in units of the input, 0 or more; Lava holds one for the layer.
     spike_exp : int
         Fraction bits of the payload, 0..7; netx's argument of that name.
     """
@@ -148,8 +185,14 @@ class Sigma:
 
 def _check_sdn(vth_mant: int, spike_exp: int, kind: str) -> None:
     _check(spike_exp, SPIKE_EXP, f"{kind} spike_exp")
-    largest = STATE.maximum >> (spike_exp + STATE_SHIFT)
-    _check(vth_mant, IntRange(minimum=0, maximum=largest), f"{kind} vth_mant")
+    highest = STATE.maximum >> (spike_exp + STATE_SHIFT)
+    _check(vth_mant, IntRange(minimum=0, maximum=highest), f"{kind} vth_mant")
 
 
 StockCompartment = CUBA | Delta | SigmaDelta | Sigma
+
+
+def channels_of(compartment: StockCompartment) -> dict[str, int]:
+    """How many channels each parameter that is given per channel has, by its name."""
+    found = {name: getattr(compartment, name, 0) for name in PARAMETERS}
+    return {k: len(v) for k, v in found.items() if isinstance(v, np.ndarray)}

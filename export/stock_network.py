@@ -1,26 +1,34 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A chain of stock neurons that runs freely, as lava-dl's netx makes it.
+"""A graph of stock neurons that runs freely, as lava-dl's netx makes its chains.
 
-No windows: at time step t = 1, 2, ... of a run, a layer receives what its source
-sent at step t - 1 (t - 1 - delay for a delayed synapse), or, from an injection, the
-input of step t itself. Step t of the run is step t - 1 of a recording. Each run
-starts at rest.
+No windows: at time step t = 1, 2, ... of a run, a layer receives what each of its
+sources sent at step t - 1 (t - 1 - delay where the source or the synapse is
+delayed), or, from an injection, the input of step t itself. A layer that reads
+itself receives its own spikes of step t - 1. Step t of the run is step t - 1 of a
+recording. Each run starts at rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy.typing as npt
 
 from export.compartment import Bias
 from export.errors import NetworkError, RangeError
-from export.facts import BIAS_MANT
+from export.facts import BIAS_MANT, DELAY
+from export.leaves import ADDED_LATER
 from export.network import Connection, Input, Layer, Network
-from export.stock_compartment import CUBA, Delta, SigmaDelta, StockCompartment
-from export.synapse import Injection, IntArray, Shape, StockSynapse
+from export.stock_compartment import (
+    CUBA,
+    Delta,
+    SigmaDelta,
+    StockCompartment,
+    channels_of,
+)
+from export.synapse import Injection, IntArray, Shape, StockSynapse, integers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +69,7 @@ class Reset:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StockConnection(Connection):
-    """The one connection into a stock layer, without delay or exponent."""
+    """A connection into a stock layer, without delay or exponent of its own."""
 
     # What looks at a structure takes a stock connection or layer for any other; what
     # computes sums or runs compartments asks for a Stream first.
@@ -70,10 +78,48 @@ class StockConnection(Connection):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StockLayer(Layer):
-    """A layer of compartments that lava-nc ships; see `Layer`."""
+    """A layer of compartments that lava-nc ships; see `Layer`.
+
+    Parameters
+    ----------
+    delay : ndarray of shape (C,), int32, or None
+        Steps by which the axons of each channel hold back what the layer sends,
+        0..62; all zero is None. Recordings hold what the compartments send, before
+        that.
+    """
 
     connections: tuple[StockConnection, ...]
     compartment: StockCompartment  # type: ignore[assignment]
+    delay: IntArray | None = field(default=None, metadata={ADDED_LATER: True})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        where, channels = f"layer '{self.name}'", self.shape[0]
+        if isinstance(self.compartment, StockCompartment):
+            for name, found in channels_of(self.compartment).items():
+                if found != channels:
+                    raise NetworkError(
+                        f"{where}: {name} of {found} channels found, "
+                        f"shape is {self.shape}"
+                    )
+        if self.delay is None:
+            return
+        delay = integers(self.delay, f"{where} delay")
+        object.__setattr__(self, "delay", delay)
+        if delay.shape != (channels,):
+            raise NetworkError(
+                f"{where} delay: shape {delay.shape} found, ({channels},) needed"
+            )
+        if not delay.any():
+            object.__setattr__(self, "delay", None)
+        low, high = int(delay.min()), int(delay.max())
+        if not DELAY.contains(low, high):
+            raise RangeError(f"{where} delay: {low}..{high} outside {DELAY}")
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the layer reads itself."""
+        return any(c.source == self.name for c in self.connections)
 
     @property
     def biases(self) -> tuple[Bias, ...]:
@@ -87,7 +133,7 @@ class StockLayer(Layer):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stream(Network):
-    """Chain of stock layers that runs freely.
+    """Graph of stock layers that runs freely.
 
     Parameters
     ----------
@@ -95,7 +141,7 @@ class Stream(Network):
         `Frames`, or, where the host writes the bias of a first CUBA layer, an
         `Input` that is constant over the run.
     layers : tuple of StockLayer
-        Each reads the node before it, without delay or exponent of its own.
+        Each reads earlier nodes, and itself if it likes; sums of several add up.
     num_steps : int
         T, time steps of one run.
     reset : Reset or None
@@ -106,6 +152,7 @@ class Stream(Network):
 
     layers: tuple[StockLayer, ...]
     reset: Reset | None = None
+    may_recur: ClassVar[bool] = True
 
     def _check_time(self, layer: Layer, stages: Mapping[str, int]) -> None:
         where = f"layer '{layer.name}'"
@@ -113,27 +160,28 @@ class Stream(Network):
             layer.compartment, StockCompartment
         ):
             raise NetworkError(f"{where}: a Stream holds StockLayers only")
-        c = layer.connections[0]
-        before = list(stages)[-2]
-        if len(layer.connections) > 1 or c.source != before:
-            raise NetworkError(
-                f"{where}: a Stream is a chain, source '{before}' needed"
-            )
-        if c.delay or c.weight_exp or not isinstance(c.synapse, StockSynapse):
-            raise NetworkError(
-                f"{where}: a Stream's connections are Conv, Dense or Injection "
-                "without delay or weight_exp"
-            )
+        for c in layer.connections:
+            if c.delay or c.weight_exp or not isinstance(c.synapse, StockSynapse):
+                raise NetworkError(
+                    f"{where}: a Stream's connections are Conv, ConvTranspose, Dense "
+                    "or Injection without delay or weight_exp"
+                )
+            if c.source == self.input.name and not (
+                self.input.changes or isinstance(c.synapse, Injection)
+            ):
+                raise NetworkError(
+                    f"{where}: a Stream's input is Frames, or is injected"
+                )
         if self.reset is not None and not isinstance(layer.compartment, CUBA):
             raise NetworkError(f"{where}: only CUBA layers can be reset")
-        if isinstance(c.synapse, Injection):
+        if any(isinstance(c.synapse, Injection) for c in layer.connections):
             self._check_injection(layer, stages[layer.name])
-        elif stages[layer.name] == 1 and not self.input.changes:
-            raise NetworkError(f"{where}: a Stream's input is Frames, or is injected")
 
     def _check_injection(self, layer: StockLayer, stage: int) -> None:
         where = f"layer '{layer.name}'"
         low, high = self.input.minimum, self.input.maximum
+        if len(layer.connections) > 1:
+            raise NetworkError(f"{where}: an injection beside other connections found")
         match layer.compartment:
             case CUBA(bias=bias) if stage == 1 and not self.input.changes:
                 if bias.mant.any():
@@ -153,9 +201,12 @@ class Stream(Network):
     @property
     def latency(self) -> int:
         """Time step at which the first input has reached the output."""
-        synapse = self.layers[0].connections[0].synapse
-        waits = 0 if isinstance(synapse, Injection) else 1
-        return self.stages[self.output.name] + waits
+        injected = any(
+            isinstance(c.synapse, Injection)
+            for layer in self.layers
+            for c in layer.connections
+        )
+        return self.stages[self.output.name] + (0 if injected else 1)
 
     @property
     def traces(self) -> Mapping[str, Shape]:

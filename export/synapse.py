@@ -7,7 +7,7 @@ no low bit). Axis orders are torch's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from export.errors import NetworkError, RangeError
 from export.facts import DELAY, WEIGHT_MANT
+from export.leaves import ADDED_LATER
 
 IntArray = npt.NDArray[np.signedinteger[Any]]
 Shape = tuple[int, int, int]  # (C, H, W)
@@ -154,27 +155,45 @@ class ConvTranspose:
 
     Parameters
     ----------
-    weight : ndarray, shape (C_in, C_out, K_h, K_w), int32
+    weight : ndarray, shape (C_in, C_out // groups, K_h, K_w), int32
         Weight mantissas, even, -256..254.
     stride, padding, output_padding : tuple of int
         Along (H, W).
+    groups : int
+        Channel groups; more than one only in a `Stream`.
+    dilation : tuple of int
+        Along (H, W); more than one only in a `Stream`.
     """
 
     weight: IntArray
     stride: Pair = (2, 2)
     padding: Pair = (1, 1)
     output_padding: Pair = (1, 1)
+    groups: int = field(default=1, metadata={ADDED_LATER: True})
+    dilation: Pair = field(default=(1, 1), metadata={ADDED_LATER: True})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", _weight(self.weight, 4, "convT"))
         _pair(self.stride, 1, "convT stride")
         _pair(self.padding, 0, "convT padding")
         _pair(self.output_padding, 0, "convT output_padding")
+        _pair(self.dilation, 1, "convT dilation")
         if any(o >= s for o, s in zip(self.output_padding, self.stride, strict=True)):
             raise NetworkError(
                 f"convT output_padding: {self.output_padding} found, "
                 f"less than the stride {self.stride} needed"
             )
+        if self.groups < 1 or self.weight.shape[0] % self.groups:
+            raise NetworkError(
+                f"convT groups: {self.groups} does not divide the "
+                f"{self.weight.shape[0]} input channels"
+            )
+
+    @property
+    def spans(self) -> Pair:
+        """Rows and columns that one source value reaches, gaps included."""
+        kh, kw = self.weight.shape[2:]
+        return (self.dilation[0] * (kh - 1) + 1, self.dilation[1] * (kw - 1) + 1)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape (C, H, W) that a source of shape ``shape`` is turned into.
@@ -195,14 +214,14 @@ class ConvTranspose:
                 shape[1:],
                 self.stride,
                 self.padding,
-                self.weight.shape[2:],
+                self.spans,
                 self.output_padding,
                 strict=True,
             )
         ]
         if min(sides) < 1:
             raise NetworkError(f"convT leaves no output for source shape {shape}")
-        return (self.weight.shape[1], sides[0], sides[1])
+        return (self.weight.shape[1] * self.groups, sides[0], sides[1])
 
     def absolute_sum(self) -> IntArray:
         """Sum of |weight| per output channel, of its largest phase.
@@ -210,10 +229,16 @@ class ConvTranspose:
         An output pixel receives only the taps of its phase (index modulo the
         stride), so the largest phase sum is the bound: shape (C_out,), int64.
         """
-        sh, sw = self.stride
+        (sh, sw), (dh, dw) = self.stride, self.dilation
+        kh, kw = self.weight.shape[2:]
         magnitude = np.abs(self.weight.astype(np.int64))
+        rows, columns = np.arange(kh) * dh % sh, np.arange(kw) * dw % sw
+        c_in, c_out = self.weight.shape[:2]
+        # (groups, C_in / groups, C_out / groups, K_h, K_w) -> per output channel
+        parts = magnitude.reshape(self.groups, c_in // self.groups, c_out, kh, kw)
+        per_tap = parts.sum(axis=1).reshape(-1, kh, kw)
         phases = [
-            magnitude[:, :, a::sh, b::sw].sum(axis=(0, 2, 3))
+            per_tap[:, rows == a][:, :, columns == b].sum(axis=(1, 2))
             for a in range(sh)
             for b in range(sw)
         ]
@@ -353,4 +378,4 @@ class Injection:
 
 Synapse = Conv | ConvTranspose | AveragePool
 # What a Stream's connections hold.
-StockSynapse = Conv | Dense | Injection
+StockSynapse = Conv | ConvTranspose | Dense | Injection

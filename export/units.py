@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loihi_unet.networks.topology import INPUT
-from loihi_unet.spiking.spiking_unet import Connection, Layer
+from loihi_unet.spiking.spiking_unet import Connection, Layer, Quantisation
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -66,6 +66,52 @@ def unit_bias(layer: Layer, base_threshold: float) -> FloatArray:
     if layer.bias is None:
         return np.zeros(layer.channels)
     return _array(layer.bias) / threshold_unit(layer, base_threshold)
+
+
+def gains(settled: Quantisation) -> FloatArray:
+    """Gain of the layer, or of each of its channels, shape (1,) or (channels,)."""
+    return np.atleast_1d(np.asarray(settled.gain, dtype=np.float64))
+
+
+def per_row(values: Any, connection: Connection) -> Any:
+    """Shape numbers, one or one per channel, to multiply a connection's weights by.
+
+    Parameters
+    ----------
+    values : ndarray or Tensor, shape (1,) or (channels,)
+        Of the layer that receives.
+    connection : Connection
+        A row of its weights reaches one channel: axis 0, or axis 1 of a transposed
+        convolution. A pool's and the residual's single weight is its own row.
+
+    Returns
+    -------
+    ndarray or Tensor
+        A view of `values`.
+    """
+    if connection.weight is None:
+        return values
+    if connection.kind == "conv_transpose":
+        return values.reshape(1, -1, 1, 1)
+    return values.reshape(-1, 1, 1, 1)
+
+
+def row_maximum(weight: FloatArray, connection: Connection) -> FloatArray:
+    """Largest absolute weight of each row, shape (1,) or (channels,)."""
+    if connection.weight is None:
+        return np.abs(weight)
+    axis = 1 if connection.kind == "conv_transpose" else 0
+    rows = np.moveaxis(np.abs(weight), axis, 0)
+    return np.asarray(rows.reshape(len(rows), -1).max(axis=1))
+
+
+def row_sum(weight: FloatArray, connection: Connection) -> FloatArray:
+    """Sum of the absolute weights of each row, shape (1,) or (channels,)."""
+    if connection.weight is None:
+        return np.abs(weight)
+    axis = 1 if connection.kind == "conv_transpose" else 0
+    rows = np.moveaxis(np.abs(weight), axis, 0)
+    return np.asarray(rows.reshape(len(rows), -1).sum(axis=1))
 
 
 def _array(tensor: Any) -> FloatArray:

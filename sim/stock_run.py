@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from export.stock_network import Stream
-from export.synapse import IntArray
+from export.stock_network import StockLayer, Stream
+from export.synapse import Dense, IntArray, StockSynapse
 from sim.backend import OverflowLayerError, Progress
 from sim.recording import Payload, Recording, identity, payload_dtype, recordable
 
-# One run: input (T, C, H, W), or (C, H, W) if constant -> traces by name,
-# each (T, C, H, W).
-RunOne = Callable[[Stream, IntArray], Mapping[str, Payload]]
+# One run: input (T, C, H, W), or (C, H, W) if constant, and the traces that are wanted
+# -> those at least, by name, each (T, C, H, W).
+RunOne = Callable[[Stream, IntArray, tuple[str, ...]], Mapping[str, Payload]]
 
 
 def record(
@@ -49,7 +49,7 @@ def record(
     found: dict[str, list[Payload]] = {trace: [] for trace in wanted}
     for number, values in enumerate(runs):
         try:
-            traces = run_one(network, values)
+            traces = run_one(network, values, wanted)
         except OverflowLayerError as error:
             error.image = number
             raise
@@ -74,3 +74,20 @@ def trace_dtype(network: Stream, trace: str) -> np.dtype[np.integer]:  # type: i
     if ":" in trace:
         return np.dtype(np.int32)
     return payload_dtype(network.nodes[trace].magnitude)
+
+
+def arriving(layer: StockLayer) -> str:
+    """What an error calls the sum of all that arrives at a layer."""
+    if len(layer.connections) == 1:
+        return f"input from '{layer.connections[0].source}'"
+    return "sum of all inputs"
+
+
+def by_delay(synapse: StockSynapse) -> list[tuple[int, StockSynapse]]:
+    """Parts of a synapse by their extra delay; the weights of the others are zero."""
+    if not isinstance(synapse, Dense) or synapse.delay is None:
+        return [(0, synapse)]
+    return [
+        (int(d), Dense(weight=np.where(synapse.delay == d, synapse.weight, 0)))
+        for d in np.unique(synapse.delay)
+    ]

@@ -10,6 +10,8 @@ from hypothesis import settings
 
 import sim.lava.mends  # noqa: F401  # before any test imports Lava
 
+pytest_plugins = ["small_run"]
+
 settings.register_profile("default", deadline=None, max_examples=50)
 # The same examples every time: a red CI can be repeated anywhere.
 settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)

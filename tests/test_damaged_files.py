@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.torture.subjects import tiny_checkpoint, tiny_spiking_unet
 from export.errors import LONGEST, NetworkError, UserError, one_line
 from export.lowering import lower
 from export.netx import read_network, write_network
@@ -145,10 +146,8 @@ def test_tensors_of_other_numbers(tmp_path, tensor, message):
 
 
 def test_settings_of_a_gigantic_network(tmp_path):
-    from benchmarks.torture.subjects import _checkpoint
-
     path = tmp_path / "a.safetensors"
-    path.write_bytes(_checkpoint())
+    path.write_bytes(tiny_checkpoint())
     tensors, record = read_tensors(path)
     record["config"]["model"]["base_channels"] = 10**6
     write_tensors(path, tensors, record)
@@ -170,9 +169,7 @@ def test_settings_that_toml_cannot_take(tmp_path, text, message):
 
 
 def test_provenance_without_a_task():
-    from benchmarks.torture.subjects import _spiking
-
-    snn = _spiking()
+    snn = tiny_spiking_unet()
     snn.provenance.clear()
     with pytest.raises(NetworkError, match=r"train\.task\.kind missing"):
         lower(snn, 16, 16)

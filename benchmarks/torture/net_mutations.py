@@ -16,7 +16,9 @@ NUMBERS = (0, 1, -1, 2, 3, 7, 62, 63, 255, 256, 4096, 2**15, 2**24, 2**31 - 1)
 NUMBERS += (2**31, -(2**31), 2**63 - 1, -(2**63))
 ODD_FLOATS = (np.nan, np.inf, -np.inf, 0.5, -0.0, 1e-320, 1e308, 2.0**53 + 2)
 TEXTS = (
-    b"", b"conv", b"convT", b"pool", b"concat", b"input", b"MTIF", b"ACC", b"CUBA",
+    b"", b"conv", b"convT", b"pool", b"unpool", b"concat", b"input", b"flatten",
+    b"dense", b"dense_rec", b"sum", b"average",
+    b"SDNN", b"RF", b"MTIF", b"ACC", b"CUBA",
     b"\xff\xfe", b"a\nb", b"a/b", b"..", b"\x00\x00", b"x" * 70000, b"[" * 100000,
     b'{"a":' * 50000, b"9" * 6000, b'{"a": NaN}', b'{"a": 1e999}', b"null", b"[]",
     "\u202e\u0007".encode(),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.torture import file_mutations, net_mutations
+from benchmarks.torture.stock_subjects import read_stock_net, stock_nets
 
 Mutate = Callable[[list[bytes], np.random.Generator], tuple[str, bytes]]
 
@@ -60,13 +61,13 @@ def _tiny_unet() -> Any:
     return Net(UNetConfig(base_channels=2, levels=1))
 
 
-def _spiking() -> Any:
+def tiny_spiking_unet() -> Any:
     """A converted network of two channels and one level."""
     with tempfile.TemporaryDirectory() as folder:
         from loihi_unet.conversion.convert import convert
 
         checkpoint = Path(folder) / "checkpoint.safetensors"
-        checkpoint.write_bytes(_checkpoint())
+        checkpoint.write_bytes(tiny_checkpoint())
         pictures = Path(folder) / "pictures"
         pictures.mkdir()
         (pictures / "a.png").write_bytes(_png((32, 32)))
@@ -97,7 +98,7 @@ def _sums() -> Any:
     return trained_directly(model, record)
 
 
-def _checkpoint(*, resumable: bool = False) -> bytes:
+def tiny_checkpoint(*, resumable: bool = False) -> bytes:
     from loihi_unet.config import TrainConfig
     from loihi_unet.files.checkpoint import CheckpointRecord, save_checkpoint
 
@@ -135,7 +136,7 @@ def _nets() -> list[bytes]:
     from sim.selftest import small_network
 
     networks = [small_network(), small_network(seed=1, channels=1, num_thresholds=1)]
-    networks.append(lower(_spiking(), 16, 16))
+    networks.append(lower(tiny_spiking_unet(), 16, 16))
     networks.append(lower(_sums(), 8, 8))
     return [_written(lambda path, n=n: write_network(n, path)) for n in networks]
 
@@ -233,10 +234,17 @@ SUBJECTS: dict[str, Subject] = {
         mutate=net_mutations.mutate,
         read=_read_net,
     ),
+    "stock": Subject(
+        what="mutated .net files of lava-dl, read with netx's arguments",
+        suffix=".net",
+        seeds=stock_nets,
+        mutate=net_mutations.mutate,
+        read=read_stock_net,
+    ),
     "checkpoint": Subject(
         what="mutated checkpoints",
         suffix=".safetensors",
-        seeds=lambda: [_checkpoint(), _checkpoint(resumable=True)],
+        seeds=lambda: [tiny_checkpoint(), tiny_checkpoint(resumable=True)],
         mutate=file_mutations.mutate_safetensors,
         read=_read_checkpoint,
     ),
@@ -274,4 +282,4 @@ SUBJECTS: dict[str, Subject] = {
 def _save_spiking(path: Path) -> None:
     from loihi_unet.files.spiking_file import save_spiking_unet
 
-    save_spiking_unet(path, _spiking())
+    save_spiking_unet(path, tiny_spiking_unet())

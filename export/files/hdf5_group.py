@@ -231,6 +231,20 @@ class Group:
             raise self.error(key, f"{found} found, one finite number needed")
         return float(values.reshape(-1)[0])
 
+    def reals(self, key: str) -> npt.NDArray[np.float64]:
+        """One finite number, or one axis of them.
+
+        Raises
+        ------
+        NetworkError
+            If dataset ``key`` is neither.
+        """
+        values = self.array(key, "iuf").astype(np.float64)
+        if values.ndim > 1 or not values.size or not np.isfinite(values).all():
+            found = values.item() if values.size == 1 else f"shape {values.shape}"
+            raise self.error(key, f"{found} found, finite numbers on one axis needed")
+        return values
+
     def text(self, key: str) -> str:
         """One string: a scalar, or an array of one as stock files hold ``type``.
 

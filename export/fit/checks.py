@@ -159,12 +159,13 @@ def _stock_checks(
     place: str, compartment: Accumulator | StockCompartment, chip: Chip
 ) -> Iterator[Check]:
     if isinstance(compartment, CUBA):
-        vth = compartment.vth_mant
+        thresholds = np.asarray(compartment.vth_mant)
+        low, high = int(thresholds.min()), int(thresholds.max())
         allowed = IntRange(minimum=0, maximum=VTH_MANT.maximum)
-        # netx's default for "never fires" is one above the register.
+        # netx's and slayer's words for "never fires" lie above the register.
         advice = "stands for never; the largest mantissa does, unless v saturates"
         yield in_range(
-            place, "threshold", vth, vth, allowed, blocking=False, advice=advice
+            place, "threshold", low, high, allowed, blocking=False, advice=advice
         )
     graded = isinstance(compartment, Delta | SigmaDelta | Sigma)
     if graded and not chip.graded:

@@ -68,13 +68,14 @@ def fan_out(
             counted = (weight != 0) if nonzero_only else np.ones_like(weight, bool)
             per_tap = counted.sum(axis=1, dtype=np.int64)
             hits = [
-                _transposed_hits(n, m, k, s, p)
-                for n, m, k, s, p in zip(
+                _transposed_hits(n, m, k, s, p, d)
+                for n, m, k, s, p, d in zip(
                     (height, width),
                     target[1:],
                     weight.shape[2:],
                     synapse.stride,
                     synapse.padding,
+                    synapse.dilation,
                     strict=True,
                 )
             ]
@@ -103,8 +104,9 @@ def _conv_hits(
 
 
 def _transposed_hits(
-    source: int, target: int, kernel: int, stride: int, padding: int
+    source: int, target: int, kernel: int, stride: int, padding: int, dilation: int
 ) -> Int64:
     """1 where a source index meets a target through a tap: (kernel, source)."""
-    index = np.arange(source) * stride - padding + np.arange(kernel)[:, None]
+    taps = dilation * np.arange(kernel)[:, None]
+    index = np.arange(source) * stride - padding + taps
     return np.asarray((index >= 0) & (index < target), dtype=np.int64)

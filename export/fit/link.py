@@ -145,6 +145,7 @@ def _side(link: Link, axis: int, length: int, layer: str) -> int:
     kernel, stride, padding = link.kernel[axis], link.stride[axis], link.padding[axis]
     if link.transposed:
         # What the kernel does not explain is output padding; it stays.
+        kernel = link.dilation[axis] * (kernel - 1) + 1
         was = (link.source_shape[1 + axis] - 1) * stride - 2 * padding + kernel
         output_padding = link.shape[1 + axis] - was
         return (length - 1) * stride - 2 * padding + kernel + output_padding

@@ -221,11 +221,20 @@ class _LayerSearch:
     def _cuts(self, axis: int) -> list[Cut]:
         length = self.layer.shape[1 + axis]
         sizes = sorted({ceil(length / n) for n in self._counts(1 + axis)}, reverse=True)
-        hits = [
-            target_parts(reader, link, axis, self.uses[reader.name].tile[1 + axis])
-            for reader, link in self.readers
-        ]
-        return [cut_axis(self.layer, self.links, axis, size, hits) for size in sizes]
+        cuts = []
+        for size in sizes:
+            hits = [
+                target_parts(reader, link, axis, self._side(reader, axis, size))
+                for reader, link in self.readers
+            ]
+            cuts.append(cut_axis(self.layer, self.links, axis, size, hits))
+        return cuts
+
+    def _side(self, reader: LayerStructure, axis: int, size: int) -> int:
+        """Side of a reader's tile; ``size`` where the layer reads itself."""
+        if reader.name == self.layer.name:
+            return size
+        return self.uses[reader.name].tile[1 + axis]
 
     def _use(self, channels: int, rows: Cut, columns: Cut) -> CoreUse:
         neurons = channels * rows.size * columns.size
@@ -261,12 +270,14 @@ class _LayerSearch:
     def _axons_out(self, channels: int, rows: Cut, columns: Cut, cores: int) -> int:
         total = 0
         for j, (reader, link) in enumerate(self.readers):
-            use = self.uses[reader.name]
-            parts = 1 if link.depthwise else ceil(reader.shape[0] / use.tile[0])
+            own = reader.name == self.layer.name
+            tile = channels if own else self.uses[reader.name].tile[0]
+            others = 0 if own else self.uses[reader.name].cores
+            parts = 1 if link.depthwise else ceil(reader.shape[0] / tile)
             copies = self.mapping.copies if reader.spiking else 1
             # An entry to another chip takes two; layers that do not fit one chip
             # together are counted so.
-            entry = 1 if cores + use.cores <= facts.L1_CORES.count else 2
+            entry = 1 if cores + others <= facts.L1_CORES.count else 2
             reached = rows.targets[j] * columns.targets[j] * parts
             total += channels * reached * copies * self.planes * entry
         return total

@@ -160,17 +160,18 @@ def partition(
     uses: dict[str, CoreUse] = {}
     for layer in reversed(structure.layers):
         readers = structure.readers[layer.name]
-        splits = [
-            ceil(reader.shape[0] / uses[reader.name].tile[0]) for reader, _ in readers
-        ]
+        tiled = {name: use.tile[0] for name, use in uses.items()}
         # One map entry per position for each convolution that reads the layer, one
         # per neuron for a dense layer or a read-out.
         positional = bool(readers) and not any(link.dense for _, link in readers)
         for tiles in _tiles(layer, mapping, weight_bits, rules):
-            tried = [
-                _use(layer, tile, mapping, weight_bits, splits, positional)
-                for tile in tiles
-            ]
+            tried = []
+            for tile in tiles:
+                # A layer that reads itself is cut by the very tile that is tried.
+                cut = {**tiled, layer.name: tile[0]}
+                splits = [ceil(r.shape[0] / cut[r.name]) for r, _ in readers]
+                use = _use(layer, tile, mapping, weight_bits, splits, positional)
+                tried.append(use)
             fitting = [use for use in tried if use.fits(rules)]
             if fitting:
                 uses[layer.name] = min(fitting, key=lambda use: use.cores)

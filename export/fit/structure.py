@@ -202,6 +202,9 @@ def _link(connection: Connection, source: Shape, target: Shape) -> Link:
                 kernel=(synapse.weight.shape[2], synapse.weight.shape[3]),
                 stride=synapse.stride,
                 padding=synapse.padding,
+                dilation=synapse.dilation,
+                groups=synapse.groups,
+                depthwise=1 < synapse.groups == source[0] == target[0],
                 transposed=True,
             )
         case AveragePool():

@@ -17,22 +17,34 @@ from export.files.hdf5 import open_file
 from export.files.hdf5_group import Group, located
 from export.mapping import mapping_named
 from export.network import Connection, Input, Layer, Network
-from export.netx.read_stock import StockOptions, read_stream
-from export.netx.schema import OURS, SCHEMA, STREAM
+from export.netx.options import StockOptions
+from export.netx.read_stock import read_stream
+from export.netx.schema import MAX_LAYERS, OURS, SCHEMA, STREAM
 from export.stock_network import Reset, Stream
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
 
-# Far beyond any U-Net (6 levels: 40); very many empty ones would take for ever.
-MAX_LAYERS = 4096
+
+def is_stock(path: Path) -> bool:
+    """Whether a netx file is lava-dl's, without anything of ours.
+
+    Raises
+    ------
+    NetworkError
+        If the file cannot be read.
+    """
+    with open_file(path, "network") as root:
+        return OURS not in root
 
 
-def read_network(path: Path) -> Network:
+def read_network(path: Path, stock: StockOptions | None = None) -> Network:
     """Read a netx file of schema 1, or a stock one (see `read_stock`).
 
     Parameters
     ----------
     path : Path
         File.
+    stock : StockOptions or None
+        netx's arguments, for a stock file; a file of ours holds all of them itself.
 
     Returns
     -------
@@ -49,7 +61,12 @@ def read_network(path: Path) -> Network:
     """
     with open_file(path, "network") as root, root.located():
         if OURS not in root:
-            return read_stream(root, StockOptions(), f"stock {path.name}")
+            return read_stream(root, stock or StockOptions(), f"stock {path.name}")
+        if stock is not None:
+            raise NetworkError(
+                f"{path}: netx's arguments found, which are for files of lava-dl; this "
+                "one holds them itself"
+            )
         ours = root.group(OURS)
         schema = ours.integer("schema")
         if schema != SCHEMA:
@@ -76,21 +93,13 @@ def _read_stream(root: Group, ours: Group) -> Stream:
         reset=reset,
         spike_exp=ours.integer("spikeExp"),
     )
-    stream = read_stream(root, options, "")
+    stream = read_stream(root, options, "", ours.text("inputName"))
     source = dataclasses.replace(
-        stream.input,
-        name=ours.text("inputName"),
-        minimum=low,
-        maximum=high,
-        scale=ours.real("inputScale"),
+        stream.input, minimum=low, maximum=high, scale=ours.real("inputScale")
     )
-    first = stream.layers[0]
-    connection = dataclasses.replace(first.connections[0], source=source.name)
-    first = dataclasses.replace(first, connections=(connection,))
     return dataclasses.replace(
         stream,
         input=source,
-        layers=(first, *stream.layers[1:]),
         task=ours.text("task"),
         provenance=_provenance(ours),
     )
@@ -141,6 +150,12 @@ def _shape(group: Group) -> tuple[int, int, int]:
     return (c, h, w)
 
 
+def _scale(group: Group) -> float | tuple[float, ...]:
+    values = group.reals("scale")
+    # One number is never an array, so that one network has one hash.
+    return tuple(values.tolist()) if values.size > 1 else float(values.reshape(-1)[0])
+
+
 def _pair(group: Group, key: str) -> tuple[int, int]:
     along_h, along_w = group.tuple(key, 2)
     return (along_h, along_w)
@@ -156,7 +171,7 @@ def _read_input(group: Group, payload: tuple[int, ...]) -> Input:
         shape=_shape(group),
         minimum=payload[0],
         maximum=payload[1],
-        scale=group.real("scale"),
+        scale=_scale(group),
     )
 
 
@@ -190,7 +205,7 @@ def _read_layer(
         shape=_shape(group),
         connections=connections,
         compartment=_read_neuron(group.group("neuron"), bias),
-        scale=group.real("scale"),
+        scale=_scale(group),
     )
 
 

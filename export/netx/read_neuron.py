@@ -6,17 +6,21 @@ from __future__ import annotations
 import numpy as np
 
 from export.compartment import Bias
-from export.facts import CUBA_VTH, DECAY
+from export.facts import DECAY
 from export.files.hdf5_group import Group, located
 from export.stock_compartment import (
     CUBA,
     STATE_SHIFT,
     Delta,
+    PerChannel,
     Sigma,
     SigmaDelta,
     StockCompartment,
 )
 from export.synapse import IntArray, Shape
+
+# Threshold of netx's default neuron, ``1 << 18 - 1``: v never exceeds it.
+NEVER = 1 << 17
 
 
 def read_neuron(
@@ -43,13 +47,13 @@ def read_neuron(
         If stock netx would ignore what the file asks for.
     """
     if "neuron" not in group:
-        if group.text("type") != "dense":
+        if group.text("type") not in ("dense", "dense_rec"):
             raise group.error("neuron", "missing, a group needed")
         # Non-leaky integrator that v = u never makes spike (create_dense).
         return CUBA(
             i_decay=0,
             v_decay=DECAY.maximum,
-            vth_mant=CUBA_VTH.maximum,
+            vth_mant=NEVER,
             bias=_bias(group, shape, STATE_SHIFT),
         )
     neuron = group.group("neuron")
@@ -64,9 +68,9 @@ def read_neuron(
                 _refuse_ignored(neuron)
                 mant = np.zeros(shape[0], dtype=np.int32) if first else None
                 return CUBA(
-                    i_decay=neuron.integer("iDecay"),
-                    v_decay=neuron.integer("vDecay"),
-                    vth_mant=neuron.integer("vThMant"),
+                    i_decay=_per_channel(neuron, "iDecay"),
+                    v_decay=_per_channel(neuron, "vDecay"),
+                    vth_mant=_per_channel(neuron, "vThMant"),
                     bias=_bias(group, shape, STATE_SHIFT, mant),
                 )
             case "SDNN":
@@ -77,11 +81,18 @@ def read_neuron(
                 )
 
 
+def _per_channel(neuron: Group, key: str) -> PerChannel:
+    """One number, or one per channel (per neuron, of a flat layer)."""
+    values = neuron.integers(key).reshape(-1)
+    return int(values[0]) if len(values) == 1 else values
+
+
 def _refuse_ignored(neuron: Group) -> None:
     """Refuse settings that stock Lava's LIF would not honour."""
     for key, allowed, why in (
         ("refDelay", (0, 1), "stock Lava's LIF has no refractory delay"),
         ("wgtExp", (0,), "stock netx ignores it"),
+        ("weight_exp", (0,), "stock netx ignores it"),
         ("gradedSpike", (0,), "stock Lava's LIF sends binary spikes"),
     ):
         if key in neuron and (found := neuron.flag(key)) not in allowed:
@@ -116,6 +127,8 @@ def _sigma_delta(
 def _bias(group: Group, shape: Shape, exp: int, mant: IntArray | None = None) -> Bias:
     if mant is None and "bias" in group:
         mant = group.integers("bias").reshape(-1)
+        if len(mant) == 1:  # slayer's norm before it has seen any data
+            mant = np.full(shape[0], int(mant[0]), dtype=np.int32)
     if mant is None:
         mant = np.zeros(shape[0], dtype=np.int32)
     return Bias(mant=mant, exp=exp)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stream -> layers that stock netx.hdf5.Network reads as well."""
+"""Stream -> entries of ``layer``, in netx's and slayer's words where these have any.
+
+A chain of convolutions and dense layers loads in stock netx.hdf5.Network as well.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,18 @@ from typing_extensions import assert_never
 
 from export.errors import UnsupportedLayerError
 from export.files.hdf5 import write_text
-from export.netx.dense import mangled
 from export.netx.schema import STREAM
+from export.netx.write_stock_synapse import (
+    is_entry,
+    joined_synapse,
+    new_group,
+    own_synapse,
+    write_synapse,
+    written_shape,
+)
 from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta, StockCompartment
-from export.stock_network import StockLayer, Stream
-from export.synapse import Conv, Dense, Injection, Shape
+from export.stock_network import StockConnection, StockLayer, Stream
+from export.synapse import Dense, Injection, StockSynapse
 
 
 def write_stream(stream: Stream, ours: Any, layers: Any) -> None:
@@ -30,7 +40,7 @@ def write_stream(stream: Stream, ours: Any, layers: Any) -> None:
     Raises
     ------
     UnsupportedLayerError
-        If netx has no word for it, or would not load it as it is written.
+        If there is no word for it, or stock netx would load it as something else.
     """
     write_text(ours, "kind", STREAM)
     write_text(ours, "inputName", stream.input.name)
@@ -39,40 +49,138 @@ def write_stream(stream: Stream, ours: Any, layers: Any) -> None:
     if stream.reset is not None:
         ours.create_dataset("resetInterval", data=stream.reset.interval)
         ours.create_dataset("resetOffset", data=stream.reset.offset)
-    before: Shape | None = stream.input.shape  # None: flat
-    first = stream.layers[0].connections[0].synapse
-    reader = stream.layers[1] if isinstance(first, Injection) else stream.layers[0]
-    dense = isinstance(reader.connections[0].synapse, Dense)
-    if dense and stream.input.shape[1:] == (1, 1):
-        before = None
-    head = _group(layers, "input")
-    head.create_dataset("shape", data=_written(stream.input.shape, before is None))
-    for layer in stream.layers:
-        synapse = layer.connections[0].synapse
-        if isinstance(synapse, Injection):
-            group = head
-            group.create_dataset("weight", data=synapse.gain)
-            group.create_dataset("bias", data=synapse.offset)
-        else:
-            if isinstance(synapse, Dense) and before is not None:
-                flatten = _group(layers, "flatten")
-                size = int(np.prod(before))
-                flatten.create_dataset("shape", data=np.array((size, 1, 1)))
-            group = _write_synapse(layers, layer, before is None)
-            before = None if isinstance(synapse, Dense) else layer.shape
-        write_text(group, "name", layer.name)
-        group.create_dataset("scale", data=layer.scale)
-        _write_neuron(group.create_group("neuron"), layer.compartment)
+    _Writer(stream, layers).write()
 
 
-def _group(layers: Any, kind: str) -> Any:
-    group = layers.create_group(str(len(layers)))
-    group.create_dataset("type", data=np.array([kind.encode()], dtype="S10"))
-    return group
+class _Writer:
+    """Writes entries in order; knows which entry holds what."""
 
+    def __init__(self, stream: Stream, layers: Any) -> None:
+        self.stream = stream
+        self.layers = layers
+        self.ids: dict[str, int] = {}
+        # Nodes that are flat once written: after a dense layer nothing is flattened.
+        self.flat: set[str] = set()
 
-def _written(shape: Shape, flat: bool) -> Any:
-    return np.array(shape[:1] if flat else shape)
+    def write(self) -> None:
+        """Write the input and every layer."""
+        source = self.stream.input
+        if self._reads_dense_only(source.name) and source.shape[1:] == (1, 1):
+            self.flat.add(source.name)
+        head = new_group(self.layers, "input")
+        shape = written_shape(source.shape, source.name in self.flat)
+        head.create_dataset("shape", data=shape)
+        self.ids[source.name] = 0
+        for layer in self.stream.layers:
+            synapse = layer.connections[0].synapse
+            if isinstance(synapse, Injection):
+                group = self._injected(head, layer, synapse)
+            else:
+                group = self._layer(layer)
+            write_text(group, "name", layer.name)
+            group.create_dataset("scale", data=layer.scale)
+            _write_neuron(group.create_group("neuron"), layer.compartment)
+
+    def _injected(self, head: Any, layer: StockLayer, synapse: Injection) -> Any:
+        if len(self.ids) > 1 or layer.delay is not None:
+            raise UnsupportedLayerError(
+                f"layer '{layer.name}': an injection after other layers, or with "
+                "delayed axons; netx has no word for it"
+            )
+        head.create_dataset("weight", data=synapse.gain)
+        head.create_dataset("bias", data=synapse.offset)
+        # The entry is now the layer; nothing may read the input itself.
+        self.ids = {layer.name: 0}
+        if self.stream.input.name in self.flat:
+            self.flat = {layer.name}
+        return head
+
+    def _reads_dense_only(self, name: str) -> bool:
+        """Whether a node, or what is injected from it, is read by dense layers only."""
+        readers = [
+            (layer, c.synapse)
+            for layer in self.stream.layers
+            for c in layer.connections
+            if c.source == name
+        ]
+        return all(
+            self._reads_dense_only(layer.name)
+            if isinstance(synapse, Injection)
+            else isinstance(synapse, Dense)
+            for layer, synapse in readers
+        )
+
+    def _layer(self, layer: StockLayer) -> Any:
+        others = [c for c in layer.connections if c.source != layer.name]
+        if any(c.source not in self.ids for c in others):
+            raise UnsupportedLayerError(
+                f"layer '{layer.name}': it reads the input beside what is injected "
+                "from it; netx has no word for it"
+            )
+        joined, own = self._joined(others), own_synapse(layer)
+        if joined is None or not is_entry(layer, joined, own):
+            return self._sum(layer)
+        dense = isinstance(joined, Dense)
+        self._before([c.source for c in others], dense, layer)
+        group = write_synapse(self.layers, layer, joined, own)
+        self._compartments(group, layer)
+        if dense:
+            self.flat.add(layer.name)
+        return group
+
+    def _joined(self, others: list[StockConnection]) -> StockSynapse | None:
+        """One synapse for all sources, if a concatenation of them can be written."""
+        sides = {self.stream.nodes[c.source].shape[1:] for c in others}
+        if len(sides) > 1 and not all(c.source in self.flat for c in others):
+            return None
+        return joined_synapse(others)
+
+    def _before(self, sources: list[str], dense: bool, layer: StockLayer) -> None:
+        """Let the entry just before hand on these sources, flat where they must be."""
+        flat = [source in self.flat for source in sources]
+        if any(flat) and (not dense or not all(flat)):
+            raise UnsupportedLayerError(
+                f"layer '{layer.name}': a convolution after a flat layer, or a flat "
+                "layer beside another; netx has no word for it"
+            )
+        ids = [self.ids[source] for source in sources]
+        if ids != [len(self.layers) - 1]:
+            concat = new_group(self.layers, "concat")
+            concat.create_dataset("layers", data=np.array(ids))
+            shapes = [self.stream.nodes[source].shape for source in sources]
+            channels = sum(shape[0] for shape in shapes)
+            if all(flat) or len({shape[1:] for shape in shapes}) == 1:
+                shape = np.array((channels, *shapes[0][1:]))
+                concat.create_dataset("shape", data=shape)
+        if dense and not all(flat):
+            flatten = new_group(self.layers, "flatten")
+            size = sum(int(np.prod(self.stream.nodes[s].shape)) for s in sources)
+            flatten.create_dataset("shape", data=np.array((size, 1, 1)))
+
+    def _compartments(self, group: Any, layer: StockLayer) -> None:
+        """What stands beside a synapse: bias and axons, and the layer's number."""
+        match layer.compartment:
+            case CUBA(bias=bias) | SigmaDelta(bias=bias):
+                group.create_dataset("bias", data=bias.mant.astype(np.int16))
+            case _:
+                pass
+        if layer.delay is not None:
+            group.create_dataset("delay", data=layer.delay.astype(np.int8))
+        self.ids[layer.name] = len(self.layers) - 1
+
+    def _sum(self, layer: StockLayer) -> Any:
+        """Our word for connections that no one entry of netx can be."""
+        group = new_group(self.layers, "sum")
+        index = len(self.layers) - 1
+        ids = {**self.ids, layer.name: index}
+        sources = [ids[c.source] for c in layer.connections]
+        group.create_dataset("layers", data=np.array(sources))
+        group.create_dataset("shape", data=np.array(layer.shape))
+        parts = group.create_group("synapse")
+        for connection in layer.connections:
+            write_synapse(parts, layer, connection.synapse, None)
+        self._compartments(group, layer)
+        return group
 
 
 def _spike_exp(stream: Stream) -> int:
@@ -86,45 +194,6 @@ def _spike_exp(stream: Stream) -> int:
             f"spike_exp: {sorted(found)} found, netx has one for all layers"
         )
     return found.pop() if found else 6
-
-
-def _write_synapse(layers: Any, layer: StockLayer, flat: bool) -> Any:
-    synapse = layer.connections[0].synapse
-    where = f"layer '{layer.name}'"
-    if isinstance(synapse, Conv):
-        if flat:
-            raise UnsupportedLayerError(
-                f"{where}: a convolution after a flat layer, netx has no word for it"
-            )
-        group = _group(layers, "conv")
-        channels = synapse.weight.shape[1] * synapse.groups
-        group.create_dataset("inChannels", data=channels)
-        group.create_dataset("outChannels", data=layer.shape[0])
-        group.create_dataset("kernelSize", data=np.array(synapse.weight.shape[2:]))
-        for key in ("stride", "padding", "dilation"):
-            group.create_dataset(key, data=np.array(getattr(synapse, key)))
-        group.create_dataset("groups", data=synapse.groups)
-    else:
-        assert isinstance(synapse, Dense)
-        if why := mangled(synapse.weight):
-            raise UnsupportedLayerError(f"{where}: {why}")
-        group = _group(layers, "dense")
-        group.create_dataset("inFeatures", data=synapse.weight.shape[1])
-        group.create_dataset("outFeatures", data=synapse.weight.shape[0])
-        if synapse.delay is not None:
-            delay = synapse.delay.astype(np.int8)
-            group.create_dataset("delay", data=delay, compression="gzip")
-    group.create_dataset(
-        "shape", data=_written(layer.shape, isinstance(synapse, Dense))
-    )
-    weight = synapse.weight.astype(np.int16)
-    group.create_dataset("weight", data=weight, compression="gzip", shuffle=True)
-    match layer.compartment:
-        case CUBA(bias=bias) | SigmaDelta(bias=bias):
-            group.create_dataset("bias", data=bias.mant.astype(np.int16))
-        case _:
-            pass
-    return group
 
 
 def _write_neuron(group: Any, compartment: StockCompartment) -> None:

@@ -23,6 +23,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from export.network import Network
+    from export.netx import StockOptions
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object instead of a table.")
@@ -114,12 +115,12 @@ def say_shipped(source: Path) -> None:
         )
 
 
-def open_network(source: Path) -> Network:
+def open_network(source: Path, stock: StockOptions | None = None) -> Network:
     """Read a network file or a shipped network, and say which."""
     from loihi_unet.runs.network_source import load_network
 
     say_shipped(source)
-    return load_network(source)
+    return load_network(source, stock)
 
 
 def print_json(record: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,8 +18,13 @@ from loihi_unet.cli.console import (
     print_json,
     print_table,
 )
+from loihi_unet.cli.stock_options import with_stock_options
+
+if TYPE_CHECKING:
+    from export.netx import StockOptions
 
 
+@with_stock_options
 def fit(
     network_path: NetworkArgument,
     chip: Annotated[
@@ -38,6 +43,7 @@ def fit(
         typer.Option("--recording", help="Recording (.h5) to count operations from."),
     ] = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Check a network against a chip's limits and put it on cores.
 
@@ -51,7 +57,7 @@ def fit(
     from loihi_unet.report.chip_tables import mapping_of
     from loihi_unet.runs.hashes import hash_line, hashes, size_note
 
-    network = open_network(network_path)
+    network = open_network(network_path, stock)
     activity, note = None, ""
     if recording_path is not None:
         from sim.recording_file import read_recording

@@ -18,9 +18,11 @@ from loihi_unet.cli.console import (
     print_json,
     print_table,
 )
+from loihi_unet.cli.stock_options import with_stock_options
 
 if TYPE_CHECKING:
     from export.network import Layer, Network
+    from export.netx import StockOptions
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -65,12 +67,14 @@ def export(
         out.print(hash_line(hashes(network), parse_size(size)), soft_wrap=True)
 
 
+@with_stock_options
 def inspect(
     path: NetworkArgument,
     picture: Annotated[
         Path | None, typer.Option(help="Also draw the graph: PNG, SVG or PDF.")
     ] = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Show what a netx file holds: layers, stages, delays, thresholds.
 
@@ -78,7 +82,7 @@ def inspect(
     """
     from loihi_unet.runs.hashes import hash_line, hashes
 
-    network = open_network(path)
+    network = open_network(path, stock)
     if picture is not None:
         from loihi_unet.report.drawing import draw_network
 
@@ -136,7 +140,7 @@ def _row(network: Network, index: int) -> dict[str, Any]:
         "layer": layer.name,
         "stage": network.stages[layer.name],
         "shape": layer.shape,
-        "synapse": type(layer.connections[0].synapse).__name__,
+        "synapse": _kinds(layer),
         "from": [c.source for c in layer.connections],
         "delay": [c.delay for c in layer.connections],
         "weight_exp": [c.weight_exp for c in layer.connections],
@@ -147,8 +151,15 @@ def _row(network: Network, index: int) -> dict[str, Any]:
     }
 
 
+def _kinds(layer: Layer) -> str:
+    """Each kind of synapse once, in order."""
+    return ", ".join(dict.fromkeys(type(c.synapse).__name__ for c in layer.connections))
+
+
 def _spiking(layer: Layer) -> tuple[list[int], int]:
     """Thresholds and payload bits; none for what sends its state."""
+    import numpy as np
+
     from export.compartment import MTIF
     from export.stock_compartment import CUBA, Delta, SigmaDelta
 
@@ -156,7 +167,7 @@ def _spiking(layer: Layer) -> tuple[list[int], int]:
         case MTIF(vth_mant=vth, num_thresholds=bits):
             return vth.tolist(), bits
         case CUBA(vth_mant=vth):
-            return [vth], 1
+            return np.asarray(vth).reshape(-1).tolist(), 1
         case Delta(vth_mant=vth) | SigmaDelta(vth_mant=vth):
             return [vth], 24
         case _:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,8 +23,13 @@ from loihi_unet.cli.console import (
 )
 from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
+from loihi_unet.cli.stock_options import with_stock_options
+
+if TYPE_CHECKING:
+    from export.netx import StockOptions
 
 
+@with_stock_options
 def simulate(
     network_path: NetworkArgument,
     images: Annotated[
@@ -57,6 +62,7 @@ def simulate(
         Path | None, typer.Option(help="Folder for the output pictures (PNG).")
     ] = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Run a network on images and record every payload.
 
@@ -65,7 +71,7 @@ def simulate(
     page of a file is an image. They are padded by reflection to the size the network
     needs, and the output is cropped back. A network of stock neurons takes integers
     as they enter it, .npy arrays of shape (C, H, W), or (T, C, H, W) for spike trains
-    and video.
+    and video. Shapes are C,H,W on this command line, where netx has (x, y, C).
 
     Example: loihi-unet simulate network.net a.png --backend lava --crop 128x128
     """
@@ -76,7 +82,7 @@ def simulate(
     from loihi_unet.runs.simulate_arrays import run_arrays
     from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures
 
-    network = open_network(network_path)
+    network = open_network(network_path, stock)
     recorded = None if layers is None else tuple(layers)
     with progress(quiet=as_json) as bar:
         update = bar(f"{backend}, images")

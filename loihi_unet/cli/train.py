@@ -123,10 +123,21 @@ def convert(
             "the checkpoint, else scikit-image's pictures."
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="T, time steps of one image.", min=1)] = 10,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="T, time steps of one image; default: 10.", min=1),
+    ] = None,
     thresholds: Annotated[
-        int, typer.Option(help="N, thresholds of a neuron; 1: plain IF.")
-    ] = 4,
+        int | None,
+        typer.Option(help="N, thresholds of a neuron; 1: plain IF; default: 4."),
+    ] = None,
+    chip: Annotated[
+        Literal["loihi1", "loihi2"] | None,
+        typer.Option(help="Choose T and N for this chip, and say why."),
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(help="And for this system, as in fit.")
+    ] = None,
     fewer: Annotated[
         bool,
         typer.Option(help="Give each layer as few of them as the output allows."),
@@ -148,6 +159,18 @@ def convert(
     normalisation: Annotated[
         Literal["connection", "layer"], typer.Option(help="Equation 8 or 7.")
     ] = "connection",
+    per: Annotated[
+        Literal["channel", "layer"] | None,
+        typer.Option(
+            "--thresholds-per",
+            help="A threshold for each feature map, or one for a layer; default: "
+            "channel, where thresholds are searched and --normalisation is connection.",
+        ),
+    ] = None,
+    bits: Annotated[
+        float | None,
+        typer.Option(help="Thresholds on average over all neurons, at most.", min=1),
+    ] = None,
     white_level: WhiteLevelOption = None,
     label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
@@ -158,7 +181,22 @@ def convert(
     """
     from loihi_unet.conversion.convert import convert as run_conversion
     from loihi_unet.data.datasets import Reading
+    from loihi_unet.errors import ConfigError
+    from loihi_unet.runs.advice import advise_for
 
+    why: tuple[str, ...] = ()
+    if system is not None and chip is None:
+        raise ConfigError("--system: needs --chip")
+    if chip is not None:
+        if steps is not None or thresholds is not None:
+            raise ConfigError("--chip: chooses --steps and --thresholds itself")
+        advice = advise_for(checkpoint, chip, system)
+        steps, thresholds = advice.num_steps, advice.num_thresholds
+        why = (*advice.why, f"Export it with --mapping {advice.mapping}.")
+    if search is None:
+        search = base_threshold is None
+    if per is None:
+        per = "channel" if search and normalisation == "connection" else "layer"
     with err.status("converting"):
         snn = run_conversion(
             checkpoint,
@@ -166,21 +204,37 @@ def convert(
             data,
             percentile=percentile,
             normalisation=normalisation,
-            num_steps=steps,
-            num_thresholds=thresholds,
+            num_steps=10 if steps is None else steps,
+            num_thresholds=4 if thresholds is None else thresholds,
             base_threshold=base_threshold,
-            search=base_threshold is None if search is None else search,
+            search=search,
             fewer=fewer,
+            per=per,
+            bits=bits,
             reading=Reading(white_level=white_level, label_colours=label_colours),
         )
     scales = {layer.name: layer.scale for layer in snn.layers}
     numbers = {x.name: snn.thresholds(x) for x in snn.layers if x.spiking}
     if as_json:
-        print_json({"out": str(path), "scales": scales, "thresholds": numbers})
+        chosen = {"steps": snn.num_steps, "why": why} if chip else {}
+        print_json(
+            {"out": str(path), "scales": scales, "thresholds": numbers, **chosen}
+        )
     else:
-        rows = [[name, scale, numbers.get(name, "")] for name, scale in scales.items()]
+        rows = [
+            [name, _range(scale), numbers.get(name, "")]
+            for name, scale in scales.items()
+        ]
         print_table(f"wrote {path}", ["layer", "scale", "thresholds"], rows)
         print_white_levels(snn.provenance.get("white_levels", ()))
+        for sentence in why:
+            typer.echo(sentence)
+
+
+def _range(scale: float | tuple[float, ...]) -> object:
+    if not isinstance(scale, tuple):
+        return scale
+    return f"{min(scale):.3g} .. {max(scale):.3g}, {len(scale)} channels"
 
 
 def finetune(
@@ -194,6 +248,24 @@ def finetune(
         Path | None,
         typer.Option(help="Folder of images; default: scikit-image's pictures."),
     ] = None,
+    method: Annotated[
+        Literal["steps", "flow"],
+        typer.Option(help="Gradients through all steps, or through their sum."),
+    ] = "steps",
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Network to come close to: run, checkpoint or model."),
+    ] = None,
+    prune: Annotated[
+        float | None,
+        typer.Option(
+            help="Remove feature maps first that fire in at most this share of neurons "
+            "and steps; 0: that never fire."
+        ),
+    ] = None,
+    quiet: Annotated[
+        float, typer.Option(help="Weight of synaptic operations in the loss.", min=0)
+    ] = 0.0,
     iterations: Annotated[int, typer.Option(help="Optimiser steps.", min=1)] = 300,
     batch_size: Annotated[int, typer.Option(help="Crops per step.", min=1)] = 8,
     patch_size: Annotated[int, typer.Option(help="Side of a crop.", min=1)] = 64,
@@ -218,7 +290,15 @@ def finetune(
 
     if not 0 < learning_rate < float("inf"):
         raise ConfigError(f"learning_rate {learning_rate}: allowed above 0")
+    if quiet == float("inf"):
+        raise ConfigError("quiet inf: a finite number needed")
+    if prune is not None and not 0 <= prune < 1:
+        raise ConfigError(f"prune {prune:g}: allowed are numbers from 0 to below 1")
     settings = FinetuneConfig(
+        method=method,
+        teacher=teacher,
+        prune=prune,
+        quiet=quiet,
         iterations=iterations,
         batch_size=batch_size,
         patch_size=patch_size,
@@ -229,4 +309,9 @@ def finetune(
     reading = Reading(white_level=white_level, label_colours=label_colours)
     result = run_finetuning(spiking, path, data, settings, resume, reading)
     record = {"out": str(path), **dataclasses.asdict(result)}
-    _print_result("fine-tuned", record, as_json)
+    before, after = record.pop("cost_before"), record.pop("cost_after")
+    shown = record | ({"cost_before": before, "cost_after": after} if as_json else {})
+    _print_result("fine-tuned", shown, as_json)
+    if not as_json:
+        rows = [[what, number, after[what]] for what, number in before.items()]
+        print_table("cost, on training crops", ["what", "before", "after"], rows)

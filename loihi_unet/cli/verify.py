@@ -17,6 +17,7 @@ from loihi_unet.cli.console import (
     WhiteLevelOption,
     WorkersOption,
     backend_names,
+    open_network,
     out,
     print_json,
     print_white_levels,
@@ -25,14 +26,17 @@ from loihi_unet.cli.console import (
 )
 from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
+from loihi_unet.cli.stock_options import with_stock_options
 from loihi_unet.cli.verdict import print_comparison
 
 if TYPE_CHECKING:
+    from export.netx import StockOptions
     from loihi_unet.runs.frames import Conditions
     from loihi_unet.runs.verify_set import SetComparison
     from sim.verify.comparison import Comparison
 
 
+@with_stock_options
 def verify(
     left: Annotated[
         Path, typer.Argument(help="Recording (.h5); with --backend, a network.")
@@ -89,6 +93,7 @@ def verify(
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
+    stock: StockOptions | None = None,
 ) -> None:
     """Compare integer by integer; exit code 0 if EXACT, else 1.
 
@@ -99,6 +104,9 @@ def verify(
 
     Two machines on every picture of a folder, on all cores or a Dask cluster:
     loihi-unet verify a.net Set12 --backend torch --backend lava --crop 64x64
+
+    A network of stock neurons on one .npy array (docs/netx_stock.md):
+    loihi-unet verify lava-dl.net spikes.npy --backend torch --backend lava
 
     On pictures that are made until as many weights as possible have had a say:
     loihi-unet verify a.net --stimulus --backend torch --backend lava
@@ -134,12 +142,24 @@ def verify(
             )
         if right is None:
             raise typer.BadParameter("a second recording is needed, or --backend twice")
-        found = _verify_recordings(left, right, report, network)
-    else:
-        if len(backend) != 2 or network is not None:
+        if stock is not None and network is None:
+            raise typer.BadParameter("netx's arguments are for a network, none is read")
+        found = _verify_recordings(left, right, report, network, stock)
+    elif len(backend) != 2 or network is not None:
+        raise typer.BadParameter(
+            "with pictures, --backend is needed twice and --network not at all"
+        )
+    elif right is not None and right.suffix == ".npy":
+        given = (sigma, seed, crop, white_level, scheduler, workers)
+        if given != (0.0, 0, None, None, None, None):
             raise typer.BadParameter(
-                "with pictures, --backend is needed twice and --network not at all"
+                "--sigma, --seed, --crop, --white-level, --scheduler and --workers are "
+                "for pictures"
             )
+        found = _verify_arrays(left, right, (backend[0], backend[1]), report, stock)
+    else:
+        if stock is not None:
+            raise typer.BadParameter("netx's arguments need a .npy array to run on")
         from loihi_unet.runs.frames import Conditions
 
         say_shipped(left)
@@ -179,13 +199,44 @@ class _Found(NamedTuple):
     lines: list[str]
 
 
+def _verify_arrays(
+    network_path: Path,
+    values: Path,
+    backends: tuple[str, str],
+    report: Path | None,
+    stock: StockOptions | None,
+) -> _Found:
+    """Two machines on one array."""
+    from export.stock_network import Stream
+    from loihi_unet.errors import DataError
+    from loihi_unet.runs.simulate_arrays import record_both
+    from sim.verify.comparison import compare
+    from sim.verify.scope import at_size
+
+    network = open_network(network_path, stock)
+    if not isinstance(network, Stream):
+        raise DataError(f"{values}: this network takes pictures, not arrays")
+    a, b = record_both(network, values, backends)
+    sized = at_size(network, a)
+    comparison = compare(a, b, sized)
+    if report is not None:
+        from loihi_unet.report.verify import write_report
+
+        write_report(report, comparison, a, b, sized)
+    return _Found(comparison, comparison.to_json(), None, [])
+
+
 def _verify_recordings(
-    left: Path, right: Path, report: Path | None, network: Path | None
+    left: Path,
+    right: Path,
+    report: Path | None,
+    network: Path | None,
+    stock: StockOptions | None,
 ) -> _Found:
     from loihi_unet.runs.hashes import hash_line
     from loihi_unet.runs.verify_recordings import verify_recordings
 
-    found = verify_recordings(left, right, network)
+    found = verify_recordings(left, right, network, stock)
     if report is not None:
         from loihi_unet.report.verify import write_report
 

@@ -4,8 +4,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 from loihi_unet.conversion.calibrate import calibrate
+from loihi_unet.conversion.channels import convert_channels
 from loihi_unet.conversion.normalise import spiking_unet, trained_directly
 from loihi_unet.conversion.search import search_thresholds
 from loihi_unet.data.datasets import AS_STATED, Reading, load_data
@@ -35,6 +37,8 @@ def convert(
     base_threshold: float | None = None,
     search: bool = False,
     fewer: bool = False,
+    per: Literal["channel", "layer"] = "layer",
+    bits: float | None = None,
     reading: Reading = AS_STATED,
 ) -> SpikingUNet:
     """Convert a trained network and write the result.
@@ -62,6 +66,12 @@ def convert(
         instead, on `data`'s pictures.
     fewer : bool
         Let that search give layers fewer thresholds than `num_thresholds`.
+    per : {"channel", "layer"}
+        Whether a threshold is one feature map's, which a search finds, or all of a
+        layer's.
+    bits : float, optional
+        N on average over all neurons, at most; the search gives more of them to the
+        layers that need them. Thresholds per channel only.
     reading : Reading
         How files are understood; no white level means that of the training.
 
@@ -91,13 +101,28 @@ def convert(
         save_spiking_unet(out, snn)
         return snn
     _check_search(search, fewer, base_threshold)
+    _check_channels(per, search, fewer, normalisation, bits)
     config = loaded.record.config
-    calibration = _stored_scales(loaded, data, normalisation, percentile)
+    white = reading.white_level or config.white_level
+    reading = replace(reading, white_level=white)
+    channels = config.model.in_channels
     pictures: Sequence[Picture] = []
+    if per == "channel":
+        pictures = load_data(config.task, data, channels, reading=reading)
+        snn = convert_channels(
+            loaded.model,
+            config,
+            pictures,
+            num_steps=num_steps,
+            num_thresholds=num_thresholds,
+            fewer=fewer,
+            bits=bits,
+        )
+        snn = replace(snn, provenance={**snn.provenance, **_white_levels(pictures)})
+        save_spiking_unet(out, snn)
+        return snn
+    calibration = _stored_scales(loaded, data, normalisation, percentile)
     if search or calibration is None:
-        white = reading.white_level or config.white_level
-        reading = replace(reading, white_level=white)
-        channels = config.model.in_channels
         pictures = load_data(config.task, data, channels, reading=reading)
     if calibration is None:
         calibration = calibrate(
@@ -121,7 +146,6 @@ def convert(
         )
         calibration, q = chosen.calibration, chosen.base_threshold
         numbers = chosen.numbers
-    white_levels = records(fact.levels for fact in all_facts(pictures))
     snn = spiking_unet(
         loaded.model,
         calibration,
@@ -132,7 +156,7 @@ def convert(
         provenance={
             "train": config.model_dump(mode="json"),
             **({"search": True} if search else {}),
-            **({"white_levels": white_levels} if white_levels else {}),
+            **_white_levels(pictures),
         },
     )
     save_spiking_unet(out, snn)
@@ -146,6 +170,33 @@ def _check_search(search: bool, fewer: bool, base_threshold: float | None) -> No
         )
     if fewer and not search:
         raise ConversionError("fewer thresholds per layer: found by a search only")
+
+
+def _white_levels(pictures: Sequence[Picture]) -> dict[str, Any]:
+    found = records(fact.levels for fact in all_facts(pictures))
+    return {"white_levels": found} if found else {}
+
+
+def _check_channels(
+    per: str,
+    search: bool,
+    fewer: bool,
+    normalisation: Normalisation,
+    bits: float | None,
+) -> None:
+    if bits is not None and (per != "channel" or fewer):
+        raise ConversionError(
+            f"bits {bits:g}: thresholds per channel needed, and no other limit (fewer)"
+        )
+    if per == "layer":
+        return
+    if normalisation == "layer":
+        raise ConversionError(
+            "normalisation 'layer': one scale for a concatenation, so thresholds per "
+            "layer only"
+        )
+    if not search:
+        raise ConversionError("thresholds per channel: found by a search only")
 
 
 def _stored_scales(

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
+from loihi_unet.config import TrainConfig
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import Calibration, CheckpointRecord, weights_sha256
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.surrogate import POWERS
 from loihi_unet.networks.topology import INPUT, Branch, Node
-from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
+from loihi_unet.spiking.spiking_unet import Connection, Layer, Scale, SpikingUNet
 
 #: Why the compartment, one potential without leak that is reset by subtraction, holds
 #: no other neuron.
@@ -79,6 +81,8 @@ def spiking_unet(
     num_thresholds: int = 4,
     base_threshold: float = 0.125,
     thresholds: Mapping[str, int] | None = None,
+    scales: Mapping[str, Scale] | None = None,
+    leads: Mapping[str, Scale] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> SpikingUNet:
     """Normalise a trained network, eq. (8) of arXiv 2307.10974.
@@ -97,6 +101,11 @@ def spiking_unet(
         As in `SpikingUNet`.
     thresholds : Mapping[str, int], optional
         N of layers that have their own, by name.
+    scales : Mapping[str, float or tuple[float, ...]], optional
+        Instead of the calibration's: a number for a layer, or one for each channel.
+    leads : Mapping[str, float or tuple[float, ...]], optional
+        What is added to the biases of layers, in lowest thresholds and over all steps:
+        half a threshold makes a neuron of one step round instead of cutting off.
     provenance : dict[str, Any], optional
         JSON values to add to the calibration's own.
 
@@ -112,11 +121,16 @@ def spiking_unet(
     """
     if calibration.weights_sha256 != weights_sha256(model):
         raise ConversionError("the scales were measured on a network of other weights")
-    scales = {INPUT: 1.0, **calibration.scales, "out": 1.0}
+    lambdas: dict[str, Scale] = {INPUT: 1.0, "out": 1.0}
+    lambdas |= calibration.scales if scales is None else scales
     residual = model.config.residual
     layers = tuple(
         replace(
-            _layer(model, node, scales, residual=residual and node.name == "out"),
+            _led(
+                _layer(model, node, lambdas, residual=residual and node.name == "out"),
+                (leads or {}).get(node.name, 0.0),
+                base_threshold / num_steps,
+            ),
             num_thresholds=(thresholds or {}).get(node.name),
         )
         for node in model.nodes
@@ -137,8 +151,52 @@ def spiking_unet(
     )
 
 
+def unscaled(
+    model: Net, config: TrainConfig, *, num_thresholds: int = 4
+) -> SpikingUNet:
+    """Return a network with its own weights: every scale is 1.
+
+    Parameters
+    ----------
+    model : Net
+        The trained network, on the CPU.
+    config : TrainConfig
+        Its settings, kept as provenance.
+    num_thresholds : int
+        N.
+
+    Returns
+    -------
+    SpikingUNet
+        Of one step and base threshold 1; to look at, not to run.
+    """
+    ones = Calibration(
+        normalisation="connection",
+        percentile=100,
+        scales={node.name: 1.0 for node in model.nodes[:-1]},
+        data_sha256="",
+        weights_sha256=weights_sha256(model),
+    )
+    return spiking_unet(
+        model,
+        ones,
+        num_steps=1,
+        num_thresholds=num_thresholds,
+        base_threshold=1.0,
+        provenance={"train": config.model_dump(mode="json")},
+    )
+
+
+def _led(layer: Layer, lead: Scale, unit: float) -> Layer:
+    if not np.any(lead):
+        return layer
+    shift = torch.as_tensor(np.multiply(lead, unit), dtype=torch.float32)
+    bias = torch.zeros(layer.channels) if layer.bias is None else layer.bias
+    return replace(layer, bias=bias + shift)
+
+
 def _layer(
-    model: Net, node: Node, scales: dict[str, float], *, residual: bool
+    model: Net, node: Node, scales: dict[str, Scale], *, residual: bool
 ) -> Layer:
     scale = scales[node.name]
     if node.pools:
@@ -154,7 +212,7 @@ def _layer(
                 weights[branch.module], branch, scale, scales
             )
         ]
-        bias = bias / scale
+        bias = bias / _tensor(scale)
     if residual:
         connections.append(Connection(source=INPUT, kind="identity"))
     return Layer(
@@ -168,7 +226,7 @@ def _layer(
 
 
 def _connections(
-    weight: torch.Tensor, branch: Branch, scale: float, scales: dict[str, float]
+    weight: torch.Tensor, branch: Branch, scale: Scale, scales: dict[str, Scale]
 ) -> list[Connection]:
     # Only a convolution (input channels on axis 1) has two sources; in a U-Net they
     # have equal channels.
@@ -177,10 +235,25 @@ def _connections(
         Connection(
             source=source,
             kind=branch.kind,
-            weight=(part * (scales[source] / scale)).contiguous(),
+            weight=(part * _factor(scales[source], scale, branch)).contiguous(),
         )
         for source, part in zip(branch.sources, slices, strict=True)
     ]
+
+
+def _tensor(scale: Scale) -> float | torch.Tensor:
+    return torch.tensor(scale) if isinstance(scale, tuple) else scale
+
+
+def _factor(source: Scale, scale: Scale, branch: Branch) -> float | torch.Tensor:
+    """What weights are multiplied by: one number, or rows times columns."""
+    if not isinstance(source, tuple) and not isinstance(scale, tuple):
+        return source / scale
+    # Rounded once, from float64.
+    columns = np.reshape(source, (1, -1, 1, 1))
+    rows = np.reshape(scale, (-1, 1, 1, 1))
+    ratio = torch.from_numpy(columns / rows).float()
+    return ratio.transpose(0, 1) if branch.kind == "conv_transpose" else ratio
 
 
 def normalised(model: Net, snn: SpikingUNet) -> dict[str, torch.Tensor]:

@@ -222,8 +222,9 @@ def _rates(
     activation = activations(model, torch.from_numpy(crop / np.float32(255))[None])
     recording = create("torch").run(network, crop[None])
     sent = {
-        name: recording.payloads[name][0].mean(axis=0) * network.nodes[name].scale
-        for name in activation
+        layer.name: recording.payloads[layer.name][0].mean(axis=0) * layer.unit
+        for layer in network.layers
+        if layer.name in activation
     }
     assert recording.output is not None  # every backend gives the output
     output = 255 * decode(network, recording.output[0])

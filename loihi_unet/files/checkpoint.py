@@ -9,7 +9,6 @@ record holds the settings and what else a run needs to go on.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from export.errors import first_problem
 from export.files.kind import expect
 from loihi_unet.config import TrainConfig
 from loihi_unet.errors import CheckpointError
+from loihi_unet.files.shipped import shipped
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.networks.net import Net
 from loihi_unet.spiking.spiking_unet import Normalisation
@@ -111,12 +111,7 @@ def weights_sha256(model: Net) -> str:
 
 def published_models() -> list[str]:
     """Return the names of the trained models that come with the package."""
-    folder = resources.files("loihi_unet") / "models"
-    return sorted(
-        entry.name.removesuffix(".safetensors")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".safetensors")
-    )
+    return list(shipped("models"))
 
 
 def find_checkpoint(source: str | Path) -> Path:
@@ -143,17 +138,16 @@ def find_checkpoint(source: str | Path) -> Path:
     best = path / "checkpoints" / "best.safetensors"
     if best.is_file():
         return best
-    names = published_models()
-    if str(source) in names:
-        folder = resources.files("loihi_unet") / "models"
-        return Path(str(folder / f"{source}.safetensors"))
+    files = shipped("models")
+    if str(source) in files:
+        return files[str(source)]
     if (path / "checkpoints").is_dir():
         raise CheckpointError(f"{best}: missing, the run has not been scored yet")
     if path.exists():
         expect(path, "checkpoint", error=CheckpointError)
     raise CheckpointError(
         f"{source}: neither a checkpoint, a run's folder, nor a model that comes with "
-        f"the package ({', '.join(names) or 'none'})"
+        f"the package ({', '.join(files) or 'none'})"
     )
 
 

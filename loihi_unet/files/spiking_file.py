@@ -5,19 +5,19 @@ Tensors ``<layer>.bias`` and ``<layer>.weight.<source>``; the JSON record holds 
 rest. Equal networks give equal bytes.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from export.errors import first_problem
 from export.files.kind import expect
 from loihi_unet.errors import CheckpointError, ConversionError
+from loihi_unet.files.shipped import shipped
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.networks.config import ModelConfig
 from loihi_unet.networks.topology import ConnectionKind
@@ -40,7 +40,7 @@ class _ConnectionRecord(_Record):
 
 
 class _QuantisationRecord(_Record):
-    gain: float
+    gain: float | tuple[float, ...]
     weight_exps: tuple[int, ...]
     bias_exp: int
 
@@ -49,7 +49,7 @@ class _LayerRecord(_Record):
     name: str
     channels: int
     connections: tuple[_ConnectionRecord, ...]
-    scale: float
+    scale: float | tuple[float, ...]
     spiking: bool
     quantisation: _QuantisationRecord | None = None
     num_thresholds: int | None = None
@@ -65,8 +65,9 @@ class _NetworkRecord(_Record):
     normalisation: Normalisation
     percentile: float
     provenance: dict[str, Any]
-    #: Between two integers of a tensor, where the file holds integers.
-    steps: dict[str, float] = {}
+    #: Between two integers of a tensor, or of each of its rows, where the file holds
+    #: integers.
+    steps: dict[str, float | tuple[float, ...]] = {}
 
 
 def save_spiking_unet(path: Path, snn: SpikingUNet) -> None:
@@ -136,12 +137,7 @@ def pack(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 def published_networks() -> list[str]:
     """Return the names of the fine-tuned networks that come with the package."""
-    folder = resources.files("loihi_unet") / "models" / "spiking"
-    return sorted(
-        entry.name.removesuffix(".safetensors")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".safetensors")
-    )
+    return list(shipped("models/spiking"))
 
 
 def find_spiking_unet(source: str | Path) -> Path:
@@ -165,15 +161,14 @@ def find_spiking_unet(source: str | Path) -> Path:
     path = Path(source)
     if path.is_file():
         return path
-    names = published_networks()
-    if str(source) in names:
-        folder = resources.files("loihi_unet") / "models" / "spiking"
-        return Path(str(folder / f"{source}.safetensors"))
+    files = shipped("models/spiking")
+    if str(source) in files:
+        return files[str(source)]
     if path.exists():
         expect(path, "converted", error=CheckpointError)
     raise CheckpointError(
         f"{source}: no such file, nor a network that comes with the package "
-        f"({', '.join(names)})"
+        f"({', '.join(files)})"
     )
 
 
@@ -229,7 +224,7 @@ def unpack(
         )
     try:
         record = _NetworkRecord.model_validate(raw)
-        tensors = _multiplied(tensors, record.steps, where)
+        tensors = _multiplied(tensors, record, where)
         return SpikingUNet(
             config=record.config,
             layers=tuple(_layer(item, tensors) for item in record.layers),
@@ -248,15 +243,34 @@ def unpack(
 
 
 def _multiplied(
-    tensors: Mapping[str, torch.Tensor], steps: Mapping[str, float], where: str
+    tensors: Mapping[str, torch.Tensor], record: _NetworkRecord, where: str
 ) -> dict[str, torch.Tensor]:
-    """Floats as they are, integers times their step; float32."""
+    """Floats as they are, integers times their steps; float32."""
+    steps = record.steps
+    # A row of a transposed convolution lies along axis 1.
+    crossed = {
+        f"{layer.name}.weight.{c.source}"
+        for layer in record.layers
+        for c in layer.connections
+        if c.kind == "conv_transpose"
+    }
     found = {}
     for name, tensor in tensors.items():
         if tensor.is_floating_point():
             found[name] = tensor.float()
-        elif name in steps and math.isfinite(steps[name]):
-            found[name] = (tensor.double() * steps[name]).float()
+        elif name in steps and np.isfinite(steps[name]).all():
+            step = torch.tensor(steps[name], dtype=torch.float64)
+            axis = 1 if name in crossed else 0
+            if step.ndim and len(step) != tensor.shape[axis]:
+                raise CheckpointError(
+                    f"{where}: tensor {name}: {len(step)} steps for "
+                    f"{tensor.shape[axis]} rows"
+                )
+            if step.ndim:
+                step = step.reshape(
+                    [-1 if i == axis else 1 for i in range(tensor.ndim)]
+                )
+            found[name] = (tensor.double() * step).float()
         else:
             raise CheckpointError(f"{where}: tensor {name}: integers without a step")
     return found

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from export.gain import settle
 from export.lowering import lower
 from export.synapse import Conv, ConvTranspose
-from export.units import payload_unit, threshold_unit
+from export.units import FloatArray, gains, payload_unit, threshold_unit
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.spiking_file import pack
 from loihi_unet.files.tensors import write_tensors
@@ -59,28 +60,38 @@ def compact(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     ConversionError
         If a layer has no `Quantisation`: it is not fine-tuned.
     """
+    if "finetune" in snn.provenance:
+        # Through the steps, it is from the floats alone that the integers follow.
+        snn = settle(snn)
     side = snn.config.multiple
     network = lower(snn, side, side)
     _, record = pack(snn)
     tensors: dict[str, torch.Tensor] = {}
-    steps: dict[str, float] = {}
+    steps: dict[str, float | list[float]] = {}
     for layer, integers in zip(snn.layers, network.layers, strict=True):
         settled = layer.quantisation
         if settled is None:
             raise ConversionError(f"layer {layer.name!r}: not fine-tuned")
+        gain = gains(settled)
         for c, integer in zip(layer.connections, integers.connections, strict=True):
             if c.weight is None:
                 continue
             assert isinstance(integer.synapse, Conv | ConvTranspose)
             name = f"{layer.name}.weight.{c.source}"
-            unit = settled.gain * payload_unit(layer, c.source, snn.base_threshold)
+            unit = gain * payload_unit(layer, c.source, snn.base_threshold)
             # A mantissa is twice its level.
             levels = (integer.synapse.weight // 2).astype(np.int8)
             tensors[name] = torch.from_numpy(levels)
-            steps[name] = 2 * 2**integer.weight_exp / unit
+            steps[name] = _plain(2 * 2**integer.weight_exp / unit)
         if layer.bias is not None:
             bias = integers.compartment.bias
-            unit = settled.gain / threshold_unit(layer, snn.base_threshold)
+            unit = gain / threshold_unit(layer, snn.base_threshold)
             tensors[f"{layer.name}.bias"] = torch.from_numpy(bias.mant.astype(np.int16))
-            steps[f"{layer.name}.bias"] = 2**bias.exp / unit
+            steps[f"{layer.name}.bias"] = _plain(2**bias.exp / unit)
     return tensors, {**record, "steps": steps}
+
+
+def _plain(values: FloatArray) -> float | list[float]:
+    """One number, or one for each row."""
+    found: list[float] = values.tolist()
+    return found if len(found) > 1 else found[0]

@@ -19,11 +19,15 @@ from loihi_unet.config import TrainConfig, parse_config
 from loihi_unet.data.datasets import AS_STATED, Reading, load_training
 from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import fingerprint
-from loihi_unet.errors import CheckpointError, ConversionError
+from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.finetuning import state as finetune_state
+from loihi_unet.finetuning.cost import Cost, cost
 from loihi_unet.finetuning.flow import IntegerUNet
-from loihi_unet.finetuning.state import FinetuneState, clamp, copy
+from loihi_unet.finetuning.prune import firing_shares, prune
+from loihi_unet.finetuning.state import FinetuneState, Method, clamp
+from loihi_unet.finetuning.steps import StepsUNet
+from loihi_unet.finetuning.teacher import SHARE, Teacher, distance, load_teacher
 from loihi_unet.seeds import Stream
 from loihi_unet.spiking.spiking_unet import SpikingUNet
 from loihi_unet.tasks.make import Task, make_task
@@ -33,6 +37,10 @@ log = logging.getLogger(__name__)
 
 #: Iterations between two values of the loss in TensorBoard.
 LOG_INTERVAL = 10
+#: Share of a run through the steps in which the step size grows.
+WARM_UP = 0.1
+#: T from which a backward pass recomputes what it needs, to take less memory.
+RECOMPUTE_FROM = 8
 
 
 class FinetuneConfig(BaseModel):
@@ -40,12 +48,25 @@ class FinetuneConfig(BaseModel):
 
     Attributes
     ----------
+    method : {"steps", "flow"}
+        What gradients flow through: all steps of the integer network, or what a layer
+        sends in all steps together.
+    teacher : str or None
+        A network to come close to, as in `loihi_unet.finetuning.teacher.load_teacher`.
+    prune : float or None
+        Remove the feature maps first that send something in at most this share of
+        neurons and steps, as in `loihi_unet.finetuning.prune.prune`.
+    quiet : float
+        Weight of the synaptic operations in the loss, as a share of those that would
+        happen if every neuron sent something at every step. By steps only. The last
+        iteration is kept then, since the best one of a score sends the most.
     iterations : int
         Optimiser steps.
     batch_size, patch_size : int
         Crops per step and their side in pixels, a multiple of the network's.
     learning_rate : float
-        Adam's step size for normalised weights, falling to 0 along half a cosine.
+        Adam's step size, for normalised weights by flow and for the trained network's
+        own through the steps, falling to 0 along half a cosine.
     seed : int
         Decides crops and noise.
     validation_interval : int
@@ -55,6 +76,10 @@ class FinetuneConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    method: Method = "steps"
+    teacher: str | None = None
+    prune: float | None = Field(default=None, ge=0, lt=1)
+    quiet: float = Field(default=0.0, ge=0)
     iterations: int = Field(default=300, ge=1)
     batch_size: int = Field(default=8, ge=1)
     patch_size: int = Field(default=64, ge=1)
@@ -74,6 +99,9 @@ class FinetuneResult:
         the best iteration, which was written.
     iteration : int
         The best one; 0 if none was better than the start.
+    cost_before, cost_after : Cost
+        Of the network that was given, and of the one that was written, on training
+        crops.
     seconds : float
         Wall-clock time.
     white_levels : list[dict[str, int]]
@@ -83,6 +111,8 @@ class FinetuneResult:
     before: float
     after: float
     iteration: int
+    cost_before: Cost
+    cost_after: Cost
     seconds: float
     white_levels: list[dict[str, int]]
 
@@ -120,9 +150,10 @@ def finetune(
 ) -> FinetuneResult:
     """Fine-tune a converted network and write the best iteration.
 
-    Thresholds and weight exponents stay as `export.gain.settle` chooses them at the
-    start; they are written with the result, so that it exports to the very integers
-    it was scored with.
+    By flow, thresholds and weight exponents stay as `export.gain.settle` chooses them
+    at the start; they are written with the result. Through the steps thresholds are
+    trained, and chosen anew for every pass. Either way the result exports to the very
+    integers it was scored with.
 
     Parameters
     ----------
@@ -161,7 +192,11 @@ def finetune(
     """
     started = time.monotonic()
     out, data = Path(out), None if data is None else Path(data)
-    snn = settle(load_spiking_unet(source))
+    snn = load_spiking_unet(source)
+    if settings.method == "flow":
+        snn = settle(snn)
+        if settings.quiet:
+            raise ConfigError("quiet: spikes are trained away through the steps only")
     config = training_config(snn, where=str(source)).model_copy(
         update={
             "batch_size": settings.batch_size,
@@ -193,12 +228,22 @@ def finetune(
             f"{files.last}: a run is there already; resume it or name another file"
         )
     else:
-        state = finetune_state.begin(snn, settings.learning_rate)
-    fit(state, task, settings, files, run)
+        begun = snn
+        if settings.prune is not None:
+            shares = firing_shares(snn, task, best_device())
+            begun = prune(snn, shares, settings.prune)
+        state = finetune_state.begin(begun, settings.learning_rate, settings.method)
+    state.keep_last = settings.quiet > 0
+    teacher = None
+    if settings.teacher is not None:
+        teacher = load_teacher(settings.teacher, snn, best_device())
+    fit(state, task, settings, files, run, teacher)
     return FinetuneResult(
         before=state.scores[0],
         after=state.scores[state.best],
         iteration=state.best,
+        cost_before=cost(snn, task),
+        cost_after=cost(load_spiking_unet(out), task),
         seconds=time.monotonic() - started,
         white_levels=white_levels,
     )
@@ -235,6 +280,7 @@ def fit(
     settings: FinetuneConfig,
     files: FinetuneFiles,
     run: dict[str, Any],
+    teacher: Teacher | None = None,
 ) -> None:
     """Run the optimiser from the state's iteration to the last.
 
@@ -250,6 +296,8 @@ def fit(
         The best network, the latest state and TensorBoard's files go there.
     run : dict[str, Any]
         Identifies the run; kept with the state and in the network's provenance.
+    teacher : Teacher, optional
+        What to come close to.
 
     Raises
     ------
@@ -266,7 +314,7 @@ def fit(
         if state.iteration == 0:
             _validate(state, task, files, run, writer)
         while state.iteration < settings.iterations:
-            loss = step(state, task, settings)
+            loss = step(state, task, settings, teacher)
             progress.update(bar, completed=state.iteration)
             last = state.iteration == settings.iterations
             if last or state.iteration % LOG_INTERVAL == 0:
@@ -276,8 +324,15 @@ def fit(
                 finetune_state.save(files.last, state, run)
 
 
-def step(state: FinetuneState, task: Task, settings: FinetuneConfig) -> float:
+def step(
+    state: FinetuneState,
+    task: Task,
+    settings: FinetuneConfig,
+    teacher: Teacher | None = None,
+) -> float:
     """Do one optimiser step; its size falls to 0 along half a cosine.
+
+    Through the steps it warms up first, over `WARM_UP` of the run.
 
     Parameters
     ----------
@@ -286,7 +341,9 @@ def step(state: FinetuneState, task: Task, settings: FinetuneConfig) -> float:
     task : Task
         Gives the batch of this iteration and the loss.
     settings : FinetuneConfig
-        Length and step size.
+        Length, step size and weight of activity.
+    teacher : Teacher, optional
+        What to come close to.
 
     Returns
     -------
@@ -294,15 +351,35 @@ def step(state: FinetuneState, task: Task, settings: FinetuneConfig) -> float:
         The loss before the step.
     """
     wave = math.cos(math.pi * state.iteration / settings.iterations)
+    size = settings.learning_rate * (1 + wave) / 2
+    if state.method == "steps":
+        # Adam's first steps have full size whatever the gradient's, and a network
+        # that is nearly right already would lose more by them than it gains later.
+        warm = max(1.0, WARM_UP * settings.iterations)
+        size *= min(1.0, (state.iteration + 1) / warm)
     for group in state.optimiser.param_groups:
-        group["lr"] = settings.learning_rate * (1 + wave) / 2
-    x, target = task.batch(state.iteration + 1, Stream.FINETUNING)
-    device = best_device()
-    loss = task.loss(IntegerUNet(state.snn)(x.to(device)), target.to(device))
+        group["lr"] = size * group["rate"]
+    x, target = (
+        tensor.to(best_device())
+        for tensor in task.batch(state.iteration + 1, Stream.FINETUNING)
+    )
+    network: StepsUNet | IntegerUNet
+    if state.method == "steps":
+        many = state.snn.num_steps >= RECOMPUTE_FROM
+        network = StepsUNet(state.snn, state.parameters, recompute=many)
+    else:
+        network = IntegerUNet(state.snn)
+    output = network(x)
+    loss = task.loss(output, target)
+    if teacher is not None:
+        loss = (1 - SHARE) * loss + SHARE * distance(output, teacher(x))
+    if isinstance(network, StepsUNet) and settings.quiet:
+        loss = loss + settings.quiet * network.activity
     state.optimiser.zero_grad()
     torch.autograd.backward(loss)
     state.optimiser.step()
-    clamp(state.snn)
+    if state.method == "flow":
+        clamp(state.snn)
     state.iteration += 1
     return loss.item()
 
@@ -324,7 +401,8 @@ def _validate(
     writer: SummaryWriter,
 ) -> None:
     """Score the network, and write it if it is the best so far."""
-    result = task.validate(IntegerUNet(state.snn), best_device())
+    network = state.network
+    result = task.validate(IntegerUNet(settle(network)), best_device())
     state.scores[state.iteration] = result.score
     for name, value in result.measures.items():
         writer.add_scalar(f"validation/{name}", value, state.iteration)
@@ -338,7 +416,6 @@ def _validate(
             "score_before": state.scores[0],
             "torch_version": torch.__version__,
         }
-        best = copy(state.snn, trainable=False)
-        provenance = {**best.provenance, "finetune": record}
+        provenance = {**network.provenance, "finetune": record}
         # The best first: killed in between, the run redoes this to the same bits.
-        save_spiking_unet(files.out, replace(best, provenance=provenance))
+        save_spiking_unet(files.out, replace(network, provenance=provenance))

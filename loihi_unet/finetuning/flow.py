@@ -12,6 +12,7 @@ forward pass is the integer network that `export.lowering` writes. In the graph 
   step, as the network does.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 
@@ -25,7 +26,7 @@ from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
 from export.synapse import AveragePool
-from export.units import payload_unit, threshold_unit
+from export.units import gains, payload_unit, per_row, threshold_unit
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
 from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
@@ -41,10 +42,17 @@ class IntegerUNet:
     snn : SpikingUNet
         Settled by `export.gain.settle`, on the CPU. Gradients go to those of its
         weights and biases that require them.
+    observe : callable, optional
+        Called with each spiking layer's name and payloads, shape (T, B, C, H, W).
     """
 
-    def __init__(self, snn: SpikingUNet) -> None:
+    def __init__(
+        self,
+        snn: SpikingUNet,
+        observe: Callable[[str, Tensor], None] | None = None,
+    ) -> None:
         self.snn = snn
+        self.observe = observe
         side = snn.config.multiple
         self.network = lower(snn, side, side)
 
@@ -80,6 +88,8 @@ class IntegerUNet:
                 payload = _integrate(lowered, current, self.snn.num_steps)
             means[layer.name] = self._flow(layer, lowered, means, payload)
             sent[layer.name] = payload
+            if layer.spiking and self.observe is not None:
+                self.observe(layer.name, payload)
             for source in [c.source for c in layer.connections]:
                 if last_use[source] == layer.name:
                     del sent[source], means[source]
@@ -109,13 +119,14 @@ class IntegerUNet:
     ) -> Tensor:
         """Mean value of the layer: the integers', with the flow's gradient."""
         assert layer.quantisation is not None  # SpikingUNet was settled
-        gain, q = layer.quantisation.gain, self.snn.base_threshold
+        gain = torch.from_numpy(gains(layer.quantisation))
+        q = self.snn.base_threshold
         parts = []
         for c, integer in zip(layer.connections, lowered.connections, strict=True):
             weight = c.weight
             if weight is not None:
                 unit = gain * payload_unit(layer, c.source, q)
-                weight = _substitute(_shifted(integer) / unit, weight)
+                weight = _substitute(_shifted(integer) / per_row(unit, c), weight)
             parts.append(synapse(replace(c, weight=weight), means[c.source]))
         if layer.bias is not None:
             unit = gain / threshold_unit(layer, q)
@@ -124,6 +135,7 @@ class IntegerUNet:
         drive = reduce(torch.add, parts)
         if not layer.spiking:
             # payload is the accumulator after T steps.
+            assert not isinstance(lowered.scale, tuple)  # the last layer's
             return _substitute(payload * (lowered.scale / self.snn.num_steps), drive)
         top = q * self.snn.payload_maximum(layer.name)
         mean = payload.mean(dim=0, keepdim=True) * q
@@ -162,6 +174,10 @@ def _integrate(layer: IntegerLayer, current: Tensor, num_steps: int) -> Tensor:
     """Payloads of all steps, (T, B, C, H, W), or the accumulator, (1, B, C, H, W)."""
     steps = current.expand(num_steps, *current.shape[1:])
     v = torch.zeros_like(steps[0])
+    theta = None
+    if isinstance(layer.compartment, MTIF):
+        vth = layer.compartment.vth_mant.astype(np.float32)
+        theta = torch.from_numpy(vth).to(v)[:, None, None]
     payloads = []
     for step, drive in enumerate(steps):
         v = v + drive
@@ -170,9 +186,10 @@ def _integrate(layer: IntegerLayer, current: Tensor, num_steps: int) -> Tensor:
             worst = low if low < STATE.minimum else high
             raise OverflowLayerError(layer.name, step, f"potential {worst}")
         match layer.compartment:
-            case MTIF(vth_mant=vth, payload_maximum=top):
+            case MTIF(payload_maximum=top):
+                assert theta is not None
                 # 24 bits by 17: float64 holds the quotient well enough to floor it.
-                g = (v.double() / int(vth[0])).floor_().clamp_(0, top).float()
-                v = v - g * int(vth[0])
+                g = (v.double() / theta).floor_().clamp_(0, top).float()
+                v = v - g * theta
                 payloads.append(g)
     return torch.stack(payloads) if payloads else v[None]

@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A fine-tuning run's state, and the file it is taken up from again.
 
-``last.safetensors``: the network's tensors under ``snn.``, Adam's moments under
-``exp_avg.`` and ``exp_avg_sq.``, and in the JSON record everything else.
+``last.safetensors``: the network's tensors under ``snn.``, what the steps method trains
+under ``trained.``, Adam's moments under ``exp_avg.`` and ``exp_avg_sq.``, and in the
+JSON record everything else.
 """
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from export.facts import BIAS_MANT, WEIGHT_LEVEL
-from export.units import payload_unit, threshold_unit
+from export.units import gains, payload_unit, per_row, threshold_unit
 from loihi_unet.errors import CheckpointError
 from loihi_unet.files.checkpoint import MOMENTS
 from loihi_unet.files.spiking_file import pack, unpack
 from loihi_unet.files.tensors import read_tensors, write_tensors
+from loihi_unet.finetuning.steps import THRESHOLD_RATE, fold, unfold
 from loihi_unet.spiking.spiking_unet import SpikingUNet
 
 KIND = "fine-tuning"
+Method = Literal["steps", "flow"]
+#: Settings that runs had before there was a choice.
+BEFORE = {"method": "flow", "teacher": None, "prune": None, "quiet": 0.0}
 
 
 @dataclass(kw_only=True)
@@ -29,45 +34,91 @@ class FinetuneState:
     Attributes
     ----------
     snn : SpikingUNet
-        Settled; its weights and biases are what the optimiser changes.
+        By flow: settled; its weights and biases are what the optimiser changes.
+        Through the steps: the network at the start.
+    parameters : dict[str, Tensor]
+        What the optimiser changes: by flow `snn`'s own tensors, through the steps
+        those of `loihi_unet.finetuning.steps.unfold`.
     optimiser : torch.optim.Adam
-        Over these.
+        Over these; each group has a ``rate``, its step size per that of the run.
     iteration : int
         Optimiser steps done.
     scores : dict[int, float]
         Of the held-out pictures, by iteration.
+    keep_last : bool
+        Whether the last iteration counts as the best: one that sends less is wanted,
+        which no score says.
     """
 
     snn: SpikingUNet
+    method: Method
+    parameters: dict[str, torch.Tensor]
     optimiser: torch.optim.Adam
     iteration: int = 0
     scores: dict[int, float] = field(default_factory=dict)
+    keep_last: bool = False
 
     @property
     def best(self) -> int:
-        """Iteration of the highest score; the first of equals."""
+        """Iteration of the highest score, the first of equals; or the last one."""
+        if self.keep_last:
+            return max(self.scores)
         return max(self.scores, key=lambda iteration: self.scores[iteration])
 
+    @property
+    def network(self) -> SpikingUNet:
+        """The network as it is now, with tensors of its own."""
+        if self.method == "steps":
+            return fold(self.snn, self.parameters)
+        return copy(self.snn, trainable=False)
 
-def begin(snn: SpikingUNet, learning_rate: float) -> FinetuneState:
+
+def begin(
+    snn: SpikingUNet,
+    learning_rate: float,
+    method: Method = "flow",
+    trained: dict[str, torch.Tensor] | None = None,
+) -> FinetuneState:
     """Start a run.
 
     Parameters
     ----------
     snn : SpikingUNet
-        Settled; not changed.
+        Not changed; settled for ``"flow"``.
     learning_rate : float
         Adam's.
+    method : {"flow", "steps"}
+        What gradients flow through.
+    trained : dict[str, Tensor], optional
+        Parameters to go on with, of the steps method.
 
     Returns
     -------
     FinetuneState
         At iteration 0, with a copy.
     """
-    snn = copy(snn, trainable=True)
-    parameters = list(named_parameters(snn).values())
+    if method == "steps":
+        parameters = unfold(snn)
+        for name, value in (trained or {}).items():
+            parameters[name] = value.reshape(parameters[name].shape).requires_grad_()
+    else:
+        snn = copy(snn, trainable=True)
+        parameters = named_parameters(snn)
+    names = list(parameters)
+    groups = [
+        {"params": [parameters[name] for name in names if wanted(name)], "rate": rate}
+        for wanted, rate in (
+            (lambda name: not name.endswith(".threshold"), 1.0),
+            (lambda name: name.endswith(".threshold"), THRESHOLD_RATE),
+        )
+    ]
     return FinetuneState(
-        snn=snn, optimiser=torch.optim.Adam(parameters, lr=learning_rate)
+        snn=snn,
+        method=method,
+        parameters=parameters,
+        optimiser=torch.optim.Adam(
+            [group for group in groups if group["params"]], lr=learning_rate
+        ),
     )
 
 
@@ -86,7 +137,7 @@ def save(path: Path, state: FinetuneState, run: dict[str, Any]) -> None:
     tensors, network = pack(state.snn)
     moments = {
         f"{moment}.{name}": state.optimiser.state[parameter][moment]
-        for name, parameter in named_parameters(state.snn).items()
+        for name, parameter in state.parameters.items()
         for moment in MOMENTS
     }
     record = {
@@ -97,6 +148,8 @@ def save(path: Path, state: FinetuneState, run: dict[str, Any]) -> None:
         "scores": {str(key): score for key, score in state.scores.items()},
     }
     packed = {f"snn.{name}": tensor for name, tensor in tensors.items()}
+    if state.method == "steps":
+        packed |= {f"trained.{name}": value for name, value in state.parameters.items()}
     write_tensors(path, {**packed, **moments}, record)
 
 
@@ -126,23 +179,26 @@ def resume(path: Path, run: dict[str, Any]) -> FinetuneState:
             f"{path}: holds {record.get('kind')!r}; allowed is {KIND!r}"
         )
     try:
-        theirs = record["run"]
+        theirs = {**BEFORE, **record["run"]}
         for key, value in run.items():
             if theirs.get(key) != value:
                 raise CheckpointError(
                     f"{path}: {key} was {theirs.get(key)!r}, now {value!r}; a run "
                     "resumes with its own settings only"
                 )
-        weights = {
-            name.removeprefix("snn."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("snn.")
-        }
+        weights, trained = (
+            {
+                name.removeprefix(prefix): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(prefix)
+            }
+            for prefix in ("snn.", "trained.")
+        )
         snn = unpack(weights, record["network"], where=str(path))
-        state = begin(snn, run["learning_rate"])
+        state = begin(snn, run["learning_rate"], run["method"], trained)
         state.iteration = int(record["iteration"])
         state.scores = {int(k): float(v) for k, v in record["scores"].items()}
-        for name, parameter in named_parameters(state.snn).items():
+        for name, parameter in state.parameters.items():
             state.optimiser.state[parameter] = {
                 "step": torch.tensor(float(state.iteration)),
                 **{
@@ -210,12 +266,13 @@ def clamp(snn: SpikingUNet) -> None:
     for layer in snn.layers:
         settled = layer.quantisation
         assert settled is not None  # a run begins with a settled network
+        gain = torch.from_numpy(gains(settled))
         for c, exponent in zip(layer.connections, settled.weight_exps, strict=True):
             if c.weight is not None:
-                unit = payload_unit(layer, c.source, snn.base_threshold) * settled.gain
-                limit = 2 * WEIGHT_LEVEL.maximum * 2**exponent / unit
-                c.weight.clamp_(-limit, limit)
+                unit = payload_unit(layer, c.source, snn.base_threshold) * gain
+                limit = 2 * WEIGHT_LEVEL.maximum * 2**exponent / per_row(unit, c)
+                c.weight.copy_(c.weight.clamp(-limit.to(c.weight), limit.to(c.weight)))
         if layer.bias is not None:
-            unit = settled.gain / threshold_unit(layer, snn.base_threshold)
-            limit = BIAS_MANT.maximum * 2**settled.bias_exp / unit
-            layer.bias.clamp_(-limit, limit)
+            unit = gain / threshold_unit(layer, snn.base_threshold)
+            limit = (BIAS_MANT.maximum * 2**settled.bias_exp / unit).to(layer.bias)
+            layer.bias.copy_(layer.bias.clamp(-limit, limit))

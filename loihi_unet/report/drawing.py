@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
@@ -20,6 +22,8 @@ COLOURS = {
     "Conv": "#a6cee3",
     "AveragePool": "#fdbf6f",
     "ConvTranspose": "#b2df8a",
+    "Dense": "#cab2d6",
+    "Injection": "#d9d9d9",
 }
 FORMATS = ("png", "svg", "pdf")
 INCHES_PER_STAGE, INCHES_PER_LEVEL = 1.15, 1.5
@@ -55,6 +59,9 @@ def draw_network(network: Network, path: Path) -> None:
         }
         for layer in network.layers:
             for connection in layer.connections:
+                if connection.source == layer.name:
+                    _loop(axes, places[layer.name])
+                    continue
                 _arrow(axes, connection, places[connection.source], places[layer.name])
         for name, node in network.nodes.items():
             _box(axes, node, places[name])
@@ -86,7 +93,7 @@ def _box(axes: Axes, node: Input | Layer, place: tuple[int, int]) -> None:
             lines.append(f"vth {low}" if low == high else f"vth {low}..{high}")
             lines.append(f"{node.compartment.num_thresholds} bit")
         else:
-            lines.append("accumulates")
+            lines += _stock(node.compartment)
     axes.text(
         *place,
         "\n".join([node.name, shape, *lines]),
@@ -95,6 +102,16 @@ def _box(axes: Axes, node: Input | Layer, place: tuple[int, int]) -> None:
         bbox={"boxstyle": "round,pad=0.25", "fc": COLOURS[kind], "ec": "#555555"},
         zorder=2,
     )
+
+
+def _stock(compartment: Any) -> list[str]:
+    """What stands in the box of a layer of other compartments."""
+    thresholds = getattr(compartment, "vth_mant", None)
+    if thresholds is None:
+        return ["accumulates"]
+    low, high = int(np.min(thresholds)), int(np.max(thresholds))
+    vth = f"vth {low}" if low == high else f"vth {low}..{high}"
+    return [type(compartment).__name__, vth]
 
 
 def _arrow(
@@ -120,13 +137,30 @@ def _arrow(
     axes.add_patch(arrow)
     if rise:
         shift = f" <<{connection.weight_exp}" if connection.weight_exp else ""
+        text = (
+            f"delay {connection.delay}{shift}" if connection.delay or shift else "skip"
+        )
         axes.text(
             (start[0] + end[0]) / 2,
             (start[1] + end[1]) / 2 + rise,
-            f"delay {connection.delay}{shift}",
+            text,
             ha="center",
             va="center",
             color=colour,
             bbox={"fc": "white", "ec": "none", "pad": 1},
             zorder=3,
         )
+
+
+def _loop(axes: Axes, place: tuple[int, int]) -> None:
+    """An arrow from a layer to itself, below its box."""
+    x, y = place
+    axes.annotate(
+        "reads itself",
+        xy=(x - 0.25, y - 0.22),
+        xytext=(x + 0.25, y - 0.42),
+        ha="center",
+        va="center",
+        color="#555555",
+        arrowprops={"arrowstyle": "-|>", "color": "#555555"},
+    )

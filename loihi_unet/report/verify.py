@@ -17,7 +17,8 @@ from export.network import Network
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.report import render_report
 from loihi_unet.report.chip_tables import chip_tables
-from sim.recording import Recording, RecordingError
+from loihi_unet.report.verify_stock import has_stock_neurons, stock_sections
+from sim.recording import Recording
 from sim.verify.comparison import Comparison
 from sim.verify.diagnose import diagnose
 from sim.verify.layer_report import layer_reports
@@ -55,23 +56,33 @@ def write_report(
     Raises
     ------
     RecordingError
-        If the network is not the one that was recorded, or has stock neurons.
+        If the network is not the one that was recorded.
     """
-    if left.images.ndim == 5 or any(":" in name for name in left.payloads):
-        raise RecordingError(
-            "report: recordings of stock neurons found, which have no pictures; verify "
-            "them without a report"
-        )
     if network is not None:
         for side in (right, left):
             check_network(sized := at_size(network, side), side)
         network = sized
+    report = _head(comparison, left, right)
+    if has_stock_neurons(left):
+        report |= stock_sections(folder, left, right, network)
+        return _written(folder, report)
     diagnosis = diagnose(comparison, left, right, network)
     pictures = _pictures(folder, left, right, network)
     height, width = left.images.shape[2:]
     size = min(ZOOM, height, width)
     top, leftmost = (height - size) // 2, (width - size) // 2
-    report: dict[str, Any] = {
+    report |= {
+        "pictures": [{"file": f, "title": title} for f, title in pictures.items()],
+        "zoom": {"top": top, "left": leftmost, "size": size},
+        "layers": [asdict(layer) for layer in layer_reports(left, network)],
+        "tables": [] if network is None else chip_tables(network, left),
+        "failure": None if diagnosis is None else asdict(diagnosis),
+    }
+    return _written(folder, report)
+
+
+def _head(comparison: Comparison, left: Recording, right: Recording) -> dict[str, Any]:
+    return {
         "title": f"{left.backend} against {right.backend}",
         "verdict": comparison.verdict,
         "identical": comparison.identical,
@@ -81,12 +92,10 @@ def write_report(
         "seconds": {left.backend: left.seconds} | {right.backend: right.seconds},
         "versions": {**left.versions, **right.versions},
         "settings": {"num_steps": left.num_steps, "images": len(left.images)},
-        "pictures": [{"file": f, "title": title} for f, title in pictures.items()],
-        "zoom": {"top": top, "left": leftmost, "size": size},
-        "layers": [asdict(layer) for layer in layer_reports(left, network)],
-        "tables": [] if network is None else chip_tables(network, left),
-        "failure": None if diagnosis is None else asdict(diagnosis),
     }
+
+
+def _written(folder: Path, report: dict[str, Any]) -> Path:
     write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
     return render_report(folder)
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.layer import Layer
 from loihi_unet.demo.rates import activations, rate_records
 from loihi_unet.reproduce.cell import Cell, cell
 from loihi_unet.reproduce.networks import Conversion, Networks
@@ -68,9 +69,9 @@ def _measure(networks: Networks, conversion: Conversion) -> dict[str, Any]:
         for name, values in found.items():
             mean = recording.payloads[name][0].mean(axis=0)
             activation.setdefault(name, []).append(values.reshape(-1))
-            sent.setdefault(name, []).append(
-                mean.reshape(-1) * network.nodes[name].scale
-            )
+            layer = network.nodes[name]
+            assert isinstance(layer, Layer)  # the input has no activation
+            sent.setdefault(name, []).append((mean * layer.unit).reshape(-1))
     records = rate_records(
         {name: np.concatenate(values) for name, values in activation.items()},
         {name: np.concatenate(values) for name, values in sent.items()},

@@ -205,7 +205,7 @@ class Networks:
             "kind": "finetune",
             **self.settings(),
             **dataclasses.asdict(conversion),
-            "finetune": finetune.model_dump(),
+            "finetune": _dump(finetune),
             "side": self.subject.side,
         }
 
@@ -225,7 +225,11 @@ class Networks:
             pictures = self._training()
             training, held_out = hold_out(pictures, config.validation_images)
             held_out = [middle(p, self.subject.side) for p in held_out]
-            run = {**finetune.model_dump(), "data_sha256": fingerprint(pictures)}
+            run = {
+                **_dump(finetune),
+                "method": "flow",
+                "data_sha256": fingerprint(pictures),
+            }
             if files.last.exists():
                 state = finetune_state.resume(files.last, run)
             else:
@@ -234,3 +238,9 @@ class Networks:
             return {"scores": state.scores}
 
         return self.store.get(self._tuned_settings(conversion, finetune), measure)
+
+
+def _dump(settings: FinetuneConfig) -> dict[str, Any]:
+    """Settings as cells were stored with before there was a choice of method."""
+    assert settings.method == "flow"
+    return settings.model_dump(exclude={"method", "teacher", "prune", "quiet"})

@@ -161,7 +161,11 @@ def _laptop_denoises(config: str, test: str) -> Contest:
         direct=_lengths(2500),
         finetune=_lengths(1000),
         flow=FinetuneConfig(
-            iterations=600, batch_size=4, patch_size=48, validation_interval=300
+            method="flow",
+            iterations=600,
+            batch_size=4,
+            patch_size=48,
+            validation_interval=300,
         ),
         train="BSDS500-train",
         test=test,
@@ -179,7 +183,11 @@ def _laptop_segments(config: str, folder: str, patch_size: int) -> Contest:
         direct=_lengths(1200),
         finetune=_lengths(500),
         flow=FinetuneConfig(
-            iterations=300, batch_size=4, patch_size=patch_size, validation_interval=150
+            method="flow",
+            iterations=300,
+            batch_size=4,
+            patch_size=patch_size,
+            validation_interval=150,
         ),
         train=folder,
         test=folder,
@@ -199,7 +207,7 @@ _LAPTOP_CONTESTS = {
         changes={**_SMALL, **_lengths(8000)},
         direct=_lengths(4000),
         finetune=_lengths(1000),
-        flow=FinetuneConfig(),
+        flow=FinetuneConfig(method="flow"),
         train="BSDS500-train",
         test="Set12",
         num_steps=4,
@@ -235,7 +243,9 @@ def _paper_contest(name: str) -> Contest:
         changes={"model.batch_norm": True},
         direct=small,
         finetune={**small, "iterations": 20000},
-        flow=FinetuneConfig(iterations=2000, batch_size=16, validation_interval=200),
+        flow=FinetuneConfig(
+            method="flow", iterations=2000, batch_size=16, validation_interval=200
+        ),
         train=train,
         test=test,
         num_steps=num_steps,
@@ -254,7 +264,9 @@ SCALES = {
         subjects=_LAPTOP,
         contests=_LAPTOP_CONTESTS,
         ablation=("denoise-gray", "segment-drive"),
-        finetune=FinetuneConfig(iterations=60, batch_size=4, validation_interval=30),
+        finetune=FinetuneConfig(
+            method="flow", iterations=60, batch_size=4, validation_interval=30
+        ),
     ),
     "paper": Scale(
         name="paper",
@@ -274,7 +286,7 @@ SCALES = {
         contests=_PAPER_CONTESTS,
         ablation=("denoise-gray", "segment-drive"),
         finetune=FinetuneConfig(
-            iterations=2000, batch_size=16, validation_interval=200
+            method="flow", iterations=2000, batch_size=16, validation_interval=200
         ),
     ),
 }

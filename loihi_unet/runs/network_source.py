@@ -8,13 +8,13 @@ from pathlib import Path
 
 from export.errors import NetworkError
 from export.network import Network
-from export.netx import read_network
+from export.netx import StockOptions, read_network
 
 #: Height and width of a shipped network, as ``export`` has them if nobody asks.
 SHIPPED_SIZE = (128, 128)
 
 
-def load_network(source: Path) -> Network:
+def load_network(source: Path, stock: StockOptions | None = None) -> Network:
     """Read a network file, or export a network that comes with the package.
 
     Parameters
@@ -23,6 +23,8 @@ def load_network(source: Path) -> Network:
         A netx file, or one of `loihi_unet.files.spiking_file.published_networks`; of
         the two, the file. A shipped network is made at `SHIPPED_SIZE` with mapping
         ``graded``, equal to the file that ``loihi-unet export NAME`` writes.
+    stock : StockOptions or None
+        netx's arguments, for a file of lava-dl.
 
     Returns
     -------
@@ -42,7 +44,11 @@ def load_network(source: Path) -> Network:
                 f"{source}: no such file, nor a network that comes with the package "
                 f"({', '.join(published_networks())})"
             )
-        return read_network(source)
+        return read_network(source, stock)
+    if stock is not None:
+        raise NetworkError(
+            f"{source}: netx's arguments found, which are for files of lava-dl"
+        )
     return _export(str(source))
 
 

@@ -12,9 +12,10 @@ from export.files.kind import expect
 from export.stock_network import Stream
 from loihi_unet.errors import DataError
 from loihi_unet.runs.hashes import hashes
-from sim.backend import Progress, create
+from sim.backend import BackendError, Progress, create
 from sim.coverage.counter import Coverage
 from sim.coverage.rerun import recorded_coverage, records_all
+from sim.recording import Recording
 from sim.recording_file import write_recording
 
 
@@ -72,6 +73,39 @@ def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger[Any]]]:
             f"{ndim} axes needed, or {ndim + 1} for several runs"
         )
     return list(np.array(array if array.ndim > ndim else array[None]))
+
+
+def record_both(
+    stream: Stream, path: Path, backends: tuple[str, str]
+) -> tuple[Recording, Recording]:
+    """Run two machines on one array.
+
+    Parameters
+    ----------
+    stream : Stream
+        What runs.
+    path : Path
+        As in `load_runs`.
+    backends : tuple of str
+        Two different keys of `sim.backend.BACKENDS`.
+
+    Returns
+    -------
+    Recording, Recording
+        Everything that both recorded.
+
+    Raises
+    ------
+    BackendError
+        If the two backends are one, or one does not exist.
+    DataError, UserError
+        As `load_runs` and the backends.
+    """
+    if backends[0] == backends[1]:
+        raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
+    left, right = (create(name) for name in backends)
+    stream, inputs = load_runs([path], stream)
+    return left.run(stream, inputs), right.run(stream, inputs)
 
 
 def run_arrays(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from export.network import Network
+from export.netx import StockOptions
 from loihi_unet.runs.hashes import size_note
 from loihi_unet.runs.network_source import load_network
 from sim.recording import Recording, RecordingError
@@ -48,7 +49,10 @@ class RecordingsComparison:
 
 
 def verify_recordings(
-    left: Path, right: Path, network: Path | None = None
+    left: Path,
+    right: Path,
+    network: Path | None = None,
+    stock: StockOptions | None = None,
 ) -> RecordingsComparison:
     """Read two recordings and compare them.
 
@@ -59,6 +63,8 @@ def verify_recordings(
     network : Path or None
         netx file of what both ran, at any size; None: their own lists of layers tell
         what there is to compare.
+    stock : StockOptions or None
+        netx's arguments, for a file of lava-dl.
 
     Returns
     -------
@@ -75,7 +81,7 @@ def verify_recordings(
     a, b = read_recording(left), read_recording(right)
     sized, note = None, ""
     if network is not None:
-        found = load_network(network)
+        found = load_network(network, stock)
         for path, side in ((left, a), (right, b)):
             try:
                 check_network(at_size(found, side), side)

@@ -69,7 +69,7 @@ def run(snn: SpikingUNet, x: torch.Tensor) -> SpikingRun:
     *spiking, last = snn.layers
     for layer in spiking:
         payload = multi_threshold_if(
-            _current(layer, sent),
+            current(layer, sent),
             base_threshold=snn.base_threshold,
             num_thresholds=snn.thresholds(layer),
         )
@@ -80,7 +80,7 @@ def run(snn: SpikingUNet, x: torch.Tensor) -> SpikingRun:
                 del sent[connection.source]
     # The last layer is linear: the mean over the steps goes through it once.
     means = {source: value.mean(dim=0, keepdim=True) for source, value in sent.items()}
-    return SpikingRun(_current(last, means)[0], mean_payload)
+    return SpikingRun(current(last, means)[0], mean_payload)
 
 
 def _check_input(snn: SpikingUNet, x: torch.Tensor) -> None:
@@ -93,7 +93,21 @@ def _check_input(snn: SpikingUNet, x: torch.Tensor) -> None:
         )
 
 
-def _current(layer: Layer, sent: dict[str, torch.Tensor]) -> torch.Tensor:
+def current(layer: Layer, sent: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Return what drives a layer at every step, its bias included.
+
+    Parameters
+    ----------
+    layer : Layer
+        Who receives.
+    sent : dict[str, Tensor]
+        Values of its sources, shape (T, B, C, H, W); T is 1 where they stay.
+
+    Returns
+    -------
+    Tensor, shape (T, B, C, H, W)
+        In the unit of the weights.
+    """
     parts = [synapse(item, sent[item.source]) for item in layer.connections]
     if layer.bias is not None:
         parts.append(layer.bias.to(parts[0])[:, None, None])

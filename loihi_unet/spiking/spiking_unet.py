@@ -14,6 +14,8 @@ from loihi_unet.networks.topology import INPUT, ConnectionKind
 #: T beyond which a drive of 1 in every step would leave 24 bits.
 MOST_STEPS = 2**23 - 1
 
+#: One number for a layer, or one for each of its channels.
+Scale = float | tuple[float, ...]
 Normalisation = Literal["connection", "layer"]
 
 
@@ -48,15 +50,16 @@ class Quantisation:
 
     Attributes
     ----------
-    gain : float
-        theta of a spiking layer; units of v per unit of output of the last one.
+    gain : float or tuple[float, ...]
+        theta of a spiking layer, or of each of its channels; units of v per unit of
+        output of the last one.
     weight_exps : tuple[int, ...]
         One exponent per connection.
     bias_exp : int
         Exponent of the layer's biases.
     """
 
-    gain: float
+    gain: Scale
     weight_exps: tuple[int, ...]
     bias_exp: int
 
@@ -75,8 +78,9 @@ class Layer:
         One per branch of a concatenation, in its order.
     bias : Tensor or None
         Normalised bias b_hat, shape (channels,), added at every step.
-    scale : float
-        lambda: the activation of the trained network that stands for the value 1.
+    scale : float or tuple[float, ...]
+        lambda: the activation of the trained network that stands for the value 1, of
+        the layer or of each channel. A neuron's lowest threshold is q times that.
     spiking : bool
         False: the layer only accumulates.
     quantisation : Quantisation or None
@@ -89,7 +93,7 @@ class Layer:
     channels: int
     connections: tuple[Connection, ...]
     bias: torch.Tensor | None
-    scale: float
+    scale: Scale
     spiking: bool
     quantisation: Quantisation | None = None
     num_thresholds: int | None = None
@@ -195,8 +199,7 @@ def _check_layer(layer: Layer, channels: dict[str, int]) -> None:
         raise ConversionError(f"{where}: a second layer of this name")
     if not layer.connections:
         raise ConversionError(f"{where}: no connection; allowed is one or more")
-    if not (math.isfinite(layer.scale) and layer.scale > 0):
-        raise ConversionError(f"{where}: scale {layer.scale}: allowed above 0")
+    _check_numbers(layer, "scale", layer.scale)
     if layer.bias is not None and tuple(layer.bias.shape) != (layer.channels,):
         raise ConversionError(
             f"{where}: bias has shape {tuple(layer.bias.shape)}, it has "
@@ -204,8 +207,7 @@ def _check_layer(layer: Layer, channels: dict[str, int]) -> None:
         )
     settled = layer.quantisation
     if settled is not None:
-        if not (math.isfinite(settled.gain) and settled.gain > 0):
-            raise ConversionError(f"{where}: gain {settled.gain}: allowed above 0")
+        _check_numbers(layer, "gain", settled.gain)
         if len(settled.weight_exps) != len(layer.connections):
             raise ConversionError(
                 f"{where}: {len(settled.weight_exps)} weight exponents for "
@@ -213,6 +215,19 @@ def _check_layer(layer: Layer, channels: dict[str, int]) -> None:
             )
     for connection in layer.connections:
         _check_connection(connection, layer, channels)
+
+
+def _check_numbers(layer: Layer, what: str, value: Scale) -> None:
+    where = f"layer {layer.name!r}"
+    numbers = value if isinstance(value, tuple) else (value,)
+    if isinstance(value, tuple) and (
+        len(numbers) != layer.channels or not layer.spiking
+    ):
+        needed = f"{layer.channels} or one" if layer.spiking else "one, it never spikes"
+        raise ConversionError(f"{where}: {what} of {len(numbers)} channels; {needed}")
+    for number in numbers:
+        if not (math.isfinite(number) and number > 0):
+            raise ConversionError(f"{where}: {what} {number}: allowed above 0")
 
 
 def _check_connection(

@@ -22,10 +22,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.conv.models import AbstractPyConvModel
 from lava.proc.conv.process import Conv
 
-from export.facts import STATE
-from sim.backend import OverflowLayerError
 from sim.lava.kernel import ExactConv
 from sim.lava.window import Windows
+from sim.overflow import extremes, overflow
 
 STATE_BITS = 24
 
@@ -65,12 +64,11 @@ class SumCheck:
     def error(self, sums: npt.NDArray[Any], time_step: int) -> Exception | None:
         """Overflow that these sums, arriving at ``time_step``, would cause."""
         now = self.windows.at(time_step)
-        low, high = int(sums.min()), int(sums.max())
-        if now is None or STATE.contains(low, high):
+        if now is None:
             return None
-        worst = low if low < STATE.minimum else high
-        what = f"input from '{self.source}' {worst}"
-        return OverflowLayerError(self.layer, now[1], what, image=now[0])
+        image, step = now
+        what = f"input from '{self.source}'"
+        return overflow(extremes(sums), self.layer, step, what, image)
 
 
 class AbstractFastConvModel(AbstractPyConvModel):  # type: ignore[misc]

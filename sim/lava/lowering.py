@@ -45,6 +45,8 @@ class LoweredConv:
     phases : tuple of int
         (s_w, s_h): output channels are ordered (s_w, s_h, C) and interleaved
         into an image s_w and s_h times as large; (1, 1) for a plain convolution.
+    phase_groups : int
+        Blocks of output channels that are each ordered so.
     """
 
     weight: IntArray
@@ -53,6 +55,7 @@ class LoweredConv:
     dilation: Pair
     groups: int
     phases: Pair
+    phase_groups: int = 1
 
     def process(self, *, shape: Shape, num_message_bits: int, name: str) -> LavaConv:
         """Stock Conv process for a source of shape (W, H, C)."""
@@ -73,10 +76,10 @@ class LoweredConv:
             conv.a_out.connect(a_in)
             return
         width, height, channels = (int(n) for n in conv.a_out.shape)
-        sw, sh = self.phases
+        (sw, sh), groups = self.phases, self.phase_groups
         channels //= sw * sh
-        port = conv.a_out.reshape((width, height, sw, sh, channels))
-        port = port.transpose((0, 2, 1, 3, 4))
+        blocks = (width, height, groups, sw, sh, channels // groups)
+        port = conv.a_out.reshape(blocks).transpose((0, 3, 1, 4, 2, 5))
         port.reshape((width * sw, height * sh, channels)).connect(a_in)
 
 
@@ -103,6 +106,7 @@ def lower(connection: Connection, source: Shape, where: str) -> LoweredConv:
         If stock Conv cannot express it.
     """
     synapse = connection.synapse
+    phase_groups = 1
     match synapse:
         case Conv():
             kernel, parameters = synapse.weight, synapse
@@ -116,8 +120,9 @@ def lower(connection: Connection, source: Shape, where: str) -> LoweredConv:
             phases = (1, 1)
         case ConvTranspose():
             kernel, padding = _phase_kernel(synapse, source, where)
-            parameters = Conv(weight=kernel, padding=padding)
+            parameters = Conv(weight=kernel, padding=padding, groups=synapse.groups)
             phases = (synapse.stride[1], synapse.stride[0])
+            phase_groups = synapse.groups
         case _:
             assert_never(synapse)
     for name in ("stride", "padding", "dilation"):
@@ -135,6 +140,7 @@ def lower(connection: Connection, source: Shape, where: str) -> LoweredConv:
         dilation=parameters.dilation[::-1],
         groups=groups,
         phases=phases,
+        phase_groups=phase_groups,
     )
 
 
@@ -160,7 +166,10 @@ def _merge_groups(kernel: IntArray, groups: int) -> tuple[IntArray, int]:
 def _phase_kernel(
     synapse: ConvTranspose, source: Shape, where: str
 ) -> tuple[IntArray, Pair]:
-    """Kernels (s_w * s_h * C_out, C_in, D_h, D_w) and padding of a plain convolution.
+    """Kernels of a plain convolution with as many groups, and its padding.
+
+    Their shape is (groups * s_w * s_h * C_out, C_in, D_h, D_w), where C_in and C_out
+    are those of one group. Gaps of a dilation are taps of weight zero.
 
     With stride s, output o = s u + b receives, from input u + c - j, the tap
     a + s j, where (c, a) = divmod(b + padding, s). So each phase b is a plain
@@ -176,7 +185,7 @@ def _phase_kernel(
                 f"phases, so a multiple of the stride {synapse.stride} is needed"
             )
         offsets, padding = _phase_taps(
-            synapse.weight.shape[2 + axis],
+            synapse.spans[axis],
             stride,
             synapse.padding[axis],
             source[1 + axis],
@@ -184,12 +193,18 @@ def _phase_kernel(
         )
         taps.append(offsets)
         paddings.append(padding)
-    c_in, c_out = synapse.weight.shape[:2]
+    groups, c_out = synapse.groups, synapse.weight.shape[1]
+    c_in = len(synapse.weight) // groups
     (sh, dh, _), (sw, dw, _) = taps[0].shape, taps[1].shape
     # A tap matrix is one-hot over the kernel axis, or empty where no tap falls.
     kernel = np.einsum(
-        "iohw,adh,bew->baoide", synapse.weight.astype(np.int64), taps[0], taps[1]
-    ).reshape(sw * sh * c_out, c_in, dh, dw)
+        "giohw,adh,bew->gbaoide",
+        synapse.weight.astype(np.int64).reshape(
+            groups, c_in, *synapse.weight.shape[1:]
+        ),
+        taps[0][:, :, :: synapse.dilation[0]],
+        taps[1][:, :, :: synapse.dilation[1]],
+    ).reshape(groups * sw * sh * c_out, c_in, dh, dw)
     return kernel.astype(np.int32), (paddings[0], paddings[1])
 
 

@@ -7,10 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import assert_never
 
-from export.facts import STATE
 from export.mapping import MappingName
 from export.synapse import Shape
-from sim.backend import OverflowLayerError
 
 Int32 = npt.NDArray[np.int32]
 
@@ -130,12 +128,3 @@ def fire_graded(v: Int32, vth: Int32, num_thresholds: int) -> Int32:
     np.clip(payload, 0, (1 << num_thresholds) - 1, out=payload)
     v -= payload * by
     return payload
-
-
-def overflow(v: Int32, layer: str, step: int, image: int) -> OverflowLayerError | None:
-    """Error of a potential that left 24 bits signed."""
-    low, high = int(v.min()), int(v.max())
-    if STATE.contains(low, high):
-        return None
-    worst = low if low < STATE.minimum else high
-    return OverflowLayerError(layer, step, f"potential {worst}", image)

@@ -24,9 +24,8 @@ from lava.proc.sdn.models import (
 )
 from lava.proc.sdn.process import Delta, Sigma, SigmaDelta
 
-from export.facts import STATE
-from sim.backend import OverflowLayerError
 from sim.lava.tap import Tap
+from sim.overflow import check_range, extremes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +36,10 @@ class Recorder:
 
     Parameters
     ----------
-    layer, source : str
-        Names for errors.
+    layer : str
+        Its name, for errors.
+    arriving : str
+        What errors call the sum of all that arrives.
     shift : int
         Left shift of the input sum that must fit 24 bits signed.
     spikes : Tap
@@ -48,7 +49,7 @@ class Recorder:
     """
 
     layer: str
-    source: str
+    arriving: str
     shift: int
     spikes: Tap
     states: Mapping[str, Tap]
@@ -104,7 +105,7 @@ class _Recorded:
             file[t] = getattr(self, name).transpose(2, 1, 0)
         recorder = self._recorder
         arrived = np.asarray(self.a_in.last, dtype=np.int64)
-        what = f"input from '{recorder.source}'"
+        what = recorder.arriving
         self._check(arrived, what, t)
         if recorder.shift:
             self._check(arrived << recorder.shift, f"{what} << {recorder.shift}", t)
@@ -114,10 +115,7 @@ class _Recorded:
                 self._check(getattr(self, name), name, t)
 
     def _check(self, values: Any, what: str, t: int) -> None:
-        low, high = int(values.min()), int(values.max())
-        if not STATE.contains(low, high):
-            worst = low if low < STATE.minimum else high
-            raise OverflowLayerError(self._recorder.layer, t, f"{what} {worst}")
+        check_range(extremes(values), self._recorder.layer, t, what)
 
 
 @implements(proc=LIF, protocol=LoihiProtocol)

@@ -38,8 +38,8 @@ from sim.lava.processes.delay import DelayLine, PyDelayLineModel
 from sim.lava.processes.layer import Layer
 from sim.lava.processes.source import FrameSource, PyFrameSourceModel
 from sim.lava.tap import Tap
+from sim.overflow import first_in_order
 from sim.recording import Payload, Recording, identity, recordable
-from sim.reference.overflow import first_in_order
 
 
 class LavaSimulator:

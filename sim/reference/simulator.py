@@ -20,10 +20,10 @@ from export.stock_network import Stream
 from export.synapse import IntArray
 from sim import stock_run
 from sim.backend import OverflowLayerError, Progress
+from sim.overflow import check_range, extremes, first_in_order, of_image
 from sim.recording import Recording, identity, payload_dtype, recordable
 from sim.reference import stock as reference_stock
 from sim.reference import synapse
-from sim.reference.overflow import check_state, first_in_order, of_image
 
 Int64 = npt.NDArray[np.int64]
 
@@ -150,10 +150,11 @@ class _LayerState:
                 for i, plane in enumerate(planes)
             ]
             current = np.sum(sums, axis=0)
-            check_state(current, self.layer.name, t, f"input from '{c.source}'")
+            arriving = f"input from '{c.source}'"
+            check_range(extremes(current), self.layer.name, t, arriving)
             total += current
         self.v += total
-        check_state(self.v, self.layer.name, t, "potential")
+        check_range(extremes(self.v), self.layer.name, t, "potential")
         if isinstance(compartment, Accumulator):
             return silent
         vth = compartment.vth_mant.astype(np.int64)[:, None, None]

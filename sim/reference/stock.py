@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The judge for stock neurons: the chain, clocked step by step, in int64 NumPy."""
+"""The judge for stock neurons: the graph, clocked step by step, in int64 NumPy."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,16 @@ from export.stock_compartment import (
     DECAY_SHIFT,
     STATE_SHIFT,
     Delta,
+    PerChannel,
     Sigma,
     SigmaDelta,
+    column,
 )
-from export.stock_network import StockLayer, Stream
-from export.synapse import Dense, Injection, IntArray, StockSynapse
+from export.stock_network import StockConnection, StockLayer, Stream
+from export.synapse import Injection, IntArray
+from sim.overflow import check_range, extremes
 from sim.reference import synapse
-from sim.reference.overflow import check_state
+from sim.stock_run import arriving, by_delay
 
 Int64 = npt.NDArray[np.int64]
 
@@ -29,7 +33,7 @@ WRAP = STATE.maximum - STATE.minimum + 1
 CLIP = STATE.maximum
 
 
-def decay(x: Int64, amount: int) -> Int64:
+def decay(x: Int64, amount: int | Int64) -> Int64:
     """Lose ``amount / 4096`` of the magnitude, rounding towards zero.
 
     Examples
@@ -55,54 +59,86 @@ def cuba_step(
     bias : ndarray, int64
         Bias << 6.
     compartment : CUBA
-        Decays and threshold.
+        Decays and threshold; where these are given per channel, states are (C, H, W).
 
     Returns
     -------
     u, v, spikes : ndarray, int64
         States after the step, and 0 or 1.
     """
-    u = decay(u, compartment.i_decay) + shifted
+    u = decay(u, _like(compartment.i_decay, u)) + shifted
     u = np.where(u > WRAP // 2, u - WRAP, u)
     u = np.where(u <= -WRAP // 2, u + WRAP, u)
-    v = np.clip(decay(v, compartment.v_decay) + u + bias, -CLIP, CLIP)
-    spikes = v > compartment.vth_mant << STATE_SHIFT
+    v = np.clip(decay(v, _like(compartment.v_decay, v)) + u + bias, -CLIP, CLIP)
+    spikes = v > _like(compartment.vth_mant, v) << STATE_SHIFT
     return u, np.where(spikes, 0, v), spikes.astype(np.int64)
 
 
-def _by_delay(found: StockSynapse) -> list[tuple[int, StockSynapse]]:
-    """Synapses of each delay, the others zero."""
-    if not isinstance(found, Dense) or found.delay is None:
-        return [(0, found)]
-    return [
-        (int(d), Dense(weight=np.where(found.delay == d, found.weight, 0)))
-        for d in np.unique(found.delay)
-    ]
+def _like(value: PerChannel, states: Int64) -> int | Int64:
+    return value if isinstance(value, int) else column(value)
+
+
+class Incoming:
+    """One connection, and what its source sent last."""
+
+    def __init__(self, connection: StockConnection, source: tuple[int, ...]) -> None:
+        self.source = connection.source
+        self.parts = by_delay(connection.synapse)
+        depth = 1 + max(delay for delay, _ in self.parts)
+        zeros = np.zeros(source, dtype=np.int64)
+        self.sent = deque([zeros] * depth, maxlen=depth)
+
+    def sums(self) -> Int64:
+        """What arrives at this step; ``sent`` ends with the step before."""
+        parts = (synapse.apply(part, self.sent[-1 - d]) for d, part in self.parts)
+        total: Int64 = sum(parts)  # type: ignore[assignment]
+        return total
+
+
+class Axons:
+    """Holds back what a layer sends, each channel by its own delay."""
+
+    def __init__(self, layer: StockLayer) -> None:
+        self.delay = layer.delay
+        depth = 1 if layer.delay is None else 1 + int(layer.delay.max())
+        zeros = np.zeros(layer.shape, dtype=np.int64)
+        self.sent = deque([zeros] * depth, maxlen=depth)
+
+    def leaving(self, payload: Int64) -> Int64:
+        """What leaves at this step, at whose end the compartments sent ``payload``."""
+        if self.delay is None:
+            return payload
+        self.sent.append(payload)
+        return np.stack([self.sent[-1 - d][c] for c, d in enumerate(self.delay)])
 
 
 class _LayerState:
-    """States of one layer, and what its connection holds back."""
+    """States of one layer, and what its connections hold back."""
 
     def __init__(self, stream: Stream, layer: StockLayer) -> None:
         self.layer = layer
         self.reset = stream.reset
         self.stage = stream.stages[layer.name]
-        self.synapse = layer.connections[0].synapse
+        first = layer.connections[0]
+        self.injected = isinstance(first.synapse, Injection)
         self.now = 0
         zeros = np.zeros(layer.shape, dtype=np.int64)
         self.states = {name: zeros for name in layer.compartment.states}
         self.sigma = zeros
-        self.parts = _by_delay(self.synapse)
+        self.incoming = [
+            Incoming(c, stream.nodes[c.source].shape) for c in layer.connections
+        ]
+        self.axons = Axons(layer)
+        self.arriving = arriving(layer)
 
-    def step(self, now: int, injected: Int64, sent: deque[Int64]) -> Int64:
+    def step(self, now: int, injected: Int64) -> Int64:
         """Advance to time step ``now`` (1-based); return what is emitted."""
         self.now = now
         compartment = self.layer.compartment
-        direct = isinstance(self.synapse, Injection)
-        a = injected if direct else self._arrived(sent)
+        a = injected if self.injected else self._arrived()
         match compartment:
             case CUBA():
-                return self._cuba(compartment, a, injected if direct else None)
+                return self._cuba(compartment, a, injected if self.injected else None)
             case Delta(vth_mant=vth, spike_exp=exp):
                 return self._delta(a << (exp + STATE_SHIFT), vth, exp)
             case SigmaDelta(vth_mant=vth, spike_exp=exp):
@@ -118,11 +154,13 @@ class _LayerState:
             case _:
                 assert_never(compartment)
 
-    def _arrived(self, sent: deque[Int64]) -> Int64:
+    def _arrived(self) -> Int64:
         total = np.zeros(self.layer.shape, dtype=np.int64)
-        for delay, part in self.parts:
-            total += synapse.apply(part, sent[-1 - delay])
-        self._check(total, f"input from '{self.layer.connections[0].source}'")
+        for incoming in self.incoming:
+            sums = incoming.sums()
+            self._check(sums, f"input from '{incoming.source}'")
+            total += sums
+        self._check(total, self.arriving)
         return total
 
     def _cuba(self, compartment: CUBA, a: Int64, injected: Int64 | None) -> Int64:
@@ -133,8 +171,7 @@ class _LayerState:
             shifted = a << STATE_SHIFT
         else:
             bias, shifted = injected << STATE_SHIFT, np.zeros_like(a)
-        source = self.layer.connections[0].source
-        self._check(shifted, f"input from '{source}' << {STATE_SHIFT}")
+        self._check(shifted, f"{self.arriving} << {STATE_SHIFT}")
         u, v, spikes = cuba_step(
             self.states["u"], self.states["v"], shifted, bias, compartment
         )
@@ -155,14 +192,16 @@ class _LayerState:
         self.states = {**self.states, **states}
 
     def _check(self, values: Int64, what: str) -> None:
-        check_state(values, self.layer.name, self.now - 1, what)
+        check_range(extremes(values), self.layer.name, self.now - 1, what)
 
     def _channels(self, values: Int64) -> Int64:
         return values.astype(np.int64)[:, None, None]
 
 
-def run_one(stream: Stream, values: IntArray) -> dict[str, Int64]:
-    """All traces of one run; see `sim.stock_run.RunOne`.
+def run_one(
+    stream: Stream, values: IntArray, wanted: tuple[str, ...]
+) -> dict[str, Int64]:
+    """Wanted traces of one run; see `sim.stock_run.RunOne`.
 
     Raises
     ------
@@ -171,24 +210,30 @@ def run_one(stream: Stream, values: IntArray) -> dict[str, Int64]:
         sigma-delta state does.
     """
     layers = [_LayerState(stream, layer) for layer in stream.layers]
-    depth = 1 + max(delay for layer in layers for delay, _ in layer.parts)
-    sent = {
-        name: deque([np.zeros(node.shape, dtype=np.int64)] * depth, maxlen=depth)
-        for name, node in stream.nodes.items()
-    }
     traces = {
-        name: np.zeros((stream.num_steps, *shape), dtype=np.int64)
-        for name, shape in stream.traces.items()
+        name: np.zeros((stream.num_steps, *stream.traces[name]), dtype=np.int64)
+        for name in wanted
     }
     for t in range(stream.num_steps):
         frame = (values[t] if stream.input.changes else values).astype(np.int64)
-        emitted = {stream.input.name: frame}
+        emitted, leaving = {}, {stream.input.name: frame}
         for layer in layers:
             name = layer.layer.name
-            source = sent[layer.layer.connections[0].source]
-            emitted[name] = traces[name][t] = layer.step(t + 1, frame, source)
-            for state, found in layer.states.items():
-                traces[f"{name}:{state}"][t] = found
-        for name, payload in emitted.items():
-            sent[name].append(payload)
+            emitted[name] = layer.step(t + 1, frame)
+            leaving[name] = layer.axons.leaving(emitted[name])
+            for trace, found in _traced(layer, emitted[name]):
+                if trace in traces:
+                    traces[trace][t] = found
+        for layer in layers:
+            for incoming in layer.incoming:
+                # A layer that reads itself does so before its axons.
+                own = incoming.source == layer.layer.name
+                incoming.sent.append((emitted if own else leaving)[incoming.source])
     return traces
+
+
+def _traced(layer: _LayerState, payload: Int64) -> Iterator[tuple[str, Int64]]:
+    name = layer.layer.name
+    yield name, payload
+    for state, found in layer.states.items():
+        yield f"{name}:{state}", found

@@ -79,26 +79,32 @@ def _conv(conv: Conv, payload: Int64) -> Int64:
 
 def _conv_transpose(conv: ConvTranspose, payload: Int64) -> Int64:
     channels, height, width = conv.output_shape(_shape(payload))
-    (ph, pw), (sh, sw) = conv.padding, conv.stride
+    (ph, pw), (sh, sw), (dh, dw) = conv.padding, conv.stride, conv.dilation
     kh, kw = conv.weight.shape[2:]
+    span_h, span_w = conv.spans
+    per_group = len(payload) // conv.groups
     _, source_height, source_width = payload.shape
     # Scatter on a canvas without padding, then cut the padding away.
     canvas = np.zeros(
         (
             channels,
-            max((source_height - 1) * sh + kh, ph + height),
-            max((source_width - 1) * sw + kw, pw + width),
+            max((source_height - 1) * sh + span_h, ph + height),
+            max((source_width - 1) * sw + span_w, pw + width),
         ),
         dtype=np.int64,
     )
     weight = conv.weight.astype(np.int64)
-    for ky in range(kh):
-        for kx in range(kw):
-            canvas[
-                :,
-                ky : ky + (source_height - 1) * sh + 1 : sh,
-                kx : kx + (source_width - 1) * sw + 1 : sw,
-            ] += np.tensordot(weight[:, :, ky, kx].T, payload, axes=1)
+    for group in range(conv.groups):
+        into = slice(group * weight.shape[1], (group + 1) * weight.shape[1])
+        source = slice(group * per_group, (group + 1) * per_group)
+        for ky in range(kh):
+            for kx in range(kw):
+                top, left = ky * dh, kx * dw
+                canvas[
+                    into,
+                    top : top + (source_height - 1) * sh + 1 : sh,
+                    left : left + (source_width - 1) * sw + 1 : sw,
+                ] += np.tensordot(weight[source, :, ky, kx].T, payload[source], axes=1)
     return canvas[:, ph : ph + height, pw : pw + width]
 
 

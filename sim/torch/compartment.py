@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from export.facts import STATE
-from sim.backend import OverflowLayerError
+from sim.overflow import check_range
 
 #: Compartments updated together on a CPU: state and scratch stay in its L2 cache.
 TILE = 2**18
@@ -140,8 +140,7 @@ class Potential:
             step = min(first for first, _, _ in found)
             low = min(low for first, low, _ in found if first == step)
             high = max(high for first, _, high in found if first == step)
-            worst = low if low < STATE.minimum else high
-            raise OverflowLayerError(self.layer, step, f"potential {worst}")
+            check_range((low, high), self.layer, step, "potential")
 
     def _run_tile(
         self, tile: slice, current: Tensor, steps: range, payload: Tensor | None

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from export.compartment import MTIF
-from export.facts import STATE
-from sim.backend import OverflowLayerError
+from sim.overflow import check_range
 
 
 def rest(compartment: MTIF, theta: Tensor, like: Tensor) -> Tensor:
@@ -121,9 +120,7 @@ class MappedPotential:
         for index, step in enumerate(steps):
             # int64: sums of very many connections might come round in 32 bits.
             after = self.v + current[index].long()
-            low, high = (int(x) for x in torch.aminmax(after))
-            if not STATE.contains(low, high):
-                worst = low if low < STATE.minimum else high
-                raise OverflowLayerError(self.layer, step, f"potential {worst}")
+            low, high = torch.aminmax(after)
+            check_range((int(low), int(high)), self.layer, step, "potential")
             self.v.copy_(after)
             payload[index] = fire(self.compartment, self.v, self.theta)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stock neurons in torch: synapses for all steps at once, neurons in int64.
+"""Stock neurons in torch: synapses for all steps at once, compartments step by step.
 
-A chain needs no clock: what a layer sends at all steps is known before the next
-layer runs. Sums are exact in float32 where ``max over outputs of sum|weight| * max
-payload`` is below 2**24, else in float64: |weight| <= 2**8, |payload| <= 2**23 and
-fewer than 2**22 synapses per compartment keep every partial sum below 2**53 (direct
-convolutions only; see `sim.torch.simulator`).
+Layers need no common clock: what a layer sends at all steps is known before a layer
+that reads it runs. Only a layer that reads itself computes that connection at every
+step. Sums are exact in float32 where ``max over outputs of sum|weight| * largest
+payload found`` is below 2**24, else in float64: |weight| <= 2**8, |payload| <= 2**23
+and fewer than 2**22 synapses per compartment keep every partial sum below 2**53
+(direct convolutions only; see `sim.torch.simulator`).
 """
 
 from __future__ import annotations
@@ -15,52 +16,54 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from typing_extensions import assert_never
 
-from export.facts import DECAY, STATE
-from export.stock_compartment import (
-    CUBA,
-    DECAY_SHIFT,
-    STATE_SHIFT,
-    Delta,
-    Sigma,
-    SigmaDelta,
+from export.stock_network import StockConnection, StockLayer, Stream
+from export.synapse import (
+    Conv,
+    ConvTranspose,
+    Dense,
+    Injection,
+    IntArray,
+    StockSynapse,
 )
-from export.stock_network import Reset, StockLayer, Stream
-from export.synapse import Conv, Dense, Injection, IntArray
 from sim.backend import OverflowLayerError
 from sim.recording import Payload
+from sim.stock_run import arriving, by_delay, trace_dtype
 from sim.torch.exact import FLOAT32_EXACT
 from sim.torch.int8 import convolve
+from sim.torch.stock_neurons import check, compartment_of
 
-Traces = dict[str, Tensor]
+RunOne = Callable[[Stream, IntArray, tuple[str, ...]], dict[str, Payload]]
 
 
-def runner(device: torch.device) -> Callable[[Stream, IntArray], dict[str, Payload]]:
+def runner(device: torch.device) -> RunOne:
     """Give a `sim.stock_run.RunOne` on ``device``; call it within exact_arithmetic."""
 
-    def run_one(stream: Stream, values: IntArray) -> dict[str, Payload]:
-        frames = torch.from_numpy(np.array(values, dtype=np.int64)).to(device)
+    def run_one(
+        stream: Stream, values: IntArray, wanted: tuple[str, ...]
+    ) -> dict[str, Payload]:
+        frames = torch.from_numpy(np.array(values)).to(device)
         if not stream.input.changes:
             frames = frames.expand(stream.num_steps, *frames.shape)
         try:
-            traces = _run(stream, frames)
+            return _run(stream, frames, wanted)
         except OverflowLayerError as error:
             raise _first_overflow(stream, frames, error) from None
-        return {name: history.cpu().numpy() for name, history in traces.items()}
 
     return run_one
 
 
-def _run(stream: Stream, frames: Tensor) -> Traces:
-    """Traces of as many steps as there are frames."""
-    sent, traces = frames, Traces()
+def _run(stream: Stream, frames: Tensor, wanted: tuple[str, ...]) -> dict[str, Payload]:
+    """Wanted traces of as many steps as there are frames."""
+    sent, traces = {stream.input.name: frames}, dict[str, Payload]()
     for layer in stream.layers:
-        found = _run_layer(layer, sent, stream)
-        sent = found.pop("")
-        traces[layer.name] = sent
-        for state, history in found.items():
-            traces[f"{layer.name}:{state}"] = history
+        found = _run_layer(stream, layer, sent, wanted)
+        sent[layer.name] = _held_back(layer, found[layer.name])
+        for name in set(wanted) & set(found):
+            dtype = trace_dtype(stream, name)
+            traces[name] = found[name].cpu().numpy().astype(dtype)
     return traces
 
 
@@ -76,141 +79,158 @@ def _first_overflow(
     step = error.step
     while step:
         try:
-            _run(stream, frames[:step])
+            _run(stream, frames[:step], ())
         except OverflowLayerError as earlier:
             step = earlier.step
         else:
             break
     try:
-        _run(stream, frames[: step + 1])
+        _run(stream, frames[: step + 1], ())
     except OverflowLayerError as first:
         return first
     return error
 
 
-def _run_layer(layer: StockLayer, sent: Tensor, stream: Stream) -> Traces:
-    """States of all steps by name, and what is sent, under the empty name."""
-    synapse = layer.connections[0].synapse
-    source = layer.connections[0].source
-    injected = isinstance(synapse, Injection)
-    magnitude = stream.nodes[source].magnitude
-    a = sent if injected else _arriving(layer, sent, magnitude)
-    _check(a, layer.name, f"input from '{source}'")
-    compartment = layer.compartment
-    match compartment:
-        case CUBA():
-            bias = _bias(compartment.bias.effective(), a)
-            if injected:
-                a, bias = torch.zeros_like(a), a[0] << STATE_SHIFT
-            shifted = a << STATE_SHIFT
-            _check(shifted, layer.name, f"input from '{source}' << {STATE_SHIFT}")
-            stage = stream.stages[layer.name]
-            return _cuba(compartment, shifted, bias, stream.reset, stage)
-        case Delta():
-            x = a << (compartment.spike_exp + STATE_SHIFT)
-            return _delta(compartment, x, layer.name)
-        case SigmaDelta():
-            sigma = a.cumsum(0)
-            _check(sigma, layer.name, "sigma")
-            bias = _bias(compartment.bias.effective(), a)
-            bias = bias << (compartment.spike_exp + STATE_SHIFT)
-            found = _delta(compartment, torch.relu(sigma + bias), layer.name)
-            return {"sigma": sigma, **found}
-        case Sigma():
-            sigma = a.cumsum(0)
-            _check(sigma, layer.name, "sigma")
-            return {"": sigma}
-        case _:
-            assert_never(compartment)
+def _run_layer(
+    stream: Stream, layer: StockLayer, sent: dict[str, Tensor], wanted: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """What is sent at all steps, and wanted states after each, by trace name."""
+    first = layer.connections[0]
+    if isinstance(first.synapse, Injection):
+        a = sent[first.source]
+        check(a, layer.name, arriving(layer))
+    else:
+        a = _all_arriving(stream, layer, sent)
+    compartment = compartment_of(stream, layer, a.device)
+    feedback = [_Feedback(layer, c, a) for c in layer.connections if _own(layer, c)]
+    names = [s for s in layer.compartment.states if f"{layer.name}:{s}" in wanted]
+    sending: list[Tensor] = []
+    states: dict[str, list[Tensor]] = {name: [] for name in names}
+    for t in range(len(a)):
+        now = a[t]
+        for own in feedback:
+            now = now + own.arriving(t, sending)
+        if feedback:
+            check(now, layer.name, arriving(layer), t)
+        sending.append(compartment.step(t, now))
+        for name in names:
+            states[name].append(compartment.states[name])
+    found = {f"{layer.name}:{name}": torch.stack(s) for name, s in states.items()}
+    return {layer.name: torch.stack(sending), **found}
 
 
-def _bias(effective: IntArray, like: Tensor) -> Tensor:
-    values = torch.from_numpy(effective.astype(np.int64)).to(like.device)
-    return values[:, None, None]
+def _own(layer: StockLayer, connection: StockConnection) -> bool:
+    return connection.source == layer.name
 
 
-def _arriving(layer: StockLayer, sent: Tensor, magnitude: int) -> Tensor:
-    """Sums that arrive at each step: those of what was sent a step before."""
-    synapse = layer.connections[0].synapse
-    assert isinstance(synapse, Conv | Dense)
+def _all_arriving(stream: Stream, layer: StockLayer, sent: dict[str, Tensor]) -> Tensor:
+    """Sums of all other layers at each step: of what they sent a step before."""
+    device = next(iter(sent.values())).device
+    total = torch.zeros((), dtype=torch.int64, device=device)
+    for connection in layer.connections:
+        if _own(layer, connection):
+            continue
+        sums = _arriving(connection, sent[connection.source])
+        check(sums, layer.name, f"input from '{connection.source}'")
+        total = total + sums
+    if len(layer.connections) > 1 and not layer.recurrent:
+        check(total, layer.name, arriving(layer))
+    return total
+
+
+def _arriving(connection: StockConnection, sent: Tensor) -> Tensor:
+    """Sums that arrive at each step, (T, C, H, W), int64."""
+    synapse = connection.synapse
+    if isinstance(synapse, Dense) and synapse.delay is not None:
+        parts = [
+            _later(_sums(part, sent), 1 + steps) for steps, part in by_delay(synapse)
+        ]
+        return torch.stack(parts).sum(0)
+    return _later(_sums(synapse, sent), 1)
+
+
+def _sums(synapse: StockSynapse, sent: Tensor) -> Tensor:
+    """Sums of what is sent at each step, (T, C, H, W), int64."""
+    assert not isinstance(synapse, Injection)  # never beside other connections
+    magnitude = int(sent.abs().max()) if sent.dtype != torch.bool else 1
     exact = int(synapse.absolute_sum().max()) * magnitude < FLOAT32_EXACT
     x = sent.to(torch.float32 if exact else torch.float64)
     weight = torch.from_numpy(np.array(synapse.weight)).to(x.device, x.dtype)
-    if isinstance(synapse, Conv):
-        sums = convolve(
-            x,
-            weight,
-            None,
-            synapse.stride,
-            synapse.padding,
-            synapse.dilation,
-            synapse.groups,
+    match synapse:
+        case Conv():
+            sums = convolve(
+                x,
+                weight,
+                None,
+                synapse.stride,
+                synapse.padding,
+                synapse.dilation,
+                synapse.groups,
+            )
+        case ConvTranspose():
+            sums = _conv_transpose(synapse, x, weight)
+        case Dense():
+            sums = (x.flatten(1) @ weight.T)[:, :, None, None]
+        case _:
+            assert_never(synapse)
+    return sums.long()
+
+
+def _conv_transpose(synapse: ConvTranspose, x: Tensor, weight: Tensor) -> Tensor:
+    """Plain convolution of the source with zeros between its values."""
+    (sh, sw), (dh, dw), groups = synapse.stride, synapse.dilation, synapse.groups
+    _, c, h, w = x.shape
+    spread = x.new_zeros(len(x), c, (h - 1) * sh + 1, (w - 1) * sw + 1)
+    spread[:, :, ::sh, ::sw] = x
+    margins = [
+        (span - 1 - p, span - 1 - p + o)
+        for span, p, o in zip(
+            synapse.spans, synapse.padding, synapse.output_padding, strict=True
         )
-        return _later(sums, 1).long()
-    x = x.flatten(1)
-    if synapse.delay is None:
-        sums = _later(x @ weight.T, 1)
-    else:
-        delay = torch.from_numpy(np.array(synapse.delay)).to(x.device)
-        sums = torch.zeros(len(x), len(weight), dtype=x.dtype, device=x.device)
-        for steps in np.unique(synapse.delay).tolist():
-            part = torch.where(delay == steps, weight, 0.0)
-            sums += _later(x @ part.T, 1 + steps)
-    return sums.long()[:, :, None, None]
+    ]
+    # Negative margins cut away, as a padding larger than the kernel does.
+    spread = functional.pad(spread, (*margins[1], *margins[0]))
+    # (groups, C_in, C_out, K, K) -> (groups * C_out, C_in, K, K), kernels turned.
+    turned = weight.reshape(groups, c // groups, *weight.shape[1:]).transpose(1, 2)
+    turned = turned.reshape(-1, c // groups, *weight.shape[2:]).flip(2, 3)
+    return convolve(spread, turned, None, (1, 1), (0, 0), (dh, dw), groups)
+
+
+class _Feedback:
+    """A connection of a layer with itself."""
+
+    def __init__(
+        self, layer: StockLayer, connection: StockConnection, a: Tensor
+    ) -> None:
+        self.layer = layer
+        self.nothing = torch.zeros_like(a[0])
+        self.parts = by_delay(connection.synapse)
+
+    def arriving(self, t: int, sending: list[Tensor]) -> Tensor:
+        """Sums at step ``t`` of what was sent at the steps before."""
+        total = self.nothing
+        for steps, part in self.parts:
+            if t - 1 - steps >= 0:
+                total = total + _sums(part, sending[t - 1 - steps][None])[0]
+        check(total, self.layer.name, f"input from '{self.layer.name}'", t)
+        return total
+
+
+def _held_back(layer: StockLayer, sending: Tensor) -> Tensor:
+    """What leaves the axons at each step."""
+    if layer.delay is None:
+        return sending
+    held = torch.zeros_like(sending)
+    for channel, steps in enumerate(layer.delay.tolist()):
+        held[:, channel] = _later(sending[:, channel], steps)
+    return held
 
 
 def _later(values: Tensor, steps: int) -> Tensor:
     """``values`` shifted along time, zeros before."""
+    if not steps:
+        return values
     late = torch.zeros_like(values)
     if steps < len(values):
         late[steps:] = values[: len(values) - steps]
     return late
-
-
-def _decay(x: Tensor, amount: int) -> Tensor:
-    return x.sign() * (x.abs() * (DECAY.maximum - amount) >> DECAY_SHIFT)
-
-
-def _cuba(
-    compartment: CUBA, shifted: Tensor, bias: Tensor, reset: Reset | None, stage: int
-) -> Traces:
-    half, limit = -STATE.minimum, STATE.maximum
-    u, v = torch.zeros_like(shifted[0]), torch.zeros_like(shifted[0])
-    found = {name: torch.empty_like(shifted) for name in ("u", "v", "")}
-    for t in range(len(shifted)):
-        if reset is not None and reset.due(t + 1, stage):
-            u, v = torch.zeros_like(u), torch.zeros_like(v)
-        u = _decay(u, compartment.i_decay) + shifted[t]
-        # Into -half < u <= half, one turn of 2**24 at most.
-        u = half - (half - u).remainder(2 * half)
-        v = (_decay(v, compartment.v_decay) + u + bias).clamp(-limit, limit)
-        spikes = v > compartment.vth_mant << STATE_SHIFT
-        v = v.masked_fill(spikes, 0)
-        found["u"][t], found["v"][t], found[""][t] = u, v, spikes
-    return found
-
-
-def _delta(compartment: Delta | SigmaDelta, x: Tensor, layer: str) -> Traces:
-    """Delta encoding of ``x`` (T, C, H, W)."""
-    vth = compartment.vth_mant << (compartment.spike_exp + STATE_SHIFT)
-    act, residue = torch.zeros_like(x[0]), torch.zeros_like(x[0])
-    sent, kept = torch.empty_like(x), torch.empty_like(x)
-    for t in range(len(x)):
-        delta = x[t] - act + residue
-        _check(delta[None], layer, "delta", t)
-        reached = delta.abs() >= vth
-        sent[t] = delta.masked_fill(~reached, 0)
-        act, residue = x[t], delta.masked_fill(reached, 0)
-        kept[t] = residue
-        _check(act[None], layer, "act", t)
-    return {"act": x, "residue": kept, "": sent >> STATE_SHIFT}
-
-
-def _check(values: Tensor, layer: str, what: str, step: int | None = None) -> None:
-    outside = (values < STATE.minimum) | (values > STATE.maximum)
-    if not outside.any():
-        return
-    t = int(outside.flatten(1).any(dim=1).int().argmax())
-    low, high = int(values[t].min()), int(values[t].max())
-    worst = low if low < STATE.minimum else high
-    raise OverflowLayerError(layer, t if step is None else step, f"{what} {worst}")

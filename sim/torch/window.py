@@ -12,7 +12,7 @@ from torch import Tensor
 from export.compartment import MTIF
 from export.facts import STATE
 from export.network import Network
-from sim.backend import OverflowLayerError
+from sim.overflow import check_range
 from sim.recording import Payload, payload_dtype
 from sim.torch.compartment import Potential, payload_tensor_dtype
 from sim.torch.mappings import MappedPotential
@@ -183,7 +183,6 @@ def _check_sums(
     low, high = (int(x) for x in torch.aminmax(sums))
     if STATE.contains(low, high):
         return
-    worst = low if low < STATE.minimum else high
     outside = (sums < STATE.minimum) | (sums > STATE.maximum)
     first = int(outside.flatten(1).any(dim=1).int().argmax()) // images
-    raise OverflowLayerError(layer, steps[first], f"input from '{source}' {worst}")
+    check_range((low, high), layer, steps[first], f"input from '{source}'")

@@ -1,29 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The Lava benchmark runs, and says so if the machines differ."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 pytest.importorskip("lava.magma", reason="no Lava: loihi-unet setup-lava")
 
+from benchmarks import bench_lava as bench
 from sim.selftest import small_network
 
 pytestmark = pytest.mark.lava
 
 
-@pytest.fixture(scope="module")
-def bench():
-    path = Path(__file__).parents[2] / "benchmarks" / "bench_lava.py"
-    spec = importlib.util.spec_from_file_location("bench_lava", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_measures_every_route(bench):
+def test_measures_every_route():
     network = small_network(size=(8, 8), num_steps=40)
     images = np.random.default_rng(0).integers(0, 255, (4, 1, 8, 8))
     results = bench.measure(network, images)
@@ -34,7 +23,7 @@ def test_measures_every_route(bench):
     assert results["fast_stream"]["steps_timed"] == [7, 160]
 
 
-def test_clock_averages_over_blocks(bench):
+def test_clock_averages_over_blocks():
     clock = bench.Clock()
     clock.seen = {step: step * 0.5 for step in range(1, 30) if step not in (6, 7)}
     assert clock.step_seconds(1, 20, 5) == pytest.approx([0.5] * 3)

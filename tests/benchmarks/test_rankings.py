@@ -1,15 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A claim holds where the numbers say so, and not where they do not."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-_SPEC = importlib.util.spec_from_file_location(
-    "rankings", Path(__file__).parents[2] / "benchmarks" / "rankings.py"
-)
-rankings = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(rankings)
+from benchmarks import rankings
 
 
 def write(folder, name, rows):

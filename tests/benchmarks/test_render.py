@@ -1,23 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """docs/performance.md says what benchmarks/results.json holds."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
+from benchmarks import render
+
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def render():
-    spec = importlib.util.spec_from_file_location(
-        "render", ROOT / "benchmarks" / "render.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -25,23 +16,23 @@ def results():
     return json.loads((ROOT / "benchmarks" / "results.json").read_text())
 
 
-def test_page_is_that_of_the_results(render, results):
+def test_page_is_that_of_the_results(results):
     assert (ROOT / "docs" / "performance.md").read_text() == render.page(results)
 
 
-def test_one_inexact_configuration_shows(render, results):
+def test_one_inexact_configuration_shows(results):
     assert all(render.verdicts(results))
     results["torch_over_ann"][1]["exact"]["identical"] = False
     assert "NOT EXACT" in render.page(results)
 
 
-def test_order_of_growth(render):
+def test_order_of_growth():
     assert render.order([{"x": x, "seconds": 3 * x**2} for x in (1, 2, 5)]) == (
         pytest.approx(2)
     )
 
 
-def test_plot(render, tmp_path):
+def test_plot(tmp_path):
     points = [{"x": x, "seconds": 0.1 * x} for x in (5, 10)]
     render.plot("T", points, tmp_path / "T.png")
     assert (tmp_path / "T.png").read_bytes().startswith(b"\x89PNG")

@@ -1,23 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The network of the fit table's widest rows computes what the narrow one does."""
 
-import importlib.util
-from pathlib import Path
-
 import torch
 
+from benchmarks import wide_unet
 from loihi_unet.config import UNetConfig
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.files.checkpoint import Calibration, weights_sha256
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.topology import topology
 from loihi_unet.spiking.run_float import run
-
-SPEC = importlib.util.spec_from_file_location(
-    "wide_unet", Path(__file__).parents[2] / "benchmarks" / "wide_unet.py"
-)
-wide_unet = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(wide_unet)
 
 
 def test_widened_network_computes_the_same():

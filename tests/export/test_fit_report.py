@@ -2,12 +2,12 @@
 """The whole report: errors, energy by hand, suggestions that hold, JSON, tables."""
 
 import dataclasses
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
+from benchmarks.random_unet import random_unet
 from export import facts
 from export.errors import NetworkError
 from export.fit import Activity, fit, fit_tables
@@ -16,16 +16,10 @@ from export.fit.structure import describe
 from export.fit.systems import SYSTEMS
 from sim.selftest import small_network
 
-SPEC = importlib.util.spec_from_file_location(
-    "random_unet", Path(__file__).parents[2] / "benchmarks" / "random_unet.py"
-)
-random_unet = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(random_unet)
-
 
 @pytest.fixture(scope="module")
 def unet():
-    return random_unet.random_unet(base_channels=16, height=128, width=128)
+    return random_unet(base_channels=16, height=128, width=128)
 
 
 @pytest.fixture(scope="module")
@@ -77,26 +71,26 @@ def test_suggestions_hold(unet):
     assert image.change == "images or tiles of 112x112 at this width"
     assert width.change == "15 base channels at this image size"
     tile = fit(unet.resized(112, 112), chip="loihi2", system="kapoho-point")
-    narrow = random_unet.random_unet(base_channels=15, height=128, width=128)
+    narrow = random_unet(base_channels=15, height=128, width=128)
     narrow = fit(narrow, chip="loihi2", system="kapoho-point")
     for suggestion, other in ((image, tile), (width, narrow)):
         assert other.fits
         assert (other.cores, other.chips) == (suggestion.cores, suggestion.chips)
     for larger in (
         unet.resized(144, 144),
-        random_unet.random_unet(base_channels=17, height=128, width=128),
+        random_unet(base_channels=17, height=128, width=128),
     ):
         assert not fit(larger, chip="loihi2", system="kapoho-point").fits
 
 
 def test_loihi_1_suggests_fewer_thresholds():
-    network = random_unet.random_unet(base_channels=8, height=32, width=32)
+    network = random_unet(base_channels=8, height=32, width=32)
     report = fit(network, chip="loihi1", mapping="parallel-if", system="nahuku")
     assert any("no tile fits a core" in line for line in report.errors)
     fewer = [s for s in report.suggestions if s.change.startswith("N = ")]
     assert [s.change for s in fewer] == ["N = 2 thresholds, mapping parallel-if"]
     for thresholds in (2, 3):
-        other = random_unet.random_unet(
+        other = random_unet(
             base_channels=8, height=32, width=32, num_thresholds=thresholds
         )
         report = fit(other, chip="loihi1", mapping="parallel-if", system="nahuku")
@@ -166,7 +160,7 @@ def test_energy_on_loihi_1_by_hand(small):
 
 def test_energy_of_a_network_that_has_no_cores(small):
     """Operations are what they are; spikes' ways and powered chips are unknown."""
-    wide = random_unet.random_unet(base_channels=8, height=32, width=32)
+    wide = random_unet(base_channels=8, height=32, width=32)
     report = fit(wide, chip="loihi1", mapping="parallel-if", activity=counted(wide))
     assert "no tile fits a core" in report.problem
     synops, updates = report.energy.terms
@@ -315,9 +309,7 @@ def test_the_widest_network_of_the_table_was_counted():
     table = Path(__file__).parents[2] / "docs" / "fit_table.json"
     record = json.loads(table.read_text(encoding="utf-8"))
     wide = [row for row in record["rows"] if row["network"].startswith("64 channels")]
-    static = describe(
-        random_unet.random_unet(base_channels=64, height=256, width=256)
-    ).layers
+    static = describe(random_unet(base_channels=64, height=256, width=256)).layers
     synapses = sum(link.synapses for layer in static for link in layer.links)
     assert {(row["chip"], row["mapping"]) for row in wide} == {
         ("loihi2", "graded"),

@@ -188,6 +188,43 @@ def put_complex(file):
     file["layer/3/weight/real"] = 2
 
 
+def concat(*sources, shape=(3, 2, 2)):
+    def edit(file):
+        kind(1, b"concat")(file)
+        put("layer/1/layers", np.array(sources, dtype=int))(file)
+        put("layer/1/shape", shape)(file)
+
+    return edit
+
+
+def recurrent(weight):
+    def edit(file):
+        kind(3, b"dense_rec")(file)
+        put("layer/3/weight", np.full((4, 12), -256.0))(file)
+        put("layer/3/weight_rec", weight)(file)
+
+    return edit
+
+
+def empty(index):
+    def edit(file):
+        del file[f"layer/{index}"]
+        file.create_group(f"layer/{index}")
+
+    return edit
+
+
+def pool(size=2, **geometry):
+    def edit(file):
+        kind(1, b"pool")(file)
+        put("layer/1/weight", np.full((1, 1, size, size), 64.0))(file)
+        put("layer/1/stride", [size, size])(file)
+        for key, value in geometry.items():
+            put(f"layer/1/{key}", value)(file)
+
+    return edit
+
+
 def kind(index, name):
     return put(f"layer/{index}/type", np.array([name], "S10"))
 
@@ -195,30 +232,73 @@ def kind(index, name):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (kind(1, b"pool"), "/layer/1/type: 'pool' found: stock netx has no pooling"),
-        (kind(1, b"convT"), "'convT' found: stock netx has no transposed"),
-        (kind(1, b"unpool"), "'unpool' found: stock netx has no unpooling"),
+        (kind(1, b"pool"), r"/layer/1/weight: shape \(3, 2, 3, 3\) found, one kernel"),
+        (kind(1, b"unpool"), r"weight: shape .* found, one kernel \(1, 1, H, W\)"),
+        (kind(1, b"convT"), "/layer/1: convT weight expects 3 input ch|'layer0'"),
         (kind(4, b"average"), "'average' found: .* num_layers reads what is before"),
-        (kind(1, b"concat"), "'concat' found: stock netx has no concatenation"),
-        (kind(3, b"dense_rec"), "'dense_rec' found: a recurrent layer is not a chain"),
+        (kind(1, b"concat"), "/layer/1/layers: missing"),
+        (concat(9), "/layer/1/layers: 9 found, earlier entries needed"),
+        (concat(1), "/layer/1/layers: 1 found, earlier entries needed"),
+        (concat(), "/layer/1/layers: nothing found, earlier entries needed"),
+        (
+            concat(0, 0),
+            r"/layer/1/shape: \(3, 2, 2\) found, the sources give \(4, 5, 5\)",
+        ),
+        (concat(0, 0, shape=(4, 5, 5)), "dense weight expects 12|/layer/3/weight"),
+        (kind(3, b"dense_rec"), "/layer/3/weight_rec: missing"),
+        (
+            recurrent(np.full((4, 3), 2.0)),
+            r"/layer/3/weight_rec: shape \(4, 3\) found, \(4, 4\) needed",
+        ),
+        (
+            recurrent(np.full((4, 4), 2.0)),
+            "/layer/3/weight: weights found that stock netx loads as other weights",
+        ),
+        (empty(3), "/layer/3/type: an empty entry found, as slayer's KWTA"),
+        (pool(stride=[1, 2]), "/layer/1/stride: stride 1, padding 0 and dilation 1 al"),
+        (pool(padding=[1, 0]), "/layer/1/stride: stride 2, padding 1 and dilation 1"),
+        (pool(size=3), "/layer/1/kernelSize: height 3 found for a source of 5 rows"),
         (kind(3, b"dense_comp"), "'dense_comp' found: complex weights"),
         (kind(3, b"gru"), "'gru' found: netx has no such layer"),
-        (kind(0, b"conv"), "/layer/0/type: 'conv' found, 'input' or 'dense' needed"),
+        (kind(1, b"input"), "/layer/1/type: 'input' found, only the first may be one"),
+        (drop("layer/0"), "/layer/0: missing"),
         (kind(2, b"dense"), "/layer/2/type: 'dense' found, 'flatten' needed before"),
         (kind(4, b"conv"), "/layer/4/type: 'conv' after a flat layer found"),
-        (put("layer/1/delay", 2), "delay: a delayed convolution found: stock netx ign"),
+        (put("layer/1/delay", [2, 1]), "delay: 2 values found, one or 3 needed"),
+        (put("layer/1/delay", 63), r"layer 'layer1' delay: 63\.\.63 outside 0\.\.62"),
         (put("layer/3/delay", 63), r"dense delay: 63\.\.63 outside 0\.\.62"),
         (put("layer/3/delay", [1, 2]), r"delay: shape \(2,\) found, one per output"),
         (put("layer/3/delay", 0.5), "delay: 0.5 found, integers are allowed"),
         (drop("layer/1/neuron"), "/layer/1/neuron: missing, a group needed"),
-        (put("layer/1/neuron/type", "RF"), "neuron 'RF' found, CUBA, LOIHI or SDNN"),
+        (
+            put("layer/1/neuron/type", "RF"),
+            r"neuron 'RF' \(resonate-and-fire\) found, CUBA",
+        ),
+        (put("layer/1/neuron/type", "RF_IZHIKEVICH"), "resonate-and-fire, Izhikevich"),
+        (put("layer/1/neuron/type", "ADRF_PHASE"), r"'ADRF_PHASE' \(adaptive resonate"),
+        (put("layer/1/neuron/type", "ADRF_IZHIKEVICH"), "adaptive resonate-.*Izhik"),
+        (put("layer/1/neuron/type", "ALIF"), r"'ALIF' \(adaptive leaky integrate"),
+        (put("layer/1/neuron/type", "KWTA"), r"'KWTA' \(k winners take all\)"),
+        (put("layer/1/neuron/type", "gru"), "neuron 'gru' found, CUBA, LOIHI or SDNN"),
+        (
+            put("layer/1/neuron/weight_exp", [1.0]),
+            "weight_exp: 1 found, stock netx ign",
+        ),
+        (put("layer/1/bias", [0.5]), "/layer/1/bias: 0.5 found, integers are allowed"),
+        (put("layer/1/neuron/iDecay", [1, 2]), "i_decay of 2 channels found, shape is"),
         (put("layer/1/neuron/refDelay", 2), "refDelay: 2 found, .* no refractory"),
         (put("layer/1/neuron/wgtExp", 1), "wgtExp: 1 found, stock netx ignores it"),
         (put("layer/1/neuron/gradedSpike", True), "gradedSpike: 1 found, .* binary"),
         (put("layer/1/neuron/messageBits", 8), "messageBits: found: stock netx cannot"),
-        (put("layer/1/neuron/iDecay", 4097), r"CUBA i_decay: 4097 outside 0\.\.4096"),
+        (
+            put("layer/1/neuron/iDecay", 4097),
+            r"/layer/1/neuron: CUBA i_decay: 4097 outside 0\.\.4096",
+        ),
         (put("layer/1/neuron/vDecay", -1), r"CUBA v_decay: -1 outside 0\.\.4096"),
-        (put("layer/1/neuron/vThMant", 131073), "CUBA vth_mant: 131073 outside"),
+        (
+            put("layer/1/neuron/vThMant", 2**18),
+            r"/layer/1/neuron: CUBA vth_mant: 262144 outside 0\.\.262143",
+        ),
         (put("layer/1/bias", [1.0, 2.0]), "layer 'layer1': bias of 2 channels found"),
         (put("layer/1/bias", [4096.0, 0, 0]), r"bias_mant: 0\.\.4096 outside"),
         (put("layer/1/stride", [1, 2, 3]), "stride: 3 values found, one or two needed"),

@@ -42,6 +42,14 @@ def onto_conv(stream):
     return Dense(weight=np.full((3, int(np.prod(stream.layers[0].shape))), 2))
 
 
+def square(size):
+    return Dense(weight=np.full((size, size), 2))
+
+
+def decaying(layer, i_decay):
+    return dataclasses.replace(layer.compartment, i_decay=np.array(i_decay))
+
+
 def constant(low=0, high=1):
     return Input(shape=(2, 6, 7), minimum=low, maximum=high, scale=1.0)
 
@@ -51,7 +59,7 @@ def constant(low=0, high=1):
     [
         (
             lambda s: connected(s, 1, delay=1),
-            "layer 'wide': a Stream's connections are Conv, Dense or Injection without",
+            "layer 'wide': a Stream's connections are Conv, ConvTranspose, Dense ",
         ),
         (lambda s: connected(s, 1, weight_exp=1), "without delay or weight_exp"),
         (
@@ -72,12 +80,24 @@ def constant(low=0, high=1):
             "layer 'conv': a Stream's connections are",
         ),
         (
-            lambda s: connected(s, 2, source="conv", synapse=onto_conv(s)),
-            "layer 'out': a Stream is a chain, source 'wide' needed",
+            lambda s: connected(s, 1, source="out", synapse=onto_conv(s)),
+            "layer 'wide' <- 'out': no earlier layer of that name",
         ),
         (
-            lambda s: relayered(s, 2, connections=s.layers[2].connections * 2),
-            "layer 'out': a Stream is a chain",
+            lambda s: connected(s, 2, source="out", synapse=square(3)),
+            "layer 'out': it reads nothing but itself",
+        ),
+        (
+            lambda s: relayered(s, 1, delay=[1, 2]),
+            r"layer 'wide' delay: shape \(2,\) found, \(5,\) needed",
+        ),
+        (
+            lambda s: relayered(s, 1, delay=[0, 1, 2, 3, 63]),
+            r"layer 'wide' delay: 0\.\.63 outside 0\.\.62",
+        ),
+        (
+            lambda s: relayered(s, 1, compartment=decaying(s.layers[1], [1, 2])),
+            "layer 'wide': i_decay of 2 channels found, shape is",
         ),
         (lambda s: changed(s, input=constant()), "input is Frames, or is injected"),
         (

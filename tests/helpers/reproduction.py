@@ -13,7 +13,7 @@ from loihi_unet.reproduce.scales import Contest, Scale, Subject
 from loihi_unet.training.train import train
 
 FINETUNE = FinetuneConfig(
-    iterations=2, batch_size=2, patch_size=16, validation_interval=1
+    method="flow", iterations=2, batch_size=2, patch_size=16, validation_interval=1
 )
 
 

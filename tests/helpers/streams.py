@@ -9,7 +9,7 @@ from export.compartment import Bias
 from export.network import Input
 from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta
 from export.stock_network import Frames, Reset, StockConnection, StockLayer, Stream
-from export.synapse import Conv, Dense, Injection
+from export.synapse import Conv, ConvTranspose, Dense, Injection
 
 
 def even(rng, largest, *shape):
@@ -18,14 +18,19 @@ def even(rng, largest, *shape):
     return weight
 
 
-def layer(name, source, shape, synapse, compartment):
-    connection = StockConnection(source=source, synapse=synapse)
+def layer(name, source, shape, synapse, compartment, **fields):
+    return joined(name, [(source, synapse)], shape, compartment, **fields)
+
+
+def joined(name, parts, shape, compartment, **fields):
+    """A layer of several (source, synapse)."""
     return StockLayer(
         name=name,
         shape=shape,
-        connections=(connection,),
+        connections=tuple(StockConnection(source=s, synapse=y) for s, y in parts),
         compartment=compartment,
         scale=1.0,
+        **fields,
     )
 
 
@@ -107,6 +112,106 @@ def sigma_delta(seed=0, *, num_steps=8, spike_exp=6):
     return Stream(input=source, layers=layers, num_steps=num_steps, task="test")
 
 
+def graph(seed=0, *, num_steps=14, reset=None, delayed=True):
+    """CUBA: pool and unpool as grouped convolutions, skips, ConvT of odd size."""
+    rng = np.random.default_rng(seed)
+    source = Frames(shape=(2, 6, 8), minimum=0, maximum=1, scale=1.0)
+
+    def varied(channels):
+        return CUBA(
+            i_decay=rng.integers(0, 4097, channels),
+            v_decay=rng.integers(0, 2000, channels),
+            vth_mant=rng.integers(5, 30, channels),
+            bias=Bias(mant=rng.integers(-20, 21, channels), exp=6),
+        )
+
+    def delay(channels):
+        return rng.integers(0, 4, channels) if delayed else None
+
+    pool = Conv(weight=np.full((3, 1, 2, 2), 40), stride=(2, 2), groups=3)
+    plain = {"padding": (0, 0), "output_padding": (0, 0)}
+    unpool = ConvTranspose(weight=np.full((4, 1, 2, 2), 64), groups=4, **plain)
+    odd = ConvTranspose(
+        weight=even(rng, 90, 4, 1, 3, 2),
+        stride=(2, 2),
+        padding=(1, 0),
+        output_padding=(0, 0),
+        groups=2,
+        dilation=(1, 2),
+    )
+    conv = Conv(weight=even(rng, 60, 3, 2, 3, 3), padding=(1, 1))
+    deep = Conv(weight=even(rng, 90, 4, 3, 3, 3), padding=(1, 1))
+    thin = Conv(weight=even(rng, 60, 2, 3, 3, 3), padding=(1, 1))
+    up = Conv(weight=even(rng, 60, 2, 4, 3, 3), padding=(1, 1))
+    layers = (
+        layer("conv", "input", (3, 6, 8), conv, varied(3), delay=delay(3)),
+        layer("pool", "conv", (3, 3, 4), pool, cuba(rng, 3)),
+        layer("deep", "pool", (4, 3, 4), deep, varied(4)),
+        layer("unpool", "deep", (4, 6, 8), unpool, cuba(rng, 4), delay=delay(4)),
+        joined("join", [("conv", thin), ("unpool", up)], (2, 6, 8), varied(2)),
+        layer("odd", "deep", (2, 5, 9), odd, cuba(rng, 2)),
+        joined(
+            "out",
+            [
+                ("join", Dense(weight=even(rng, 30, 3, 96))),
+                ("odd", Dense(weight=even(rng, 30, 3, 90))),
+            ],
+            (3, 1, 1),
+            varied(3),
+        ),
+    )
+    return Stream(
+        input=source, layers=layers, num_steps=num_steps, reset=reset, task="test"
+    )
+
+
+def recurrent(seed=0, *, num_steps=12, delayed=False):
+    """CUBA: two dense layers that read themselves."""
+    rng = np.random.default_rng(seed)
+    source = Frames(shape=(6, 1, 1), minimum=0, maximum=1, scale=1.0)
+
+    def own(name, before, inputs, size, **fields):
+        parts = [
+            (before, Dense(weight=even(rng, 90, size, inputs))),
+            (name, Dense(weight=even(rng, 60, size, size))),
+        ]
+        return joined(name, parts, (size, 1, 1), cuba(rng, size), **fields)
+
+    delay = rng.integers(0, 5, 5) if delayed else None
+    layers = (own("first", "input", 6, 5, delay=delay), own("second", "first", 5, 4))
+    return Stream(input=source, layers=layers, num_steps=num_steps, task="test")
+
+
+def sigma_delta_graph(seed=0, *, num_steps=8):
+    """Delta, a pool, a ConvTranspose, a skip and a Sigma that is no dense layer."""
+    rng = np.random.default_rng(seed)
+    source = Frames(shape=(2, 4, 6), minimum=-32, maximum=32, scale=1.0)
+
+    def neuron(channels):
+        bias = Bias(mant=rng.integers(-9, 10, channels), exp=0)
+        return SigmaDelta(vth_mant=int(rng.integers(0, 3)), bias=bias)
+
+    pool = Conv(weight=np.full((2, 1, 2, 2), 16), stride=(2, 2), groups=2)
+    up = ConvTranspose(
+        weight=even(rng, 20, 2, 3, 2, 2), padding=(0, 0), output_padding=(0, 0)
+    )
+    layers = (
+        layer("delta", "input", (2, 4, 6), Injection(), Delta(vth_mant=3)),
+        layer("pool", "delta", (2, 2, 3), pool, neuron(2)),
+        layer("up", "pool", (3, 4, 6), up, neuron(3)),
+        joined(
+            "sigma",
+            [
+                ("delta", Conv(weight=even(rng, 6, 2, 2, 3, 3), padding=(1, 1))),
+                ("up", Conv(weight=even(rng, 6, 2, 3, 3, 3), padding=(1, 1))),
+            ],
+            (2, 4, 6),
+            Sigma(),
+        ),
+    )
+    return Stream(input=source, layers=layers, num_steps=num_steps, task="test")
+
+
 def inputs(stream, seed=0, runs=1):
     """Random payloads of the stream's input."""
     rng = np.random.default_rng(seed)
@@ -126,11 +231,20 @@ def loud(stream):
     return dataclasses.replace(stream, input=source)
 
 
-KINDS = {
+# Kinds that stock netx loads from a file of ours.
+CHAINS = {
     "spikes": lambda seed: spiking(seed),
     "reset": lambda seed: spiking(seed, reset=Reset(interval=5, offset=2)),
     "injected": lambda seed: spiking(seed, injected=True, reset=Reset(interval=4)),
     "delayed": lambda seed: spiking(seed, delayed=True),
     "sigma-delta": lambda seed: sigma_delta(seed),
     "spike_exp 2": lambda seed: sigma_delta(seed, spike_exp=2),
+}
+KINDS = {
+    **CHAINS,
+    "graph": lambda seed: graph(seed),
+    "graph, reset": lambda seed: graph(seed, reset=Reset(interval=5), delayed=False),
+    "recurrent": lambda seed: recurrent(seed),
+    "recurrent, delayed": lambda seed: recurrent(seed, delayed=True),
+    "sigma-delta graph": lambda seed: sigma_delta_graph(seed),
 }

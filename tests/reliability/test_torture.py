@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every torture test, with few cases: `make torture` runs the published counts."""
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from benchmarks.torture.render import render
+from benchmarks.torture.worker import judge
+from export.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="counts in Linux's /proc")
@@ -50,19 +53,12 @@ def test_survives(tmp_path, name, count):
 
 
 def test_published_counts_are_rendered():
-    spec = importlib.util.find_spec("benchmarks.torture.render")
-    assert spec is not None
-    from benchmarks.torture.render import render
-
     record = json.loads((ROOT / "docs" / "reliability.json").read_text())
     assert render(record) == (ROOT / "docs" / "reliability.md").read_text()
     assert record["fuzz_net"]["tried"] >= 20000
 
 
 def test_a_failure_is_counted():
-    from benchmarks.torture.worker import judge
-    from export.errors import UserError
-
     def broken(_):
         raise KeyError("x")
 

@@ -10,6 +10,7 @@ from export.compartment import Accumulator, Bias
 from export.network import Connection, Input, Layer, Network
 from export.synapse import Conv
 from sim.backend import OverflowLayerError, create
+from sim.overflow import check_range, overflow
 from sim.streaming import stream
 
 
@@ -82,3 +83,25 @@ def test_overflow_in_mid_stream(backend):
         outputs.extend(recording.output.item() for recording in recordings)
     assert outputs in ([384, 768], [384, 768, 1152])
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("fits", [(-(2**23), 2**23 - 1), (0, 0)])
+def test_what_24_bits_hold(fits):
+    assert overflow(fits, "a", 0, "potential") is None
+    check_range(fits, "a", 0, "potential")
+
+
+@pytest.mark.parametrize(
+    ("extremes", "worst"),
+    [
+        ((0, 2**23), 2**23),
+        ((-(2**23) - 1, 0), -(2**23) - 1),
+        ((-(2**23) - 1, 2**30), -(2**23) - 1),
+    ],
+)
+def test_the_worst_value_is_named(extremes, worst):
+    error = overflow(extremes, "a", 3, "potential", image=2)
+    assert (error.layer, error.step, error.image) == ("a", 3, 2)
+    assert error.what == f"potential {worst}"
+    with pytest.raises(OverflowLayerError, match=f"'a', step 3: potential {worst} out"):
+        check_range(extremes, "a", 3, "potential")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from lava.magma.core.decorator import implements, requires, tag
@@ -16,15 +17,19 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from export import network as contract
 from export.errors import NetworkError
-from export.synapse import Shape
+from export.facts import PAYLOAD
+from export.stock_network import Frames, Reset, Stream
+from export.synapse import Dense, Shape
 from sim.lava import stock_graph as lava_graph
+from sim.lava.stock_neurons import StockGraph, block_of
 
 
 class Network(AbstractProcess):  # type: ignore[misc]
     """Lava Process of a network, in place of lava.lib.dl.netx.hdf5.Network.
 
-    Arguments and their order are those of lava-dl 0.6.0. What the file already
-    says may be left out; an argument that contradicts it is an error.
+    Arguments and their order are those of lava-dl 0.6.0, shapes in its (x, y, C). What
+    the file already says may be left out; an argument that contradicts it is an error.
+    A file of lava-dl is read as netx reads it, and more: see docs/netx_stock.md.
 
     Parameters
     ----------
@@ -32,7 +37,7 @@ class Network(AbstractProcess):  # type: ignore[misc]
         File, or the network itself.
     num_layers : int, optional
         Build only the first layers; None builds all. Layers are counted as in
-        ``export.network.Network.layers``.
+        ``export.network.Network.layers``, for a file of lava-dl as netx does.
     skip_layers : int
         Leave out that many first layers; the input is then what the last one
         left out emits, and all other layers left out must not be needed.
@@ -42,13 +47,13 @@ class Network(AbstractProcess):  # type: ignore[misc]
     input_shape : tuple of int, optional
         (W, H, C) of the input.
     reset_interval : int, optional
-        T, time steps of a window.
+        T, time steps of a window; for stock neurons steps between resets.
     reset_offset : int
-        Time steps before the first image enters.
+        Time steps before the first image enters, or phase of the resets.
     spike_exp : int
-        For sigma-delta neurons, which these files do not have.
+        Fraction bits of sigma-delta payloads, for a file of lava-dl.
     sparse_fc_layer : bool
-        For fully connected layers, which these files do not have.
+        Taken for netx's sake: either kind of synapse gives the same integers.
 
     Attributes
     ----------
@@ -57,12 +62,14 @@ class Network(AbstractProcess):  # type: ignore[misc]
     out : OutPort
         What the last layer emits, (W, H, C): for an accumulator its potential,
         complete at time step ``reset_offset + latency`` and every T steps later.
-    layers : list of AbstractProcess
-        Compartments, in the order of the file.
+    layers : list of AbstractProcess, or of Block
+        Compartments, in the order of the file; of stock neurons netx's blocks.
+    in_layer, out_layer : Block
+        The first and the last, of stock neurons only.
     latency : int
         Time steps from an image's first input to its complete output.
-    input_message_bits, output_message_bits : int
-        Bits of what enters and leaves.
+    input_message_bits, output_message_bits, spike_exp : int
+        Bits of what enters and leaves; the argument.
 
     Raises
     ------
@@ -83,10 +90,25 @@ class Network(AbstractProcess):  # type: ignore[misc]
         sparse_fc_layer: bool = False,
     ) -> None:
         super().__init__()
-        self.net_config = part(_read(net_config), num_layers, skip_layers)
-        network = self.net_config
+        network = _read(
+            net_config,
+            num_layers,
+            skip_layers,
+            input_message_bits,
+            input_shape,
+            reset_interval,
+            reset_offset,
+            spike_exp,
+        )
+        self.net_config = network
+        self.latency = network.latency
+        self.spike_exp = spike_exp
+        self.input_message_bits = bits = lava_graph.message_bits(network.input)
+        self.output_message_bits = lava_graph.output_bits(network.output)
+        if isinstance(network, Stream):
+            self._stock(network)
+            return
         shape = lava_graph.whc(network.input.shape)
-        bits = lava_graph.message_bits(network.input)
         if input_message_bits is not None and input_message_bits < bits:
             raise NetworkError(
                 f"input_message_bits: {input_message_bits} found, payloads "
@@ -103,15 +125,27 @@ class Network(AbstractProcess):  # type: ignore[misc]
             )
         if reset_offset < 0:
             raise NetworkError(f"reset_offset: {reset_offset} found, 0 or more needed")
-        self.input_message_bits = bits
-        self.output_message_bits = lava_graph.output_bits(network.output)
-        self.latency = network.latency
         graph = lava_graph.build(network, reset_offset=reset_offset)
         self.layers = list(graph.layers.values())
         self.inp = InPort(shape=shape)
         self.out = OutPort(shape=lava_graph.whc(network.output.shape))
         self.inp.connect(list(graph.entries))
         self.layers[-1].s_out.connect(self.out)
+
+    def _stock(self, stream: Stream) -> None:
+        """Build stock neurons; ports have netx's shapes, flat ones one axis."""
+        whc = lava_graph.whc(stream.input.shape)
+        flat = reads_flat(stream)
+        self.inp = InPort(shape=whc[2:] if flat else whc)
+        port = self.inp.reshape(whc) if flat else self.inp
+        graph = StockGraph(stream, port if stream.input.changes else None, None)
+        self.layers = [block_of(graph, layer) for layer in stream.layers]
+        self.in_layer, self.out_layer = self.layers[0], self.layers[-1]
+        last = lava_graph.whc(stream.output.shape)
+        sending = graph.ports[stream.output.name]
+        flat = isinstance(stream.output.connections[0].synapse, Dense)
+        self.out = OutPort(shape=last[2:] if flat else last)
+        (sending.reshape(last[2:]) if flat else sending).connect(self.out)
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -136,13 +170,55 @@ class PyNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
         pass
 
 
-def _read(net_config: str | os.PathLike[str] | contract.Network) -> contract.Network:
+def _read(
+    net_config: str | os.PathLike[str] | contract.Network,
+    num_layers: int | None,
+    skip_layers: int,
+    input_message_bits: int | None,
+    input_shape: Sequence[int] | None,
+    reset_interval: int | None,
+    reset_offset: int,
+    spike_exp: int,
+) -> contract.Network:
     if isinstance(net_config, contract.Network):
-        return net_config
+        return part(net_config, num_layers, skip_layers)
     # h5py only where a file is read: Lava executes this module once per Process.
-    from export.netx import read_network
+    from export.netx import StockOptions, is_stock, read_network, read_stock
 
-    return read_network(Path(net_config))
+    path = Path(net_config)
+    if not is_stock(path):
+        return part(read_network(path), num_layers, skip_layers)
+    reset = None
+    if reset_interval is not None:
+        reset = Reset(interval=reset_interval, offset=reset_offset)
+    shape = None if input_shape is None else chw(input_shape)
+    options = StockOptions(
+        num_layers=num_layers,
+        skip_layers=skip_layers,
+        input_message_bits=input_message_bits or 0,
+        input_shape=shape,
+        reset=reset,
+        spike_exp=spike_exp,
+    )
+    return read_stock(path, options)
+
+
+def reads_flat(stream: Stream) -> bool:
+    """Whether dense layers read the input, and nothing else does."""
+    synapses = [
+        c.synapse
+        for layer in stream.layers
+        for c in layer.connections
+        if c.source == stream.input.name
+    ]
+    on_axis = stream.input.shape[1:] == (1, 1)
+    return on_axis and all(isinstance(synapse, Dense) for synapse in synapses)
+
+
+def chw(shape: Sequence[int]) -> Shape:
+    """Netx's (x, y, C), or its one number of a flat input, as (C, H, W)."""
+    x, y, c = (1, 1, *shape) if len(shape) == 1 else tuple(shape)
+    return (int(c), int(y), int(x))
 
 
 def part(
@@ -185,10 +261,13 @@ def part(
         )
     source = network.nodes[outside.pop()]
     if isinstance(source, contract.Layer):
-        source = contract.Input(
+        stock = isinstance(network, Stream)
+        kind = Frames if stock else contract.Input
+        graded = stock and source.magnitude > 1
+        source = kind(
             shape=source.shape,
-            minimum=0,
-            maximum=source.magnitude,
+            minimum=PAYLOAD.minimum if graded else 0,
+            maximum=PAYLOAD.maximum if graded else source.magnitude,
             scale=source.scale,
             name=source.name,
         )

@@ -20,9 +20,10 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from export import compartment
 from export.mapping import MappingName
 from export.synapse import Shape
-from sim.lava.neuron import Int32, fire, overflow, potential_shape, rest
+from sim.lava.neuron import Int32, fire, potential_shape, rest
 from sim.lava.tap import Tap
 from sim.lava.window import Windows
+from sim.overflow import extremes, overflow
 
 
 class _Compartment(AbstractProcess):  # type: ignore[misc]
@@ -155,7 +156,7 @@ class _PyCompartmentModel(PyLoihiProcessModel):  # type: ignore[misc]
             self._rest()
         self.v += a_in
         self.v += self.bias_mant << self.bias_exp
-        error = overflow(self.v, self._name, t, window)
+        error = overflow(extremes(self.v), self._name, t, "potential", window)
         emitted = self._emit()
         self.s_out.send(emitted)
         if self._recorded is not None:

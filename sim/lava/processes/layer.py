@@ -29,9 +29,10 @@ from export.synapse import IntArray, Shape
 from sim.lava.conv import SumCheck
 from sim.lava.kernel import ExactConv
 from sim.lava.lowering import LoweredConv
-from sim.lava.neuron import Int32, fire, overflow, potential_shape, rest
+from sim.lava.neuron import Int32, fire, potential_shape, rest
 from sim.lava.tap import Tap
 from sim.lava.window import Windows
+from sim.overflow import extremes, overflow
 
 
 class Layer(AbstractProcess):  # type: ignore[misc]
@@ -190,7 +191,9 @@ class PyLayerModel(PyLoihiProcessModel):  # type: ignore[misc]
                 rest(self._v, compartment.vth_mant, compartment.mapping)
         self._v += self._total
         # A sum that overflowed comes first: it would not be a sum any more.
-        self._error = self._error or overflow(self._v, self._layer.name, step, window)
+        self._error = self._error or overflow(
+            extremes(self._v), self._layer.name, step, "potential", window
+        )
         if not isinstance(compartment, MTIF):
             if self._recorded is not None and step == self._windows.interval - 1:
                 self._recorded[window % len(self._recorded)] = self._v.transpose(

@@ -28,6 +28,7 @@ from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import OverflowLayerError, create
 
 SETTINGS = FinetuneConfig(
+    method="flow",
     iterations=4,
     batch_size=2,
     patch_size=16,
@@ -130,10 +131,10 @@ from loihi_unet.finetuning import finetune as module
 
 step = module.step
 
-def step_or_die(state, task, settings):
+def step_or_die(state, task, settings, teacher):
     if state.iteration == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    return step(state, task, settings)
+    return step(state, task, settings, teacher)
 
 module.step = step_or_die
 source, out, data, settings, threads = sys.argv[1:]
@@ -173,7 +174,7 @@ def test_nothing_to_resume(converted, tuned, folder, tmp_path):
     last = FinetuneFiles(out).last
     last.parent.mkdir()
     last.write_bytes(tuned.read_bytes())
-    with pytest.raises(CheckpointError, match="holds 'spiking-unet'; allowed is 'fine"):
+    with pytest.raises(CheckpointError, match=r"found, the state of a fine-"):
         finetune(converted, out, folder, SETTINGS, resume=True)
     tensors, record = read_tensors(FinetuneFiles(tuned).last)
     tensors.pop("exp_avg.out.bias")

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("lava.magma", reason="no Lava: loihi-unet setup-lava")
 
+import netx_judge as judge
+import streams
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.conv.process import Conv
@@ -134,3 +136,76 @@ def test_describes_itself():
 def test_contradictions_are_refused(arguments, message):
     with pytest.raises(NetworkError, match=message):
         Network(small_network(size=(4, 6)), **arguments)
+
+
+def stock_run(net, frames, num_steps, bias=None):
+    """Output (..., num_steps) of netx's Network or of ours, under one application."""
+    if bias is not None:
+        net.in_layer.neuron.bias_mant.init = bias
+    sink = Sink(shape=net.out.shape, buffer=num_steps)
+    net.out.connect(sink.a_in)
+    if frames is not None:
+        source = Source(data=frames)
+        source.s_out.connect(net.inp)
+    config = Loihi2SimCfg(
+        select_tag="fixed_pt", exception_proc_model_map={Conv: FAST_CONV["stock"]}
+    )
+    try:
+        net.run(RunSteps(num_steps=num_steps), config)
+        return sink.data.get().astype(np.int64)
+    finally:
+        net.stop()
+
+
+def netx_network(path, **arguments):
+    netx = pytest.importorskip("lava.lib.dl.netx")
+    return netx.hdf5.Network(net_config=str(path), **arguments)
+
+
+def test_pilotnet_sdnn_as_its_tutorial_runs_it():
+    """skip_layers=1: the Delta encoder runs outside, its payloads enter."""
+    path = judge.upstream("gts/pilotnet_sdnn/network.net")
+    rng = np.random.default_rng(0)
+    shape = netx_network(path, skip_layers=1).inp.shape
+    frames = rng.integers(-9, 10, (*shape, 12)) * (rng.random((*shape, 12)) < 0.1) * 64
+    results = [
+        stock_run(make(path, skip_layers=1), frames, 12)
+        for make in (netx_network, Network)
+    ]
+    assert results[0].shape == results[1].shape
+    assert results[0].any()
+    np.testing.assert_array_equal(*results)
+
+
+def test_biases_and_resets_as_in_netx():
+    path = judge.upstream("tiny.net")
+    bias = np.load(judge.upstream("gts/tinynet/input_bias.npy"))
+    arguments = {"reset_interval": 7, "reset_offset": 3}
+    nets = [make(path, **arguments) for make in (netx_network, Network)]
+    assert nets[0].in_layer.transform == nets[1].in_layer.transform
+    results = [stock_run(net, None, 16, bias) for net in nets]
+    assert results[0].any()
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("kind", ["graph", "recurrent, delayed", "sigma-delta graph"])
+def test_graphs_that_netx_does_not_load(kind, tmp_path):
+    stream = streams.KINDS[kind](1)
+    values = streams.inputs(stream, seed=1)
+    write_network(stream, tmp_path / "a.net")
+    net = Network(tmp_path / "a.net")
+    frames = values[0].transpose(3, 2, 1, 0)
+    frames = frames.reshape(*net.inp.shape, stream.num_steps)
+    found = stock_run(net, frames, stream.num_steps)
+    payload = ReferenceSimulator().run(stream, values).payloads[stream.output.name][0]
+    expected = payload.transpose(3, 2, 1, 0).reshape(found.shape)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_netx_shapes_are_xyc(tmp_path):
+    stream = streams.spiking(0)
+    write_network(stream, tmp_path / "a.net")
+    assert Network(tmp_path / "a.net").inp.shape == (7, 6, 2)
+    path = judge.upstream("gts/pilotnet_sdnn/network.net")
+    with pytest.raises(NetworkError, match=r"input_shape is \(3, 100, 33\)"):
+        Network(path, input_shape=(33, 100, 3))

@@ -32,15 +32,36 @@ def sums(connection, payload):
         lowered.dilation,
         lowered.groups,
     )
-    sw, sh = lowered.phases
+    (sw, sh), groups = lowered.phases, lowered.phase_groups
     width, height, channels = out.shape
-    channels //= sw * sh
-    image = np.empty((channels, height * sh, width * sw), dtype=out.dtype)
-    for a in range(sw):
-        for b in range(sh):
-            first = (a * sh + b) * channels
-            image[:, b::sh, a::sw] = out[..., first : first + channels].T
+    channels //= sw * sh * groups
+    image = np.empty((groups * channels, height * sh, width * sw), dtype=out.dtype)
+    for g in range(groups):
+        rows = slice(g * channels, (g + 1) * channels)
+        for a in range(sw):
+            for b in range(sh):
+                first = ((g * sw + a) * sh + b) * channels
+                image[rows, b::sh, a::sw] = out[..., first : first + channels].T
     return image
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 3)])
+def test_transposed_convolution_in_groups_and_dilated(groups, dilation):
+    rng = np.random.default_rng(groups)
+    weight = mantissas(rng, 4, 3, 2, 3)
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, (2, 3), strict=True)]
+    # As much output padding as makes the sides multiples of the stride.
+    padding = tuple(span % 2 for span in spans)
+    conv = ConvTranspose(
+        weight=weight,
+        stride=(2, 2),
+        padding=(0, 0),
+        output_padding=padding,
+        groups=groups,
+        dilation=dilation,
+    )
+    check(conv, rng, (4, 3, 5))
 
 
 def check(kind, rng, size, weight_exp=0):

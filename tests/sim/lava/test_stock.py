@@ -13,7 +13,7 @@ from export.netx import StockOptions, read_network, read_stock, write_network
 from export.netx.dense import mangled
 from export.stock_compartment import CUBA
 from export.stock_network import Frames, Reset, Stream
-from export.synapse import Dense
+from export.synapse import Conv, Dense
 from sim.backend import OverflowLayerError, create
 from sim.reference.stock import cuba_step
 from sim.verify.comparison import compare
@@ -219,7 +219,7 @@ def test_pilotnet_sdnn_sigmas(name, suffix, size):
     assert compared == (4 if suffix else 2)
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", streams.CHAINS)
 def test_our_file_in_stock_netx(kind, tmp_path):
     stream = streams.KINDS[kind](3)
     write_network(stream, tmp_path / "a.net")
@@ -323,3 +323,58 @@ def test_overflow_in_lava_names_layer_and_step():
     message = "layer 'one', step 2: input from 'input' << 6 8404352 outside"
     with pytest.raises(OverflowLayerError, match=message):
         create("lava").run(stream, values)
+
+
+@pytest.mark.parametrize("machine", ["lava", "lava-stock"])
+def test_a_sum_that_stock_conv_wraps_into_range_is_an_error(machine):
+    """254 * 2**16 wraps to -2**17, whose shift by 6 fits 24 bits again."""
+    neuron = CUBA(i_decay=0, v_decay=0, vth_mant=1, bias=Bias(mant=[0], exp=6))
+    conv = Conv(weight=np.full((1, 1, 1, 1), 254))
+    stream = Stream(
+        input=Frames(shape=(1, 1, 1), minimum=0, maximum=2**16, scale=1.0),
+        layers=(streams.layer("one", "input", (1, 1, 1), conv, neuron),),
+        num_steps=4,
+        task="test",
+    )
+    values = np.zeros((1, 4, 1, 1, 1), dtype=int)
+    values[0, 1] = 2**16
+    message = "layer 'one', step 2: input from 'input' 16646144 outside"
+    for name in ("reference", "torch", machine):
+        with pytest.raises(OverflowLayerError, match=message):
+            create(name).run(stream, values)
+
+
+@pytest.mark.parametrize("kind", sorted(set(streams.KINDS) - set(streams.CHAINS)))
+def test_graphs_on_every_machine(kind):
+    stream = streams.KINDS[kind](2)
+    values = streams.inputs(stream, seed=2)
+    found = every_machine(stream, values, (*MACHINES, "lava-stock"))
+    assert found[stream.output.name].any()
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32), st.sampled_from([-256, -128, -64, -6, 0, 2, 100, 254]))
+def test_stock_recurrent_dense_keeps_the_weights_that_we_accept(seed, edge):
+    """netx scales weight and weight_rec together, Lava clips each by itself."""
+    from lava.lib.dl.netx.utils import optimize_weight_bits
+    from lava.utils.weightutils import (
+        clip_weights,
+        determine_sign_mode,
+        truncate_weights,
+    )
+
+    rng = np.random.default_rng(seed)
+    low, high = sorted(2 * rng.integers(-128, 128, 2))
+    weight = 2 * rng.integers(low // 2, high // 2 + 1, (2, 3))
+    recurrent = np.full((2, 2), edge)
+    both = np.hstack((weight, recurrent))
+    if not both.any():
+        return
+    scaled, bits, exponent, _ = optimize_weight_bits(both)
+    same = True
+    for part, original in ((scaled[:, :3], weight), (scaled[:, 3:], recurrent)):
+        mode = determine_sign_mode(part)
+        kept = truncate_weights(clip_weights(part, mode, num_bits=8), mode, bits)
+        kept = kept << exponent if exponent > 0 else kept >> -exponent
+        same &= bool((kept == original).all())
+    assert (mangled(weight, recurrent) is None) == same

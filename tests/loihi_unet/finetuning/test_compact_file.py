@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-import json
+"""Small files of integers: the same network, a quarter of the size."""
 
 import numpy as np
 import pytest
@@ -8,37 +8,10 @@ import torch
 from export.lowering import lower
 from loihi_unet.conversion.convert import convert
 from loihi_unet.errors import CheckpointError, ConversionError
-from loihi_unet.files.checkpoint import (
-    load_checkpoint,
-    published_models,
-    read_checkpoint,
-)
+from loihi_unet.files.checkpoint import load_checkpoint, published_models
 from loihi_unet.files.spiking_file import load_spiking_unet, published_networks
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.finetuning.compact_file import save_compact
-from loihi_unet.finetuning.finetune import FinetuneConfig, finetune
-from loihi_unet.publish import publish
-
-
-@pytest.fixture(scope="module")
-def tuned(tmp_path_factory, trained, folder):
-    path = tmp_path_factory.mktemp("tuned")
-    convert(trained, path / "snn.safetensors", folder, num_steps=3)
-    settings = FinetuneConfig(iterations=2, batch_size=2, patch_size=16)
-    finetune(path / "snn.safetensors", path / "tuned.safetensors", folder, settings)
-    return path / "tuned.safetensors"
-
-
-def test_a_published_model_and_its_recipe(tmp_path, trained, tuned, folder):
-    recipe = publish(trained, tuned, tmp_path, "tiny", folder, commands=["a", "b"])
-    assert json.loads((tmp_path / "tiny.json").read_text()) == recipe
-    assert (recipe["name"], recipe["commands"]) == ("tiny", ["a", "b"])
-    assert recipe["spiking"]["num_steps"] == 3
-    checkpoint = read_checkpoint(tmp_path / "tiny.safetensors")
-    assert not checkpoint.moments
-    original, _ = load_checkpoint(trained)
-    for name, value in checkpoint.model.state_dict().items():
-        assert torch.equal(value, original.state_dict()[name].half().float())
 
 
 def test_the_compact_file_holds_the_same_integers(tmp_path, tuned):
@@ -67,12 +40,6 @@ def test_a_network_that_is_not_fine_tuned(tmp_path, trained, folder):
     snn = convert(trained, tmp_path / "snn.safetensors", folder)
     with pytest.raises(ConversionError, match=r"'enc0\.conv1': not fine-tuned"):
         save_compact(tmp_path / "compact.safetensors", snn)
-
-
-def test_other_pictures_than_those_trained_on(tmp_path, trained, tuned):
-    with pytest.raises(CheckpointError, match="other pictures than the default"):
-        publish(trained, tuned, tmp_path, "tiny", None, commands=[])
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", published_networks())

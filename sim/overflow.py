@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from export.facts import STATE
@@ -18,14 +18,50 @@ from export.synapse import IntArray
 from sim.backend import OverflowLayerError, Simulator
 
 
-def check_state(
-    values: npt.NDArray[np.int64], layer: str, step: int, what: str
-) -> None:
-    """Raise `OverflowLayerError` unless all ``values`` fit 24 bits signed."""
-    low, high = int(values.min()), int(values.max())
-    if not STATE.contains(low, high):
-        worst = low if low < STATE.minimum else high
-        raise OverflowLayerError(layer, step, f"{what} {worst}")
+def extremes(values: npt.NDArray[Any]) -> tuple[int, int]:
+    """Smallest and largest of integers, of any shape but an empty one."""
+    return int(values.min()), int(values.max())
+
+
+def overflow(
+    extremes: tuple[int, int], layer: str, step: int, what: str, image: int = 0
+) -> OverflowLayerError | None:
+    """Error of sums or potentials that do not fit 24 bits signed.
+
+    Parameters
+    ----------
+    extremes : tuple of int
+        The smallest and the largest value of the layer at that step.
+    layer, step, image
+        As `OverflowLayerError` takes them.
+    what : str
+        Which quantity, without its value.
+
+    Returns
+    -------
+    OverflowLayerError or None
+        Names the smallest value if it is too small, else the largest; None if all
+        values fit.
+
+    Examples
+    --------
+    >>> overflow((-5, 2**23 - 1), "mid", 3, "potential") is None
+    True
+    >>> overflow((-5, 2**23), "mid", 3, "potential").what
+    'potential 8388608'
+    """
+    low, high = extremes
+    if STATE.contains(low, high):
+        return None
+    worst = low if low < STATE.minimum else high
+    return OverflowLayerError(layer, step, f"{what} {worst}", image)
+
+
+def check_range(extremes: tuple[int, int], layer: str, step: int, what: str) -> None:
+    """Raise the error of `overflow` unless there is none."""
+    error = overflow(extremes, layer, step, what)
+    if error is not None:
+        raise error
 
 
 @contextlib.contextmanager

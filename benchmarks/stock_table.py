@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Stock files on every machine, beside stock netx: docs/netx_stock_table.json, .md.
+
+    python benchmarks/stock_table.py FOLDER ...    # of .net files; needs lava-dl
+
+Also trains a small U-Net in slayer, exports it by slayer's own calls and runs it.
+`--render` only writes the page again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.errors import NetworkError
+from export.netx import StockOptions, read_stock
+from export.stock_network import Stream
+from export.synapse import ConvTranspose, Injection
+from sim.backend import create
+from sim.verify.comparison import compare
+
+DOCS = Path(__file__).parents[1] / "docs"
+STEPS = 12
+#: Products a step from which on only torch and stock netx run, with our Conv.
+LARGE = 10**8
+#: netx's arguments that a file's own tutorial gives.
+ARGUMENTS = {"yolo_kp4.net": {"spike_exp": 4}, "ntidigits.net": {"num_layers": 5}}
+#: Files that are timed, ten steps each.
+TIMED = ("pilotnet_sdnn.net", "yolo_kp4.net")
+
+
+def upstream() -> Path:
+    """lava-dl's own files, in its wheel."""
+    import lava.lib.dl.netx as netx
+
+    return Path(str(netx.__file__)).parents[4] / "tests" / "lava/lib/dl/netx"
+
+
+def values_for(stream: Stream, rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+    """Random input of one run."""
+    shape = stream.input.shape
+    if not stream.input.changes:
+        return rng.integers(0, 120, (1, *shape))
+    frames = (1, stream.num_steps, *shape)
+    if stream.input.maximum == 1:
+        return (rng.random(frames) < 0.2).astype(np.int32)
+    still = rng.integers(0, 30, shape)
+    moving = [np.roll(still, t, axis=-1) for t in range(stream.num_steps)]
+    return np.stack(moving)[None]
+
+
+def products(stream: Stream) -> int:
+    """Multiplications a step, roughly: weights times positions."""
+    total = 0
+    for layer in stream.layers:
+        for c in layer.connections:
+            if isinstance(c.synapse, Injection):
+                continue
+            transposed = isinstance(c.synapse, ConvTranspose)
+            shape = stream.nodes[c.source].shape if transposed else layer.shape
+            total += c.synapse.weight.size * shape[1] * shape[2]
+    return total
+
+
+def netx_output(
+    path: Path,
+    stream: Stream,
+    values: Any,
+    steps: int,
+    arguments: dict[str, int],
+    own_conv: bool,
+) -> tuple[Any, float]:
+    """Output of stock netx, (T, ...), and seconds of its steps after the first."""
+    from lava.lib.dl import netx
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc import io
+    from lava.proc.conv.process import Conv
+
+    from sim.lava.conv import PyFastConvModel
+
+    more = {**arguments, "input_shape": stream.input.shape[::-1]}
+    net = netx.hdf5.Network(net_config=str(path), **more)
+    first = net.in_layer
+    injected = isinstance(stream.layers[0].connections[0].synapse, Injection)
+    if not stream.input.changes:
+        first.neuron.bias_mant.init = values[0].transpose(2, 1, 0).reshape(first.shape)
+    else:
+        frames = values[0, :steps].transpose(3, 2, 1, 0)
+        port = first.neuron.a_in if injected else first.inp
+        source = io.source.RingBuffer(data=frames.reshape(*port.shape, steps))
+        source.s_out.connect(port)
+    sink = io.sink.RingBuffer(shape=net.out.shape, buffer=steps)
+    net.out.connect(sink.a_in)
+    models = {} if own_conv else {Conv: PyFastConvModel}
+    config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
+    try:
+        net.run(RunSteps(num_steps=1), config)
+        started = time.perf_counter()
+        if steps > 1:
+            net.run(RunSteps(num_steps=steps - 1), config)
+        seconds = time.perf_counter() - started
+        data = sink.data.get()
+    finally:
+        net.stop()
+    axes = (*range(data.ndim - 1),)
+    return np.moveaxis(data, -1, 0).transpose(0, *(a + 1 for a in axes[::-1])), seconds
+
+
+def row_of(path: Path, rng: np.random.Generator) -> dict[str, Any]:
+    """One file: read, run on every machine, and beside stock netx."""
+    arguments = ARGUMENTS.get(path.name, {})
+    name = f"{path.parent.name}/{path.name}"
+    row: dict[str, Any] = {"file": name, "arguments": arguments}
+    try:
+        stream = read_stock(path, StockOptions(num_steps=STEPS, **arguments))
+    except NetworkError as error:
+        text = str(error).removeprefix(f"{path}: ")
+        return row | {"reads": f"refused: {text}"}
+    values = values_for(stream, rng)
+    large = products(stream) > LARGE
+    machines = ["torch"] if large else ["torch", "reference", "lava", "lava-stock"]
+    first, *others = [create(machine).run(stream, values) for machine in machines]
+    exact = all(compare(first, other).identical for other in others)
+    row |= {
+        "reads": f"{len(stream.layers)} layers",
+        "machines": machines,
+        "exact": exact if others else None,
+        "spikes": int(np.count_nonzero(first.payloads[stream.output.name])),
+    }
+    found = first.payloads[stream.output.name][0]
+    try:
+        output, _ = netx_output(path, stream, values, STEPS, arguments, not large)
+    except (NotImplementedError, RuntimeError, OverflowError, ValueError) as error:
+        return row | {"netx": f"does not load it ({type(error).__name__})"}
+    same = bool((found.reshape(STEPS, -1) == output.reshape(STEPS, -1)).all())
+    return row | {"netx": "equal" if same else "differs"}
+
+
+def _children() -> float:
+    """Processor seconds of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def timed(path: Path, rng: np.random.Generator, measured: int = 2) -> dict[str, Any]:
+    """Ten steps on torch, and stock netx's first steps beside them, in one run."""
+    arguments = ARGUMENTS.get(path.name, {})
+    stream = read_stock(path, StockOptions(num_steps=10, **arguments))
+    values = values_for(stream, rng)
+    torch, wanted = create("torch"), (stream.output.name,)
+    torch.run(stream, values, layers=wanted)
+    spent = []
+    for steps in (1, 1 + measured):
+        before = _children()
+        _, seconds = netx_output(path, stream, values, steps, arguments, True)
+        spent.append(_children() - before)
+    ours, cpu = [], []
+    for _ in range(3):
+        started = time.process_time()
+        ours.append(torch.run(stream, values, layers=wanted).seconds)
+        cpu.append(time.process_time() - started)
+    return {
+        "file": path.name,
+        "ours": min(ours),
+        "ours_cpu": min(cpu),
+        "netx_cpu": 10 * (spent[1] - spent[0]) / measured,
+        "netx_step": seconds / measured,
+        "netx": 10 * seconds / measured,
+        "measured": measured,
+    }
+
+
+def toy_unet(iterations: int = 60) -> dict[str, Any]:
+    """Train a U-Net in slayer to keep a bar and drop noise; run its export in Lava."""
+    import h5py
+    import torch
+    from lava.lib.dl import slayer
+
+    torch.manual_seed(0)
+    block, neuron = (
+        slayer.block.cuba,
+        {
+            "threshold": 0.5,
+            "current_decay": 0.5,
+            "voltage_decay": 0.2,
+            "requires_grad": True,
+        },
+    )
+    down = block.Conv(neuron, 1, 8, 3, padding=1, weight_scale=2)
+    pool = block.Pool(neuron, 2)
+    deep = block.Conv(neuron, 8, 16, 3, padding=1, weight_scale=2)
+    up = block.ConvT(neuron, 16, 8, 2, stride=2, weight_scale=2)
+    last = block.Conv(neuron, 16, 1, 3, padding=1, weight_scale=2)
+    modules = torch.nn.ModuleList([down, pool, deep, up, last])
+
+    def forward(x: Any) -> list[Any]:
+        a = down(x)
+        b = pool(a)
+        c = deep(b)
+        d = up(c)
+        return [a, b, c, d, last(torch.cat([a, d], dim=1))]
+
+    def batch(count: int) -> tuple[Any, Any]:
+        target = torch.zeros(count, 1, 16, 16, STEPS)
+        for k in range(count):
+            at, along = int(torch.randint(14, ())), int(torch.randint(2, ()))
+            rows, columns = (slice(at, at + 2), slice(None))[:: 1 - 2 * along]
+            target[k, 0, rows, columns] = 1
+        noise = (torch.rand_like(target) < 0.15).float()
+        return (target * (torch.rand_like(target) < 0.7) + noise).clamp(max=1), target
+
+    def score(count: int = 8) -> float:
+        x, target = batch(count)
+        with torch.no_grad():
+            rate = forward(x)[-1][..., 6:].mean(-1)
+        return float(((rate > 0.3) == target[..., 0].bool()).float().mean())
+
+    score(1)  # the first pass makes the shapes
+    before = score()
+    optimizer = torch.optim.Adam(modules.parameters(), lr=3e-3)
+    for _ in range(iterations):
+        x, target = batch(4)
+        rate = forward(x)[-1][..., 6:].mean(-1)
+        loss = torch.nn.functional.mse_loss(rate, 0.8 * target[..., 0])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    after = score()
+    x, _ = batch(1)
+    with torch.no_grad():
+        sent = forward(x)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "unet.net"
+        entries = [block.Input(), down, pool, deep, up, None, last]
+        entries[0].input_shape = x.shape[1:-1]
+        with h5py.File(path, "w") as file:
+            for number, entry in enumerate(entries):
+                group = file.create_group(f"layer/{number}")
+                if entry is not None:
+                    entry.export_hdf5(group)
+                    continue
+                group.create_dataset("type", (1,), "S10", [b"concat"])
+                group.create_dataset("layers", data=np.array([1, 4]))
+                group.create_dataset("shape", data=np.array([16, 16, 16]))
+        stream = read_stock(path, StockOptions(num_steps=STEPS))
+    values = x.movedim(-1, 1).numpy().astype(int)
+    names = ("torch", "reference", "lava", "lava-stock")
+    first, *others = [create(name).run(stream, values) for name in names]
+    wrong = compared = 0
+    for layer, payload in zip(stream.layers, sent, strict=True):
+        # slayer's block hands on what its neuron sent a step before.
+        expected = payload.movedim(-1, 1).numpy()[:, 1:]
+        found = first.payloads[layer.name][:, 1:]
+        wrong += int((found != expected).sum())
+        compared += found.size
+    return {
+        "iterations": iterations,
+        "before": before,
+        "after": after,
+        "machines": list(names),
+        "exact": all(compare(first, other).identical for other in others),
+        "wrong": wrong,
+        "compared": compared,
+        "spikes": int(first.payloads[stream.output.name].sum()),
+    }
+
+
+def render(record: dict[str, Any]) -> str:
+    """The page."""
+    lines = [
+        "# Stock files on every machine",
+        "",
+        "Written by `python benchmarks/stock_table.py FOLDER ...` "
+        f"(lava-nc {record['lava-nc']}, lava-dl {record['lava-dl']}). Each file gets "
+        f"random input for {record['steps']} steps; machines are compared in every "
+        "spike and state, stock netx in its output. Files above 10^8 products a step "
+        "run on torch and, with this project's Conv, in stock netx.",
+        "",
+        "| file | reads | machines | output other than 0 | stock netx |",
+        "|---|---|---|---|---|",
+    ]
+    for row in record["rows"]:
+        machines = ", ".join(row.get("machines", []))
+        if row.get("exact") is not None:
+            machines += ": EXACT" if row["exact"] else ": FAIL"
+        given = ", ".join(f"{k}={v}" for k, v in row["arguments"].items())
+        file = f"{row['file']} ({given})" if given else row["file"]
+        lines.append(
+            f"| {file} | {row['reads']} | {machines} | {row.get('netx', '')} |"
+        )
+    lines += [
+        "",
+        "## Ten steps, side by side in one run",
+        "",
+        "Wall clock is that of a machine that others used as well; processor seconds "
+        "are not affected by that.",
+        "",
+        "| file | torch, s | stock netx in Lava, s | torch, processor s | "
+        "stock netx, processor s | times |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in record["timed"]:
+        lines.append(
+            f"| {row['file']} | {row['ours']:.2f} | {row['netx']:.0f} (extrapolated "
+            f"from {row['measured']} steps of {row['netx_step']:.1f}) | "
+            f"{row['ours_cpu']:.2f} | {row['netx_cpu']:.0f} | "
+            f"{row['netx_cpu'] / row['ours_cpu']:.0f} |"
+        )
+    toy = record["toy"]
+    lines += [
+        "",
+        "## A U-Net trained in slayer",
+        "",
+        f"Conv, Pool, Conv, ConvT, concatenation, Conv; {toy['iterations']} iterations "
+        "on bars under noise: share of right pixels "
+        f"{toy['before']:.3f} before, {toy['after']:.3f} after. Exported by "
+        f"`export_hdf5`, run on {', '.join(toy['machines'])}: "
+        f"{'EXACT' if toy['exact'] else 'FAIL'}; against slayer's own forward "
+        f"{toy['wrong']} of {toy['compared']:,} spikes of all layers differ; "
+        f"{toy['spikes']} spikes in the output.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, and write JSON and page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="*")
+    parser.add_argument("--render", action="store_true")
+    parser.add_argument("--timed", action="store_true", help="measure only the times")
+    arguments = parser.parse_args()
+    data = DOCS / "netx_stock_table.json"
+    if arguments.timed:
+        record = json.loads(data.read_text())
+        rng = np.random.default_rng(0)
+        paths = [
+            p for folder in arguments.folders for p in sorted(folder.rglob("*.net"))
+        ]
+        record["timed"] = [timed(p, rng) for p in paths if p.name in TIMED]
+        data.write_text(json.dumps(record, indent=2) + "\n")
+    elif not arguments.render:
+        folders = [upstream(), *arguments.folders]
+        paths = [p for folder in folders for p in sorted(folder.rglob("*.net"))]
+        rng = np.random.default_rng(0)
+        rows = []
+        for path in paths:
+            rows.append(row_of(path, rng))
+            print(rows[-1], flush=True)
+        record = {
+            "lava-nc": importlib.metadata.version("lava-nc"),
+            "lava-dl": importlib.metadata.version("lava-dl"),
+            "steps": STEPS,
+            "rows": rows,
+            "timed": [timed(p, rng) for p in paths if p.name in TIMED],
+            "toy": toy_unet(),
+        }
+        data.write_text(json.dumps(record, indent=2) + "\n")
+    page = render(json.loads(data.read_text()))
+    (DOCS / "netx_stock_table.md").write_text(page)
+
+
+if __name__ == "__main__":
+    main()
