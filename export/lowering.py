@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import assert_never
 
 from export import quantize
 from export.compartment import MTIF, Accumulator
@@ -197,3 +198,5 @@ def _synapse(
         case "identity":
             diagonal = np.eye(shape[0], dtype=np.int32) * int(mantissas[0])
             return Conv(weight=diagonal[:, :, None, None])
+        case _:
+            assert_never(connection.kind)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy.typing as npt
+from typing_extensions import assert_never
 
 from export.compartment import Bias
 from export.errors import NetworkError, RangeError
@@ -24,6 +25,7 @@ from export.network import Connection, Input, Layer, Network
 from export.stock_compartment import (
     CUBA,
     Delta,
+    Sigma,
     SigmaDelta,
     StockCompartment,
     channels_of,
@@ -127,8 +129,10 @@ class StockLayer(Layer):
         match self.compartment:
             case CUBA(bias=bias) | SigmaDelta(bias=bias):
                 return (bias,)
-            case _:
+            case Delta() | Sigma():
                 return ()
+            case _:
+                assert_never(self.compartment)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,6 +14,7 @@ The whole way, in Python::
 
 `train`, `convert`, `finetune`, `export`, `simulate`, `verify` and `evaluate` do what
 the commands of the same names do; `load` and `save` read and write whatever they make.
+`convert_nir` and `write_nir` read and write NIR graphs.
 The integer network itself is in the package `export`, the backends that run it are in
 `sim`. Everything is imported when it is first used.
 """
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from loihi_unet.conversion.convert import convert as convert
     from loihi_unet.finetuning.finetune import FinetuneConfig as FinetuneConfig
     from loihi_unet.finetuning.finetune import finetune as finetune
+    from loihi_unet.frontend.nir.convert import convert_nir as convert_nir
+    from loihi_unet.frontend.nir.write import write_nir as write_nir
     from loihi_unet.training.train import train as train
 
 #: Where each public name lives.
@@ -45,12 +48,14 @@ _PUBLIC = {
     "simulate": "loihi_unet.api",
     "verify": "loihi_unet.api",
     "evaluate": "loihi_unet.api",
+    "convert_nir": "loihi_unet.frontend.nir.convert",
+    "write_nir": "loihi_unet.frontend.nir.write",
     "load": "loihi_unet.api",
     "save": "loihi_unet.api",
 }
 
 __all__ = ["FinetuneConfig", "convert", "evaluate", "export", "finetune", "load"]
-__all__ += ["save", "simulate", "train", "verify"]
+__all__ += ["convert_nir", "save", "simulate", "train", "verify", "write_nir"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -84,10 +84,20 @@ def stream(
             )
         else:
             parts = _one_by_one(simulator, sized, batches, layers, tell)
-        with _counted_from(given):
+        with _counted_from(given), _closed(parts):
             for recording in parts:
                 given += len(recording.images)
                 yield recording
+
+
+@contextlib.contextmanager
+def _closed(parts: Iterator[Recording]) -> Iterator[None]:
+    """Stop the machine when the reader stops, as ``yield from`` would."""
+    try:
+        yield
+    finally:
+        if isinstance(parts, Generator):
+            parts.close()
 
 
 @contextlib.contextmanager

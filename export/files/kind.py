@@ -91,7 +91,12 @@ KINDS = {
             "on it",
         ),
         Kind("npz", "a NumPy archive (.npz)", "save one array with numpy.save"),
-        Kind("nir", "a NIR graph (HDF5 with /node)", "no command reads NIR graphs"),
+        Kind(
+            "nir",
+            "a NIR graph (HDF5 with /node)",
+            "`loihi-unet convert {0} --dt SECONDS --out NETWORK.net` makes a network "
+            "file of it",
+        ),
         Kind("hdf5", "an HDF5 file of another program", ""),
         Kind(
             "safetensors",

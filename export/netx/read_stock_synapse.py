@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from typing_extensions import assert_never
 
 from export.files.hdf5_group import Group
 from export.netx.dense import mangled
@@ -13,6 +14,7 @@ from export.synapse import (
     Conv,
     ConvTranspose,
     Dense,
+    Injection,
     IntArray,
     Pair,
     Shape,
@@ -260,8 +262,10 @@ def split(
             fields = (*_FIELDS, "output_padding")
         case Dense():
             weight, axis, fields = synapse.weight, 1, ()
-        case _:
+        case Injection():
             raise AssertionError("an injection has one source")
+        case _:
+            assert_never(synapse)
     if weight.shape[axis] != sum(sizes):
         raise group.error(
             "weight",

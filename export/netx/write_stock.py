@@ -159,11 +159,8 @@ class _Writer:
 
     def _compartments(self, group: Any, layer: StockLayer) -> None:
         """What stands beside a synapse: bias and axons, and the layer's number."""
-        match layer.compartment:
-            case CUBA(bias=bias) | SigmaDelta(bias=bias):
-                group.create_dataset("bias", data=bias.mant.astype(np.int16))
-            case _:
-                pass
+        for bias in layer.biases:
+            group.create_dataset("bias", data=bias.mant.astype(np.int16))
         if layer.delay is not None:
             group.create_dataset("delay", data=layer.delay.astype(np.int8))
         self.ids[layer.name] = len(self.layers) - 1

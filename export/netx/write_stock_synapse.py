@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from typing_extensions import assert_never
 
 from export.errors import UnsupportedLayerError
 from export.netx.dense import mangled
@@ -14,6 +15,7 @@ from export.synapse import (
     Conv,
     ConvTranspose,
     Dense,
+    Injection,
     IntArray,
     Shape,
     StockSynapse,
@@ -42,8 +44,10 @@ def joined_synapse(connections: list[StockConnection]) -> StockSynapse | None:
             return _joined_kernels(first, rest)
         case Dense():
             return _joined_dense([first, *rest])
-        case _:
+        case Injection():
             return None
+        case _:
+            assert_never(first)
 
 
 def _joined_kernels(
@@ -113,8 +117,10 @@ def write_synapse(
                 group.create_dataset("outputPadding", data=padding)
         case Dense():
             group = _write_dense(layers, layer, synapse, own)
-        case _:
+        case Injection():
             raise AssertionError("an injection is no entry of its own")
+        case _:
+            assert_never(synapse)
     shape = written_shape(layer.shape, isinstance(synapse, Dense))
     group.create_dataset("shape", data=shape)
     _write_weight(group, "weight", synapse.weight)

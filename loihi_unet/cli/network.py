@@ -34,15 +34,17 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def export(
+    context: typer.Context,
     spiking: Annotated[
         str,
         typer.Argument(
-            help="File written by convert or finetune, or name of a shipped network."
+            help="File written by convert or finetune, or name of a shipped network; "
+            "for a NIR graph a network file of stock neurons."
         ),
     ] = "denoise-gray",
-    path: Annotated[Path, typer.Option("--out", help="netx file to write.")] = Path(
-        "runs/network.net"
-    ),
+    path: Annotated[
+        Path, typer.Option("--out", help="netx file to write, or a NIR graph (.nir).")
+    ] = Path("runs/network.net"),
     size: Annotated[
         str,
         typer.Option(help="Image size HEIGHTxWIDTH; multiples of 2**levels."),
@@ -54,8 +56,15 @@ def export(
 ) -> None:
     """Quantise a Spiking-UNet to integers and write it as a netx file.
 
+    With --out FILE.nir: write a network of stock neurons as a NIR graph.
+
     Example: loihi-unet export denoise-gray --size 128x128 --out network.net
     """
+    if path.suffix == ".nir":
+        from loihi_unet.cli.nir import export_nir
+
+        export_nir(context, Path(spiking), path, as_json)
+        return
     from loihi_unet import api
     from loihi_unet.runs.hashes import hash_line, hashes
 
@@ -159,9 +168,10 @@ def _kinds(layer: Layer) -> str:
 def _spiking(layer: Layer) -> tuple[list[int], int]:
     """Thresholds and payload bits; none for what sends its state."""
     import numpy as np
+    from typing_extensions import assert_never
 
-    from export.compartment import MTIF
-    from export.stock_compartment import CUBA, Delta, SigmaDelta
+    from export.compartment import MTIF, Accumulator
+    from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta
 
     match layer.compartment:
         case MTIF(vth_mant=vth, num_thresholds=bits):
@@ -170,8 +180,10 @@ def _spiking(layer: Layer) -> tuple[list[int], int]:
             return np.asarray(vth).reshape(-1).tolist(), 1
         case Delta(vth_mant=vth) | SigmaDelta(vth_mant=vth):
             return [vth], 24
-        case _:
+        case Accumulator() | Sigma():
             return [], 0
+        case _:
+            assert_never(layer.compartment)
 
 
 def _times(shape: tuple[int, ...]) -> str:

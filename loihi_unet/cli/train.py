@@ -110,18 +110,32 @@ def _plain(value: object) -> object:
 
 
 def convert(
+    context: typer.Context,
     checkpoint: Annotated[
-        str, typer.Argument(help="Run folder, checkpoint, or name of a shipped model.")
+        str,
+        typer.Argument(
+            help="Run folder, checkpoint, name of a shipped model, or a NIR graph."
+        ),
     ] = "denoise-gray",
-    path: Annotated[Path, typer.Option("--out", help="File to write.")] = Path(
-        "runs/spiking.safetensors"
-    ),
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File to write; default: runs/spiking.safetensors, and "
+            "runs/network.net of a NIR graph.",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             help="Images to measure activations on; default: the scales stored with "
-            "the checkpoint, else scikit-image's pictures."
+            "the checkpoint, else scikit-image's pictures. For a NIR graph: its input, "
+            "a .npy of integers (T, C, H, W)."
         ),
+    ] = None,
+    dt: Annotated[
+        float | None,
+        typer.Option(help="Seconds of a time step; for NIR graphs, which have none."),
     ] = None,
     steps: Annotated[
         int | None,
@@ -177,12 +191,22 @@ def convert(
 ) -> None:
     """Convert a trained U-Net to a multi-threshold Spiking-UNet.
 
+    A NIR graph holds trained spiking neurons: it becomes a network file at once.
+
     Example: loihi-unet convert runs/gray --data BSDS500-train --out snn.safetensors
     """
+    from loihi_unet.cli.nir import convert_nir, is_nir
     from loihi_unet.conversion.convert import convert as run_conversion
     from loihi_unet.data.datasets import Reading
     from loihi_unet.errors import ConfigError
     from loihi_unet.runs.advice import advise_for
+
+    if is_nir(checkpoint):
+        convert_nir(context, Path(checkpoint), path, dt, data, as_json)
+        return
+    if dt is not None:
+        raise ConfigError("--dt: only NIR graphs are converted with a time step")
+    path = path or Path("runs/spiking.safetensors")
 
     why: tuple[str, ...] = ()
     if system is not None and chip is None:

@@ -19,13 +19,14 @@ from functools import reduce
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import assert_never
 
 from export.compartment import MTIF
 from export.facts import STATE
 from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
-from export.synapse import AveragePool
+from export.synapse import AveragePool, Conv, ConvTranspose
 from export.units import gains, payload_unit, per_row, threshold_unit
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
@@ -162,12 +163,14 @@ def _integer_sum(
         case AveragePool(kernel_size=(height, width), weight_mant=mantissa):
             factor = height * width * mantissa << integer.weight_exp
             return synapse(connection, value) * factor
-        case conv if connection.weight is None:
+        case (Conv() | ConvTranspose()) as conv if connection.weight is None:
             return value * (int(conv.weight[0, 0, 0, 0]) << integer.weight_exp)
-        case conv:
+        case (Conv() | ConvTranspose()) as conv:
             levels = torch.from_numpy(conv.weight // 2).to(value)
             sums = synapse(replace(connection, weight=levels), value)
             return sums * (2 << integer.weight_exp)
+        case _:
+            assert_never(integer.synapse)
 
 
 def _integrate(layer: IntegerLayer, current: Tensor, num_steps: int) -> Tensor:

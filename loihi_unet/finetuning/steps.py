@@ -25,13 +25,14 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+from typing_extensions import assert_never
 
 from export.compartment import MTIF
 from export.gain import settle
 from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
-from export.synapse import AveragePool
+from export.synapse import AveragePool, Conv, ConvTranspose
 from export.units import PIXEL_SCALE, gains, per_row
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
@@ -317,8 +318,10 @@ def _uniform(connection: IntegerConnection) -> int:
     match connection.synapse:
         case AveragePool(kernel_size=(height, width), weight_mant=mantissa):
             return height * width * mantissa << connection.weight_exp
-        case conv:
+        case (Conv() | ConvTranspose()) as conv:
             return int(conv.weight[0, 0, 0, 0]) << connection.weight_exp
+        case _:
+            assert_never(connection.synapse)
 
 
 def _operations(snn: SpikingUNet) -> dict[str, float]:

@@ -14,6 +14,7 @@ from functools import reduce
 import torch
 from torch import nn
 from torch.nn import functional
+from typing_extensions import assert_never
 
 from loihi_unet.networks.config import ModelConfig, NeuronConfig
 from loihi_unet.networks.surrogate import fire
@@ -242,9 +243,11 @@ def _module(branch: Branch, entering: int, leaving: int, bias: bool) -> nn.Modul
                 output_padding=1,
                 bias=bias,
             )
-        case _:
+        case "conv" | "identity":
             size = branch.kernel
             return nn.Conv2d(entering, leaving, size, padding=size // 2, bias=bias)
+        case _:
+            assert_never(branch.kind)
 
 
 def _key(name: str) -> str:

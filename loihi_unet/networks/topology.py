@@ -85,7 +85,8 @@ def topology(config: ModelConfig) -> list[Node]:
             return _dncnn(config)
         case FCNConfig():
             return _fcn(config)
-    assert_never(config)
+        case _:
+            assert_never(config)
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from typing_extensions import assert_never
 
 from export.images import decode, size_multiple
 from export.network import Network
@@ -47,6 +48,8 @@ def receptive_radius(network: Network) -> int:
                     steps = 1
                 case AveragePool(kernel_size=window):
                     steps = max(window) - 1
+                case _:
+                    assert_never(c.synapse)
             reaches.append(reach[c.source] + steps * pixels)
         reach[layer.name] = max(reaches)
     return reach[network.output.name]

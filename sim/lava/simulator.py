@@ -20,10 +20,10 @@ from lava.proc.conv.process import Conv
 
 from export import compartment
 from export.network import Network
-from export.stock_network import Stream
 from export.synapse import IntArray
 from sim import stock_run
 from sim.backend import BackendError, OverflowLayerError, Progress
+from sim.base import BaseSimulator
 from sim.lava import fast_graph as lava_layers
 from sim.lava import stock as lava_stock
 from sim.lava import stock_graph as lava_graph
@@ -42,7 +42,7 @@ from sim.overflow import first_in_order
 from sim.recording import Payload, Recording, identity, recordable
 
 
-class LavaSimulator:
+class LavaSimulator(BaseSimulator):
     """Runs a Network in Lava, all images as one pipelined stream.
 
     Parameters
@@ -63,15 +63,14 @@ class LavaSimulator:
         self.conv = conv
         self.name = "lava" if conv == "fast" else "lava-stock"
 
-    def run(
+    def run_checked(
         self,
         network: Network,
-        images: npt.ArrayLike,
-        *,
-        layers: tuple[str, ...] | None = None,
-        progress: Progress | None = None,
+        images: IntArray,
+        wanted: tuple[str, ...],
+        progress: Progress | None,
     ) -> Recording:
-        """Run the images as one stream; see `sim.backend.Simulator.run`.
+        """Run the images as one stream through Lava.
 
         Raises
         ------
@@ -79,24 +78,13 @@ class LavaSimulator:
             With the stock Conv, if a sum might leave 24 bits signed; if a Lava
             process fails or dies.
         """
-        if isinstance(network, Stream):
-            return stock_run.record(
-                self.name,
-                lava_stock.runner(self.conv),
-                network,
-                images,
-                layers,
-                progress,
-                _versions(),
-            )
         started = time.perf_counter()
-        entering = network.input.check(images)
-        count = len(entering)
+        count = len(images)
         # Silence follows the last image until the deepest layer has seen it.
         slots = count + _behind(network)
         try:
-            with self._pipeline(network, slots, count, layers) as running:
-                running.feed(0, entering)
+            with self._pipeline(network, slots, count, wanted) as running:
+                running.feed(0, images)
                 total = count * network.num_steps + running.stages
 
                 def watch(step: int) -> None:
@@ -106,8 +94,8 @@ class LavaSimulator:
                 running.advance(total, watch)
                 found = running.finished(0, count)
         except OverflowLayerError as error:
-            raise first_in_order(self, network, entering, error) from None
-        return self._recording(network, entering, found, time.perf_counter() - started)
+            raise first_in_order(self, network, images, error) from None
+        return self._recording(network, images, found, time.perf_counter() - started)
 
     def stream(
         self,
@@ -152,7 +140,9 @@ class LavaSimulator:
         slots = batch + _behind(network)
         started = time.perf_counter()
         try:
-            with self._pipeline(network, slots, None, layers) as running:
+            with self._pipeline(
+                network, slots, None, recordable(network, layers)
+            ) as running:
 
                 def watch(step: int) -> None:
                     if progress:
@@ -190,12 +180,23 @@ class LavaSimulator:
             first.image += given
             raise first from None
 
+    def stock_runner(self) -> stock_run.RunOne:
+        """Return what runs a network of stock neurons on one input."""
+        return lava_stock.runner(self.conv)
+
+    def versions(self) -> dict[str, str]:
+        """Return Lava's and NumPy's versions."""
+        return {
+            "lava-nc": importlib.metadata.version("lava-nc"),
+            "numpy": np.__version__,
+        }
+
     def _pipeline(
         self,
         network: Network,
         slots: int,
         count: int | None,
-        layers: tuple[str, ...] | None,
+        wanted: tuple[str, ...],
     ) -> contextlib.AbstractContextManager[Pipeline]:
         if self.conv == "stock":
             lava_graph.check_bounds(network)
@@ -206,7 +207,6 @@ class LavaSimulator:
             make = lava_layers.build if self.conv == "fast" else lava_graph.build
             return make(network, num_windows=count, taps=taps)
 
-        wanted = recordable(network, layers)
         return pipeline(
             network, build, _config, slots=slots, count=count, wanted=wanted
         )
@@ -229,7 +229,7 @@ class LavaSimulator:
             payloads=found,
             output=output,
             seconds=seconds,
-            versions=_versions(),
+            versions=self.versions(),
         )
 
 
@@ -255,10 +255,3 @@ def _model(process: AbstractProcess) -> type[AbstractProcessModel]:
         Conv: PyConvModelFixed,
     }
     return models[type(process)]
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "lava-nc": importlib.metadata.version("lava-nc"),
-        "numpy": np.__version__,
-    }

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from export.compartment import Accumulator, Compartment
 from export.network import Layer, Network
-from export.stock_network import Stream
 from export.synapse import IntArray
 from sim import stock_run
 from sim.backend import OverflowLayerError, Progress
+from sim.base import BaseSimulator
 from sim.overflow import check_range, extremes, first_in_order, of_image
-from sim.recording import Recording, identity, payload_dtype, recordable
+from sim.recording import Recording, identity, payload_dtype
 from sim.reference import stock as reference_stock
 from sim.reference import synapse
 
@@ -170,36 +170,31 @@ class _LayerState:
         return payload[None]
 
 
-class ReferenceSimulator:
+class ReferenceSimulator(BaseSimulator):
     """Clocked simulation of the whole network in int64."""
 
     name = "reference"
 
-    def run(
+    def run_checked(
         self,
         network: Network,
-        images: npt.ArrayLike,
-        *,
-        layers: tuple[str, ...] | None = None,
-        progress: Progress | None = None,
+        images: IntArray,
+        wanted: tuple[str, ...],
+        progress: Progress | None,
     ) -> Recording:
-        """Run the images as one stream; see `sim.backend.Simulator.run`."""
-        if isinstance(network, Stream):
-            return stock_run.record(
-                self.name,
-                reference_stock.run_one,
-                network,
-                images,
-                layers,
-                progress,
-                {"numpy": np.__version__},
-            )
-        stream = network.input.check(images)
-        wanted = recordable(network, layers)
+        """Run the images as one stream, clocked."""
         try:
-            return self._clock(network, stream, wanted, progress)
+            return self._clock(network, images, wanted, progress)
         except OverflowLayerError as error:
-            raise first_in_order(self, network, stream, error) from None
+            raise first_in_order(self, network, images, error) from None
+
+    def stock_runner(self) -> stock_run.RunOne:
+        """Return what runs a network of stock neurons on one input."""
+        return reference_stock.run_one
+
+    def versions(self) -> dict[str, str]:
+        """Return NumPy's version."""
+        return {"numpy": np.__version__}
 
     def _clock(
         self,
@@ -265,5 +260,5 @@ class ReferenceSimulator:
             payloads=payloads,
             output=output,
             seconds=time.perf_counter() - started,
-            versions={"numpy": np.__version__},
+            versions=self.versions(),
         )

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from typing_extensions import assert_never
 
 from export.network import Connection, Layer, Network
-from export.synapse import Conv, ConvTranspose
+from export.synapse import AveragePool, Conv, ConvTranspose
 from sim.recording import Recording
 from sim.torch.exact import exact_arithmetic, float_dtype
 from sim.torch.synapse import Sums, prepare
@@ -80,8 +81,10 @@ def _prepare(network: Network, c: Connection, channels: Int64) -> tuple[Sums, Te
         case ConvTranspose(weight=weight):
             narrow = replace(c, synapse=replace(c.synapse, weight=weight[:, channels]))
             kept = torch.arange(len(channels))
-        case _:  # groups and pools are cheap: all channels, and the wanted ones taken
-            pass
+        case Conv() | AveragePool():
+            pass  # groups and pools are cheap: all channels, and the wanted ones taken
+        case _:
+            assert_never(c.synapse)
     source = network.nodes[c.source]
     sums = prepare(
         narrow,

@@ -20,18 +20,18 @@ import numpy.typing as npt
 import torch
 
 from export.network import Network
-from export.stock_network import Stream
 from export.synapse import IntArray
 from sim import stock_run
 from sim.backend import BackendError, OverflowLayerError, Progress
-from sim.recording import Payload, Recording, identity, recordable
+from sim.base import BaseSimulator
+from sim.recording import Payload, Recording, identity
 from sim.torch import stock as torch_stock
 from sim.torch.exact import exact_arithmetic
 from sim.torch.plan import PreparedLayer, prepare_network
 from sim.torch.window import Window
 
 
-class TorchSimulator:
+class TorchSimulator(BaseSimulator):
     """Layer-by-layer simulation with many steps in the batch.
 
     Networks are prepared (weights packed, bounds computed) when they first run, and
@@ -71,26 +71,24 @@ class TorchSimulator:
         progress: Progress | None = None,
     ) -> Recording:
         """Run the images, some at a time; see `sim.backend.Simulator.run`."""
-        if isinstance(network, Stream):
-            return stock_run.record(
-                self.name,
-                torch_stock.runner(self.device),
-                network,
-                images,
-                layers,
-                progress,
-                {"torch": torch.__version__},
-            )
+        return super().run(network, images, layers=layers, progress=progress)
+
+    def run_checked(
+        self,
+        network: Network,
+        images: IntArray,
+        wanted: tuple[str, ...],
+        progress: Progress | None,
+    ) -> Recording:
+        """Run the images, ``batch`` of them at a time."""
         started = time.perf_counter()
-        stream = network.input.check(images)
-        wanted = recordable(network, layers)
         if network not in self._prepared:
             self._prepared[network] = prepare_network(network, self.device)
         plan = self._prepared[network]
         payloads: dict[str, list[Payload]] = {name: [] for name in wanted}
         outputs: list[Payload] = []
-        for first in range(0, len(stream), self.batch):
-            together = stream[first : first + self.batch]
+        for first in range(0, len(images), self.batch):
+            together = images[first : first + self.batch]
             window = Window(network, together, self.device)
             for number, prepared in enumerate(plan):
                 name = prepared.layer.name
@@ -107,17 +105,25 @@ class TorchSimulator:
                 window.forget(name)
                 if progress:
                     done = first * len(plan) + window.images * (number + 1)
-                    progress(done, len(stream) * len(plan))
+                    progress(done, len(images) * len(plan))
         return Recording(
             backend=self.name,
             **identity(network),
             steps=tuple(range(network.num_steps)),
-            images=stream,
+            images=images,
             payloads={name: np.concatenate(p) for name, p in payloads.items()},
             output=np.concatenate(outputs) if outputs else None,
             seconds=time.perf_counter() - started,
-            versions={"torch": torch.__version__},
+            versions=self.versions(),
         )
+
+    def stock_runner(self) -> stock_run.RunOne:
+        """Return what runs a network of stock neurons on one input."""
+        return torch_stock.runner(self.device)
+
+    def versions(self) -> dict[str, str]:
+        """Return torch's version."""
+        return {"torch": torch.__version__}
 
     def _first_overflow(
         self, network: Network, images: IntArray

@@ -27,7 +27,7 @@ from export.stock_compartment import (
 )
 from export.stock_network import Reset, StockLayer, Stream
 from export.synapse import Injection
-from sim.backend import OverflowLayerError
+from sim.overflow import check_range
 from sim.stock_run import arriving
 
 #: Integers of a sigma-delta compartment: sums of three values of 24 bits, and a bias.
@@ -96,8 +96,7 @@ def check(values: Tensor, layer: str, what: str, step: int | None = None) -> Non
         outside = (values < STATE.minimum) | (values > STATE.maximum)
         step = int(outside.flatten(1).any(dim=1).int().argmax())
         low, high = (int(v) for v in torch.aminmax(values[step]))
-    worst = low if low < STATE.minimum else high
-    raise OverflowLayerError(layer, step, f"{what} {worst}")
+    check_range((low, high), layer, step, what)
 
 
 def _column(value: PerChannel, device: torch.device) -> Tensor:

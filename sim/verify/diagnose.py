@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import assert_never
 
 from export.compartment import MTIF
 from export.network import Connection, Layer, Network
@@ -383,4 +384,6 @@ def _reach(connection: Connection, size: int, axis: int, at: int) -> tuple[int, 
         case AveragePool():
             low = at * synapse.kernel_size[axis]
             high = low + synapse.kernel_size[axis] - 1
+        case _:
+            assert_never(synapse)
     return max(0, low), min(size - 1, high)

@@ -16,7 +16,7 @@ from export.fit.structure import describe
 from export.mapping import Mapping
 from export.netx import read_network
 from export.stock_compartment import Delta, Sigma
-from export.synapse import Conv, Dense, Injection
+from export.synapse import Conv, ConvTranspose, Dense, Injection
 from sim.backend import create
 from sim.statistics import activity
 
@@ -56,17 +56,24 @@ def test_every_kind_has_a_place_on_loihi_2(kind):
     assert report.suggestions == ()
 
 
-def synapses(stream, layer, spikes=None):
+def synapses(stream, layer, sent=None):
     """Synapses of a layer, one at a time; each as often as its source spikes."""
-    connection = layer.connections[0]
-    synapse, target = connection.synapse, layer.shape
-    shape = stream.nodes[connection.source].shape
-    spikes = np.ones(shape, dtype=int) if spikes is None else spikes
+    total = 0
+    for connection in layer.connections:
+        shape = stream.nodes[connection.source].shape
+        if isinstance(connection.synapse, Injection):
+            continue
+        spikes = np.ones(shape, dtype=int) if sent is None else sent[connection.source]
+        total += of_connection(connection.synapse, spikes, layer.shape)
+    return total
+
+
+def of_connection(synapse, spikes, target):
     match synapse:
-        case Injection():
-            return 0
         case Dense():
             return sum(int(n) for n in spikes.ravel() for _ in range(target[0]))
+        case ConvTranspose():
+            return of_transpose(synapse, spikes, target)
     assert isinstance(synapse, Conv)
     total, per_group = 0, target[0] // synapse.groups
     for c, y, x in np.ndindex(*target):
@@ -74,8 +81,19 @@ def synapses(stream, layer, spikes=None):
         for i, ky, kx in np.ndindex(*synapse.weight.shape[1:]):
             row = y * synapse.stride[0] - synapse.padding[0] + ky * synapse.dilation[0]
             col = x * synapse.stride[1] - synapse.padding[1] + kx * synapse.dilation[1]
-            if 0 <= row < shape[1] and 0 <= col < shape[2]:
+            if 0 <= row < spikes.shape[1] and 0 <= col < spikes.shape[2]:
                 total += int(spikes[first + i, row, col])
+    return total
+
+
+def of_transpose(synapse, spikes, target):
+    total, per_group = 0, synapse.weight.shape[1]
+    for c, y, x in np.ndindex(*spikes.shape):
+        for ky, kx in np.ndindex(*synapse.weight.shape[2:]):
+            row = y * synapse.stride[0] - synapse.padding[0] + ky * synapse.dilation[0]
+            col = x * synapse.stride[1] - synapse.padding[1] + kx * synapse.dilation[1]
+            if 0 <= row < target[1] and 0 <= col < target[2]:
+                total += int(spikes[c, y, x]) * per_group
     return total
 
 
@@ -91,7 +109,7 @@ def test_operations_of_a_recording(kind, chip):
     if stream.input.changes:
         sent["input"] = (values != 0).sum(axis=(0, 1))
     expected = {
-        layer.name: synapses(stream, layer, sent.get(layer.connections[0].source)) / 2
+        layer.name: synapses(stream, layer, sent) / 2
         for layer in stream.layers
         if not isinstance(layer.compartment, Delta)
     }

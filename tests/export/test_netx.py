@@ -104,7 +104,7 @@ W = "layer/1/weight"
     ("edit", "message"),
     [
         (put("loihi_unet/schema", 2), "schema 2 found, 1 allowed"),
-        (drop("loihi_unet"), "messageBits: found: stock netx cannot read this key"),
+        (drop("loihi_unet"), "/layer/1/neuron/type: neuron 'MTIF' found, CUBA, LOIHI"),
         (drop(W), "/layer/1/weight: missing, a dataset needed"),
         (put(W, np.full((3, 1, 3, 3), 0.5)), "weight: 0.5 found, integers are allowed"),
         (put(W, np.full((3, 1, 3, 3), 3)), "weight: 3 found, the mixed-sign synapse"),
@@ -132,7 +132,10 @@ W = "layer/1/weight"
             put("layer/1/biasExp", [1, 2]),
             "biasExp: 2 values found, one needed",
         ),
-        (put("layer/1/scale", np.nan), "scale: nan found, one finite number needed"),
+        (
+            put("layer/1/scale", np.nan),
+            "scale: nan found, finite numbers on one axis needed",
+        ),
         (
             put("layer/5/layers", [1, 9]),
             r"layer/5/layers: \[9\] found, earlier",

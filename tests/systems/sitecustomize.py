@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from multiprocessing import resource_tracker
 
 MISSING_MODULES = ("resource", "pwd", "grp", "termios", "tty", "pty", "syslog")
 MISSING = {
@@ -50,4 +51,6 @@ if os.environ.get("LOIHI_UNET_TEST_SYSTEM") == "other":
                 delattr(module, name)
     for name in ("fcntl", *MISSING_MODULES):
         sys.modules[name] = None  # an import of it raises ModuleNotFoundError
+    # Python's own, which may have been imported with torch, and found it.
+    resource_tracker._HAVE_SIGMASK = False
     multiprocessing.set_start_method("spawn", force=True)

@@ -66,8 +66,6 @@ def test_the_other_system_lacks_them(tmp_path):
 MODULES = """
 import importlib, pkgutil
 import export, loihi_unet, sim
-from sim.backend import let_lava_start
-let_lava_start()
 count = 0
 for package in (loihi_unet, export, sim):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
@@ -139,6 +137,7 @@ def test_train_simulate_and_verify(tmp_path):
     (tmp_path / "commands.py").write_text(COMMANDS)
     code = "import runpy; runpy.run_path('commands.py', run_name='__main__')"
     done = elsewhere(code, folder=tmp_path)
+    assert (tmp_path / "codes.json").is_file(), done.stderr
     codes = json.loads((tmp_path / "codes.json").read_text())
     assert codes == dict.fromkeys(codes, 0) | {"lava": 2}, done.stderr
     lines = done.stderr.splitlines()

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-pytest.importorskip("lava.lib.dl.slayer", reason="lava-dl 0.6 needs Python 3.10")
+pytest.importorskip("lava.lib.dl.slayer", reason="no lava-dl: loihi-unet setup-lava")
 
 import torch
 from lava.lib.dl import slayer
