@@ -3,6 +3,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -140,7 +141,7 @@ def measure_scales(
 def calibrate(
     model: Net,
     config: TrainConfig,
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     *,
     normalisation: Normalisation = "connection",
     percentile: float = 99.9,
@@ -153,7 +154,7 @@ def calibrate(
         The trained network, on the CPU.
     config : TrainConfig
         Gives crop size, noise and seed.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         Where the crops come from.
     normalisation, percentile
         As in `measure_scales`.

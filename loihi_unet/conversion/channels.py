@@ -7,7 +7,7 @@ the steps comes closest to the activation of the trained network. A search for o
 channel costs no convolution.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +35,7 @@ LARGEST_BIAS_EXP = 4
 def convert_channels(
     model: Net,
     config: TrainConfig,
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     *,
     num_steps: int,
     num_thresholds: int,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Choose thresholds by trying them on calibration crops."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -38,7 +39,7 @@ class Trials:
         Gives crop size, noise and seed.
     calibration : Calibration
         Its scales.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         Where the crops come from.
     num_steps, num_thresholds : int
         T and N.
@@ -49,7 +50,7 @@ class Trials:
         model: Net,
         config: TrainConfig,
         calibration: Calibration,
-        pictures: list[Picture],
+        pictures: Sequence[Picture],
         *,
         num_steps: int,
         num_thresholds: int,
@@ -106,7 +107,7 @@ def search_thresholds(
     model: Net,
     config: TrainConfig,
     calibration: Calibration,
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     *,
     num_steps: int,
     num_thresholds: int,

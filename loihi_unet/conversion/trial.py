@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A layer's neurons on calibration crops: how well thresholds send an activation."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -34,7 +35,7 @@ class Crops:
         The trained network, on the CPU.
     config : TrainConfig
         Gives crop size, noise and seed.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         Where the crops come from.
 
     Attributes
@@ -51,7 +52,7 @@ class Crops:
 
     @torch.no_grad()
     def __init__(
-        self, model: Net, config: TrainConfig, pictures: list[Picture]
+        self, model: Net, config: TrainConfig, pictures: Sequence[Picture]
     ) -> None:
         config = config.model_copy(update={"batch_size": CROPS})
         task = make_task(config, train=pictures, validation=[])

@@ -16,9 +16,9 @@ from torch.utils.tensorboard.writer import SummaryWriter
 
 from export.gain import settle
 from loihi_unet.config import TrainConfig, parse_config
-from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.data.datasets import AS_STATED, Reading, load_training
 from loihi_unet.data.deep import records
-from loihi_unet.data.pictures import fingerprint, hold_out
+from loihi_unet.data.pictures import fingerprint
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.finetuning import state as finetune_state
@@ -207,10 +207,9 @@ def finetune(
     config = parse_config(config.model_dump(), where="fine-tuning")
     white = reading.white_level or config.white_level
     reading = replace(reading, white_level=white)
-    channels = config.model.in_channels
-    pictures = load_data(config.task, data, channels, reading=reading)
-    white_levels = records(picture.levels for picture in pictures)
-    task = make_task(config, *hold_out(pictures, config.validation_images))
+    pictures, train_part, validation = load_training(config, data, reading)
+    white_levels = records(pictures.levels)
+    task = make_task(config, train_part, validation)
     run = {
         **settings.model_dump(),
         "data_sha256": fingerprint(pictures),

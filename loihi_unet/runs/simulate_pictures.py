@@ -24,6 +24,7 @@ from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import size_note
 from loihi_unet.runs.network_source import load_network
+from loihi_unet.runs.output_pictures import drawing
 from loihi_unet.runs.totals import Totals
 from sim.backend import create
 from sim.recording import recordable
@@ -106,6 +107,8 @@ def run_pictures(
             f"{config.network}: stock neurons take arrays, not pictures "
             "(docs/netx_stock.md)"
         )
+    if config.pictures is not None:
+        draw = drawing(network, str(config.network))
     simulator = create(config.backend)
     found = _pages(config)
     size = _one_size(found, config.conditions, network)
@@ -130,9 +133,9 @@ def run_pictures(
                 entered = waiting.popleft()
                 if config.pictures is not None and part.output is not None:
                     height, width = entered.size
-                    pixels = 255 * decode(network, part.output[index])
+                    output = decode(network, part.output[index])[:, :height, :width]
                     target = _target(config.pictures, entered.name)
-                    write_picture(target, pixels[:, :height, :width])
+                    write_picture(target, draw(output.astype(np.float32)))
         white_levels = records(levels)
         writer.note_white_levels(white_levels)
     warn(levels, config.white_level)
