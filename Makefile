@@ -8,13 +8,17 @@ VENV := .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lava-tests bench lint audit torture suite setup clean
+.PHONY: demo test check lava-tests bench lint audit torture suite setup clean
 
 demo: $(STAMP)
 	$(BIN)/loihi-unet demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# What `make test` leaves out: browsers and tortures.
+check: test
+	$(BIN)/python -m pytest -m slow
 
 # The unit tests in Lava's own wheels, unchanged; some ten minutes.
 lava-tests: $(STAMP)

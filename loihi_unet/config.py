@@ -5,13 +5,12 @@ import sys
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, get_args
 
 import tomli_w
 from pydantic import (
-    Discriminator,
+    BaseModel,
     Field,
-    Tag,
     ValidationError,
     model_serializer,
     model_validator,
@@ -19,83 +18,21 @@ from pydantic import (
 
 from export.files.kind import expect
 from loihi_unet.errors import ConfigError
-from loihi_unet.networks.config import MODELS, ModelConfig, NeuronConfig, Settings
 from loihi_unet.networks.config import DnCNNConfig as DnCNNConfig
 from loihi_unet.networks.config import FCNConfig as FCNConfig
+from loihi_unet.networks.config import ModelConfig, NeuronConfig, Settings
 from loihi_unet.networks.config import UNetConfig as UNetConfig
+from loihi_unet.task_config import ClassifyConfig as ClassifyConfig
+from loihi_unet.task_config import DenoiseConfig as DenoiseConfig
+from loihi_unet.task_config import RestoreConfig as RestoreConfig
+from loihi_unet.task_config import SegmentConfig as SegmentConfig
+from loihi_unet.task_config import TaskConfig as TaskConfig
+from loihi_unet.task_config import ends
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-
-class DenoiseConfig(Settings):
-    """Removing white Gaussian noise.
-
-    Attributes
-    ----------
-    kind : str
-        Names the task.
-    sigma_min, sigma_max : float
-        Standard deviation of the noise in gray levels of 0..255; every crop draws
-        its own, uniformly between the two.
-    """
-
-    kind: Literal["denoise"] = "denoise"
-    sigma_min: float = Field(default=25.0, ge=0, le=255)
-    sigma_max: float = Field(default=25.0, ge=0, le=255)
-
-    @model_validator(mode="after")
-    def _check_order(self) -> "DenoiseConfig":
-        if self.sigma_min > self.sigma_max:
-            raise ValueError(
-                f"sigma_min {self.sigma_min:g} is above sigma_max {self.sigma_max:g}"
-            )
-        return self
-
-
-class SegmentConfig(Settings):
-    """Naming the class of every pixel.
-
-    Attributes
-    ----------
-    kind : str
-        Names the task.
-    dataset : str
-        Whose folder layout, preparation and classes: see `loihi_unet.data.datasets`.
-    """
-
-    kind: Literal["segment"] = "segment"
-    dataset: Literal["drive", "isbi2012", "camseq01"] = "drive"
-
-    @property
-    def classes(self) -> int:
-        """Number of classes; 2 are told apart by the sign of one output."""
-        return 11 if self.dataset == "camseq01" else 2
-
-    @property
-    def channels(self) -> int:
-        """1 for gray pictures, 3 for RGB."""
-        return 3 if self.dataset == "camseq01" else 1
-
-
-_TASKS = {"denoise": DenoiseConfig, "segment": SegmentConfig}
-
-
-def _task_kind(value: Any) -> Any:
-    kind = value.get("kind", "denoise") if isinstance(value, dict) else value
-    return getattr(kind, "kind", kind)
-
-
-TaskConfig = Annotated[
-    Annotated[DenoiseConfig, Tag("denoise")] | Annotated[SegmentConfig, Tag("segment")],
-    Discriminator(
-        _task_kind,
-        custom_error_type="task",
-        custom_error_message=f"a table with kind {' or '.join(_TASKS)} needed",
-    ),
-]
 
 
 class TrainConfig(Settings):
@@ -105,7 +42,7 @@ class TrainConfig(Settings):
     ----------
     model : UNetConfig, DnCNNConfig or FCNConfig
         The network.
-    task : DenoiseConfig or SegmentConfig
+    task : DenoiseConfig, SegmentConfig, RestoreConfig or ClassifyConfig
         What it learns.
     patch_size : int
         Side of the square training crops in pixels, a multiple of the network's.
@@ -120,7 +57,8 @@ class TrainConfig(Settings):
         linearly; large steps at the start can leave layers that never fire again.
     loss : str
         ``"l1"``: mean absolute error; ``"l2"``: mean squared error; for
-        segmentation ``"cross_entropy"``, binary where there are two classes.
+        segmentation ``"cross_entropy"``, binary where there are two classes, and for
+        classification.
     precision : str
         Number format of the forward and backward pass; ``"bfloat16"`` keeps weights
         and optimiser in float32. It is the faster one where the processor has it.
@@ -174,19 +112,22 @@ class TrainConfig(Settings):
     @model_validator(mode="after")
     def _check_task(self) -> "TrainConfig":
         model, task = self.model, self.task
-        segments = isinstance(task, SegmentConfig)
-        if segments != (self.loss == "cross_entropy"):
-            allowed = "cross_entropy" if segments else "l1 or l2"
+        names = isinstance(task, SegmentConfig | ClassifyConfig)
+        if names != (self.loss == "cross_entropy"):
+            allowed = "cross_entropy" if names else "l1 or l2"
             raise ValueError(f"loss {self.loss}: {task.kind} needs {allowed}")
-        if isinstance(task, SegmentConfig):
-            outputs = 1 if task.classes == 2 else task.classes
-            ends = (task.channels, outputs)
-            if (model.in_channels, model.out_channels) != ends or model.residual:
-                raise ValueError(
-                    f"{task.dataset} needs {ends[0]} input and {ends[1]} output "
-                    f"channels and no residual, found {model.in_channels}, "
-                    f"{model.out_channels} and residual = {model.residual}"
-                )
+        needed = ends(task)
+        if needed is None or isinstance(task, DenoiseConfig):
+            return self
+        residual = model.residual and names
+        if (model.in_channels, model.out_channels) != needed or residual:
+            what = task.kind if task.dataset == "folders" else task.dataset
+            raise ValueError(
+                f"{what} needs {needed[0]} input and {needed[1]} output "
+                f"channels{' and no residual' if names else ''}, found "
+                f"{model.in_channels}, {model.out_channels}"
+                f"{f' and residual = {model.residual}' if names else ''}"
+            )
         return self
 
 
@@ -292,23 +233,44 @@ def parse_config(table: Mapping[str, Any], *, where: str) -> TrainConfig:
         raise ConfigError(f"{where}: {problems}") from None
 
 
-#: Members of unions, and the keys that hold a union.
-_MEMBERS: dict[str, Any] = {**_TASKS, **MODELS}
-_UNIONS = ("task", "model")
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Settings that a field may hold, whatever unions and tuples are around them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+def _is_tag(model: type[BaseModel], name: Any) -> bool:
+    """Whether a member of a union is called by a name."""
+    tags = (model.model_fields.get(key) for key in ("kind", "by"))
+    return any(name in get_args(tag.annotation) for tag in tags if tag is not None)
+
+
+def _walk(loc: tuple[Any, ...]) -> tuple[list[str], list[type[BaseModel]]]:
+    """Keys of a place in the settings, and the settings there.
+
+    A union's place names the member too, as in task.denoise.sigma_min.
+    """
+    settings: list[type[BaseModel]] = [TrainConfig]
+    keys: list[str] = []
+    for part in loc:
+        members = [model for model in settings if _is_tag(model, part)]
+        if len(settings) > 1 and members:
+            settings = members
+            continue
+        keys.append(str(part))
+        if isinstance(part, str):
+            fields = [model.model_fields.get(part) for model in settings]
+            found = [field.annotation for field in fields if field is not None]
+            settings = [model for kind in found for model in _models(kind)]
+    return keys, settings
 
 
 def _describe(item: dict[str, Any]) -> str:
-    # A union's place names the member, as in task.denoise.sigma_min.
-    parts = [part for part in item["loc"] if part not in _MEMBERS]
-    key = ".".join(str(part) for part in parts)
+    key = ".".join(_walk(item["loc"])[0])
     if item["type"] == "extra_forbidden":
-        settings: Any = TrainConfig
-        for part in item["loc"][:-1]:
-            if part in _MEMBERS:
-                settings = _MEMBERS[part]
-            elif part not in _UNIONS:
-                settings = settings.model_fields[part].annotation
-        return f"{key}: unknown key; allowed: {', '.join(settings.model_fields)}"
+        allowed = _walk(item["loc"][:-1])[1][0].model_fields
+        return f"{key}: unknown key; allowed: {', '.join(allowed)}"
     message = item["msg"].removeprefix("Value error, ")
     found = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"
     return f"{key}: {message}{found}" if key else message

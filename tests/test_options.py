@@ -113,6 +113,6 @@ def test_completion_in_bash(tmp_path):
         "lava lava-stock",
         "parallel-if",
         "segment-drive segment-drive-fcn segment-drive-fcn-paper segment-drive-paper",
-        "check",
+        "init check",
     ]
     assert done.stderr == ""

@@ -173,7 +173,7 @@ def test_options_for_pictures_and_for_stock_networks(run, tmp_path):
     values = saved(tmp_path, stream)
     code, _, message = run(stream, "simulate", values, "--sigma", 25)
     assert code == 2
-    assert "--sigma, --crop and --pictures are for pictures" in " ".join(
+    assert "--sigma, --crop, --white-level and --pictures are for pictures" in " ".join(
         message.split()
     )
     code, _, message = run(small_network(), "simulate", values, "--steps", 5)

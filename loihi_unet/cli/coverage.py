@@ -135,11 +135,11 @@ def _report(folder: Path, found: Exercised, backends: tuple[str, str]) -> None:
     from loihi_unet.runs.verify_set import compare_recorded
     from sim.backend import create
 
-    telling = found.exercise.telling
-    if telling is None:
+    to_show = found.exercise.to_show
+    if to_show is None:
         raise DataError("report: every picture overflows, there is nothing to show")
     left, right = (
-        create(name).run(found.network, telling.levels[None]) for name in backends
+        create(name).run(found.network, to_show.levels[None]) for name in backends
     )
     network = found.network
     comparison = compare_recorded(network, left, right)

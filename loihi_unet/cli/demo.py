@@ -20,6 +20,18 @@ def demo(
         Literal["denoise", "segment"],
         typer.Option(help="A noisy photograph, or a retina's vessels."),
     ] = "denoise",
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="Your own U-Net instead: run folder or checkpoint."),
+    ] = None,
+    spiking: Annotated[
+        str | None,
+        typer.Option(help="What convert or finetune made of it."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Its data set, of which the first test picture is shown."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a picture through every machine and prove that they agree.
@@ -28,14 +40,28 @@ def demo(
     comparison is EXACT, else 1.
 
     Example: loihi-unet demo --task segment --out runs/retina
+
+    Your own: loihi-unet demo --checkpoint runs/cells --spiking cells.safetensors
+    --data cells
     """
-    from loihi_unet.demo.run import CROP, run_demo
+    from loihi_unet.demo.own import OwnPicture
+    from loihi_unet.demo.run import run_demo
+    from loihi_unet.errors import ConfigError
+    from loihi_unet.files.checkpoint import load_checkpoint
     from loihi_unet.report import head
     from loihi_unet.report.schema import Report
     from loihi_unet.runs.hashes import hash_line
 
+    if (checkpoint is None) != (spiking is None):
+        raise ConfigError("--checkpoint and --spiking: one needs the other")
+    subject = None
+    if checkpoint is not None and spiking is not None:
+        _, config = load_checkpoint(checkpoint)
+        subject = OwnPicture(checkpoint, spiking, config, data)
+    elif data is not None:
+        raise ConfigError("--data: needs --checkpoint and --spiking")
     with progress(quiet=as_json) as bar:
-        result = run_demo(folder, bar, task)
+        result = run_demo(folder, bar, task, subject)
     if as_json:
         print_json(result.report)
         raise typer.Exit(0 if result.report["identical"] else 1)
@@ -49,6 +75,6 @@ def demo(
         print_comparison(comparison)
     for line in result.report["skipped"]:
         out.print(f"[yellow]skipped[/] {line}")
-    out.print(hash_line(result.report, (CROP, CROP)), soft_wrap=True)
+    out.print(hash_line(result.report, result.size), soft_wrap=True)
     out.print(f"report.html, report.json, network.net and pictures in {folder}")
     raise typer.Exit(0 if result.report["identical"] else 1)

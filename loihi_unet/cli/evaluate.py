@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""``evaluate`` and ``data check``."""
+"""``evaluate``, ``data init`` and ``data check``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from loihi_unet.cli.console import (
     SeedOption,
     WhiteLevelOption,
     WorkersOption,
+    config_names,
     out,
     print_json,
     print_table,
@@ -38,7 +39,7 @@ def evaluate(
         typer.Option(help="Test pictures; default: scikit-image's (denoising)."),
     ] = None,
     task: Annotated[
-        Literal["denoise", "segment"] | None,
+        Literal["denoise", "segment", "restore", "classify"] | None,
         typer.Option(help="Must be the network's task; default: that."),
     ] = None,
     sigma: Annotated[
@@ -125,8 +126,13 @@ def evaluate(
     names = list(row["chip"])
     rows = [[label, *(s[name] for name in names)] for label, s in scored.items()]
     noise = "" if row["sigma"] is None else f", sigma {row['sigma']:g}"
+    if "noise" in row:
+        camera = row["noise"]
+        noise = f", gain {camera['gain']:g}, read noise {camera['read_noise']:g}"
     title = f"{row['data']}: {row['pictures']} pictures{noise}, T = {row['T']}"
     print_table(title, ["", *names], rows)
+    if "classes" in row:
+        _print_classes(row["classes"])
     print_white_levels(row["white_levels"])
     _, height, width = evaluation.network.input.shape
     for line in (evaluation.note, hash_line(row, (height, width))):
@@ -136,11 +142,66 @@ def evaluate(
         out.print(f"report in {report / 'report.html'}", soft_wrap=True)
 
 
+def _print_classes(classes: dict[str, Any]) -> None:
+    """Print what the integer network made of each class."""
+    table = classes["table"]
+    rows = [["-" if v is None else v for v in one.values()] for one in table]
+    print_table("each class, integer network", list(table[0]), rows)
+    columns = ["true class", *classes["names"]]
+    counts = zip(classes["names"], classes["confusion"], strict=True)
+    rows = [[name, *row] for name, row in counts]
+    print_table("confusion matrix: class found by column", columns, rows)
+
+
+@data_app.command("init")
+def init(
+    path: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Folder of the data set.")
+    ],
+    target: Annotated[
+        Path, typer.Option("--out", help="Configuration to write (TOML).")
+    ] = Path("my.toml"),
+    force: Annotated[
+        bool, typer.Option(help="Write over a file that is there.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at a folder and write the configuration that fits it, for you to check.
+
+    Pictures and labels, pairs, a folder for each class, or pictures alone.
+
+    Example: loihi-unet data init cells --out cells.toml
+    """
+    from export.files.atomic import write_text
+    from loihi_unet.data.propose import proposal_toml, propose
+    from loihi_unet.errors import DataError
+
+    if target.exists() and not force:
+        raise DataError(f"{target}: is there already; --force writes over it")
+    proposal = propose(path)
+    text = proposal_toml(path, proposal)
+    write_text(target, text)
+    if as_json:
+        found = {"out": str(target), "config": proposal.table, "notes": proposal.notes}
+        print_json(found)
+        return
+    for line in proposal.notes:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    out.print(f"wrote {target}", highlight=False, markup=False, soft_wrap=True)
+
+
 @data_app.command("check")
 def check(
     path: Annotated[
         Path, typer.Argument(metavar="DATA", help="Folder of the data set.")
     ],
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="Configuration whose data set this is; default: a known layout.",
+            autocompletion=config_names,
+        ),
+    ] = None,
     white_level: WhiteLevelOption = None,
     label_colours: LabelColoursOption = None,
     as_json: JsonOption = False,
@@ -150,12 +211,16 @@ def check(
     Exit code 0 if nothing is wrong, else 1.
 
     Example: loihi-unet data check DRIVE
+
+    Your own: loihi-unet data check cells --config cells.toml
     """
+    from loihi_unet.config import load_config
     from loihi_unet.data.check import check_data
     from loihi_unet.data.datasets import Reading
 
     reading = Reading(white_level=white_level, label_colours=label_colours)
-    found = check_data(path, reading)
+    task = None if config is None else load_config(config).task
+    found = check_data(path, reading, task)
     parts = {n: part for n, part in found.items() if n not in ("layout", "folder")}
     wrong = any(part["problems"] for part in parts.values())
     if as_json:

@@ -293,7 +293,7 @@ def _report_picture(report: Path, over_set: SetComparison) -> None:
     from loihi_unet.report.verify import write_report
     from loihi_unet.runs.verify_set import compare_recorded, record_both
 
-    job = over_set.telling
+    job = over_set.to_show
     network, a, b = record_both(job)
     write_report(report, compare_recorded(network, a, b), a, b, network)
 

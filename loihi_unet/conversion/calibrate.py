@@ -3,6 +3,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -134,7 +135,7 @@ def measure_scales(
 def calibrate(
     model: Net,
     config: TrainConfig,
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     *,
     normalisation: Normalisation = "connection",
     percentile: float = 99.9,
@@ -147,7 +148,7 @@ def calibrate(
         The trained network, on the CPU.
     config : TrainConfig
         Gives crop size, noise and seed.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         Where the crops come from.
     normalisation, percentile
         As in `measure_scales`.

@@ -9,7 +9,7 @@ channel costs no convolution.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ LARGEST_BIAS_EXP = 4
 def convert_channels(
     model: Net,
     config: TrainConfig,
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     *,
     num_steps: int,
     num_thresholds: int,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The command ``convert``: read a checkpoint, measure, search, normalise, write."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from loihi_unet.conversion.search import search_thresholds
 from loihi_unet.data.datasets import AS_STATED, Reading, load_data
 from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture
+from loihi_unet.data.sequence import all_facts
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import (
     Calibration,
@@ -105,6 +107,7 @@ def convert(
     white = reading.white_level or config.white_level
     reading = replace(reading, white_level=white)
     channels = config.model.in_channels
+    pictures: Sequence[Picture] = []
     if per == "channel":
         pictures = load_data(config.task, data, channels, reading=reading)
         snn = convert_channels(
@@ -120,7 +123,6 @@ def convert(
         save_spiking_unet(out, snn)
         return snn
     calibration = _stored_scales(loaded, data, normalisation, percentile)
-    pictures = []
     if search or calibration is None:
         pictures = load_data(config.task, data, channels, reading=reading)
     if calibration is None:
@@ -171,8 +173,8 @@ def _check_search(search: bool, fewer: bool, base_threshold: float | None) -> No
         raise ConversionError("fewer thresholds per layer: found by a search only")
 
 
-def _white_levels(pictures: list[Picture]) -> dict[str, Any]:
-    found = records(picture.levels for picture in pictures)
+def _white_levels(pictures: Sequence[Picture]) -> dict[str, Any]:
+    found = records(fact.levels for fact in all_facts(pictures))
     return {"white_levels": found} if found else {}
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -152,12 +152,12 @@ def _per_layer(
     )
 
 
-def crops(pictures: list[Picture], shape: tuple[int, int, int]) -> Tensor:
+def crops(pictures: Sequence[Picture], shape: tuple[int, int, int]) -> Tensor:
     """Cut crops of the network's size from pictures.
 
     Parameters
     ----------
-    pictures : list[Picture]
+    pictures : sequence of Picture
         Of the network's channels.
     shape : tuple of int
         (C, H, W) of the network's input.

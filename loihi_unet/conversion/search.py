@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Choose thresholds by trying them on calibration crops."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -39,7 +40,7 @@ class Trials:
         Gives crop size, noise and seed.
     calibration : Calibration
         Its scales.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         Where the crops come from.
     num_steps, num_thresholds : int
         T and N.
@@ -50,7 +51,7 @@ class Trials:
         model: Net,
         config: TrainConfig,
         calibration: Calibration,
-        pictures: list[Picture],
+        pictures: Sequence[Picture],
         *,
         num_steps: int,
         num_thresholds: int,
@@ -107,7 +108,7 @@ def search_thresholds(
     model: Net,
     config: TrainConfig,
     calibration: Calibration,
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     *,
     num_steps: int,
     num_thresholds: int,

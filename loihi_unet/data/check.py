@@ -2,28 +2,31 @@
 """Say which data set a folder holds, what is in it, and all that is wrong with it."""
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
-from loihi_unet.data.datasets import AS_STATED, Reading, reader
+from loihi_unet.builtin_sets import BUILT_IN
+from loihi_unet.config import DenoiseConfig, SegmentConfig, TaskConfig
+from loihi_unet.data.datasets import AS_STATED, EntryReader, Reading, needs, set_name
 from loihi_unet.data.deep import records, warnings
-from loihi_unet.data.layouts import (
-    CAMSEQ_TEST,
-    CAMSEQ_TRAIN,
-    LAYOUTS,
-    Split,
-    outlines,
-    photographs,
-)
+from loihi_unet.data.folders import part_of
+from loihi_unet.data.layouts import find_root, fitting, outlines, photographs
+from loihi_unet.data.parts import Split, has_validation
 from loihi_unet.data.picture_files import list_pictures
 from loihi_unet.data.pictures import VOID, Picture
+from loihi_unet.data.prepare import tiles, windowed
 from loihi_unet.data.read_picture import read_pages, read_pixels
+from loihi_unet.data.sequence import Facts, facts_of, tracked
 from loihi_unet.errors import DataError
+from loihi_unet.task_config import SetConfig
 
 
-def check_data(data: Path, reading: Reading = AS_STATED) -> dict[str, Any]:
+def check_data(
+    data: Path, reading: Reading = AS_STATED, task: TaskConfig | None = None
+) -> dict[str, Any]:
     """Recognise a folder's layout and read everything in it.
 
     Parameters
@@ -32,27 +35,41 @@ def check_data(data: Path, reading: Reading = AS_STATED) -> dict[str, Any]:
         The folder; a data set may lie one or two folders below it.
     reading : Reading
         How files are understood.
+    task : TaskConfig, optional
+        Whose data they are; None: a built-in set, or pictures alone.
 
     Returns
     -------
     dict[str, Any]
-        ``layout``: a segmentation set's name, or ``"pictures"``; ``folder``: where it
+        ``layout``: a data set's name, or ``"pictures"``; ``folder``: where it
         is; and for each part its number of ``pictures`` without fault, ``sizes``
-        (height x width), ``classes`` with their share of the pixels, void included,
-        ``white_levels`` as `loihi_unet.data.deep.records`, ``warnings`` and
-        ``problems``, a line for each.
+        (height x width), ``classes`` with their share of the pixels (or of the
+        pictures), void included, ``white_levels`` as
+        `loihi_unet.data.deep.records`, ``warnings`` and ``problems``, a line for each.
 
     Raises
     ------
     DataError
         If there is no picture, or labels in no layout that is known.
     """
-    layout, root = _recognise(data)
-    found: dict[str, Any] = {"layout": layout or "pictures", "folder": str(root)}
-    if layout is None:
+    if isinstance(task, DenoiseConfig):
+        task, root = None, data
+    elif task is not None:
+        if not data.is_dir():
+            raise DataError(f"{data}: no such folder; {needs(task)}")
+        root = find_root(data, task.layouts, set_name(task))
+    else:
+        layout, root = _recognise(data)
+        if layout is not None:
+            task = SegmentConfig(dataset=layout)  # type: ignore[arg-type]
+    found: dict[str, Any] = {"layout": set_name(task) if task else "pictures"}
+    found["folder"] = str(root)
+    if task is None:
         return found | {"all": _pictures(data, reading)}
-    parts = {s: _part(layout, root, s, reading) for s in get_args(Split)}
-    return found | parts
+    splits: list[Split] = list(get_args(Split))
+    if not has_validation(task.settings.split):
+        splits.remove("validation")
+    return found | {split: _part(task, root, split, reading) for split in splits}
 
 
 def _recognise(data: Path) -> tuple[str | None, Path]:
@@ -77,53 +94,89 @@ def _street(paths: list[Path]) -> bool:
     try:
         red, green, blue = read_pixels(paths[0], 3)
     except DataError:  # said later, as one of all that is wrong
-        return len(paths) == CAMSEQ_TRAIN + CAMSEQ_TEST
+        return len(paths) == BUILT_IN["camseq01"][0].pictures
     # Sections may be stored as RGB, but they have no colour.
     return not ((red == green).all() and (green == blue).all())
 
 
 def _pictures(data: Path, reading: Reading) -> dict[str, Any]:
     folder, paths = photographs(data)
-    pictures, problems = [], []
-    for path in paths:
+    facts, problems = [], []
+    for path in tracked(paths):
         try:
             # Gray, for the count and sizes alone.
-            pictures += [
-                Picture(
-                    name=read.page.name(folder), pixels=read.pixels, levels=read.levels
+            facts += [
+                facts_of(
+                    Picture(
+                        name=read.page.name(folder),
+                        pixels=read.pixels,
+                        levels=read.levels,
+                    )
                 )
                 for read in read_pages(path, 1, reading.white_level)
             ]
         except DataError as error:
             problems.append(str(error))
-    return _summary(pictures, problems, reading)
+    return _summary(facts, problems, reading, str)
 
 
-def _part(layout: str, root: Path, split: Split, reading: Reading) -> dict[str, Any]:
+def _part(
+    task: SetConfig, root: Path, split: Split, reading: Reading
+) -> dict[str, Any]:
+    settings = fitting(root, task.layouts) or task.layouts[-1]
+    name = _namer(task)
     try:
-        part = LAYOUTS[layout](root, split)
+        part = part_of(settings, root, split)
     except DataError as error:
-        return _summary([], [str(error)], reading)
+        return _summary([], [str(error)], reading, name)
     problems = list(part.problems)
-    read = reader(layout, part, reading)
-    pictures = [read(entry, problems) for entry in part.entries]
-    return _summary([p for p in pictures if p is not None], problems, reading)
+    if not (part.entries or problems):
+        problems.append(f"{root}: no picture in the {split} part")
+    reader = EntryReader(task, settings, reading)
+    facts = []
+    for entry in tracked(part.entries):
+        picture = reader.read(entry, problems)
+        if picture is None:
+            continue
+        for window in tiles(picture.size, settings.sizes):
+            piece = picture
+            if window is not None:
+                piece = windowed(picture, window, reader.scale)
+            facts.append(facts_of(piece))
+    return _summary(facts, problems, reading, name)
+
+
+def _namer(task: SetConfig) -> Callable[[int], str]:
+    """Return what a class is called: its number, of one's own set its name."""
+    names = getattr(task.settings, "names", [])
+
+    def name(value: int) -> str:
+        return names[value] if task.dataset == "folders" else str(value)
+
+    return name
 
 
 def _summary(
-    pictures: list[Picture], problems: list[str], reading: Reading
+    facts: list[Facts],
+    problems: Iterable[str],
+    reading: Reading,
+    name: Callable[[int], str],
 ) -> dict[str, Any]:
-    sizes = Counter("x".join(map(str, p.pixels.shape[1:])) for p in pictures)
-    found: dict[str, Any] = {"pictures": len(pictures), "sizes": dict(sizes)}
-    labels = [p.label for p in pictures if p.label is not None]
-    if labels:
-        counts = np.sum([np.bincount(x.ravel(), minlength=256) for x in labels], axis=0)
+    sizes = Counter("x".join(map(str, fact.size)) for fact in facts)
+    found: dict[str, Any] = {"pictures": len(facts), "sizes": dict(sizes)}
+    counts = np.zeros(VOID + 1, np.int64)
+    for fact in facts:
+        if fact.counts is not None:
+            counts += fact.counts
+        elif fact.number is not None:
+            counts[fact.number] += 1
+    if counts.any():
         found["classes"] = {
-            "void" if value == VOID else str(value): round(count / counts.sum(), 4)
+            "void" if value == VOID else name(value): round(count / counts.sum(), 4)
             for value, count in enumerate(counts.tolist())
             if count
         }
-    levels = records(picture.levels for picture in pictures)
+    levels = records(fact.levels for fact in facts)
     asked = reading.white_level
     return found | {
         "white_levels": levels,

@@ -6,12 +6,13 @@ that a run resumed at iteration i continues as if it had never stopped.
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loihi_unet.data.pictures import Picture
+from loihi_unet.data.sequence import sizes
 from loihi_unet.errors import DataError
 
 T = TypeVar("T", bound=np.generic)
@@ -47,8 +48,93 @@ def add_noise(
     return noisy
 
 
+def add_camera_noise(
+    clean: NDArray[np.uint8],
+    gain: float,
+    read_noise: float,
+    generator: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Add shot noise of photons and read noise, rounded, not clipped.
+
+    Parameters
+    ----------
+    clean : ndarray, uint8
+        Gray levels.
+    gain : float
+        Gray levels per photon.
+    read_noise : float
+        Standard deviation in gray levels.
+    generator : numpy.random.Generator
+        Source of the noise.
+
+    Returns
+    -------
+    ndarray, float32, the shape of `clean`
+        Integers; of mean `clean` and variance ``gain * clean + read_noise**2``, to
+        rounding.
+    """
+    shot = gain * generator.poisson(clean / gain)
+    noise = generator.standard_normal(clean.shape, dtype=np.float32)
+    return np.rint(shot + np.float32(read_noise) * noise).astype(np.float32)
+
+
+class Crop(NamedTuple):
+    """Where a square is cut, and how it is turned.
+
+    Attributes
+    ----------
+    place : int
+        Of the picture in its set.
+    top, left : int
+        In pixels.
+    turns : int
+        Quarters, counter-clockwise.
+    mirrored : bool
+        Left and right, after it was turned.
+    """
+
+    place: int
+    top: int
+    left: int
+    turns: int
+    mirrored: bool
+
+    def of(self, pixels: NDArray[T], size: int, scale: int = 1) -> NDArray[T]:
+        """Cut it out of an array (C, H, W) that is `scale` times as large."""
+        top, left, side = self.top * scale, self.left * scale, size * scale
+        crop = pixels[:, top : top + side, left : left + side]
+        crop = np.rot90(crop, self.turns, axes=(1, 2))
+        return crop[:, :, ::-1] if self.mirrored else crop
+
+
+def draw_crops(
+    pictures: Sequence[Picture],
+    count: int,
+    size: int,
+    generator: np.random.Generator,
+    *,
+    turn: bool = True,
+) -> list[Crop]:
+    """Decide where random squares are cut; parameters as of `random_crops`."""
+    crops = []
+    known = sizes(pictures)
+    for index in generator.integers(len(pictures), size=count).tolist():
+        height, width = known[index]
+        if min(height, width) < size:
+            raise DataError(
+                f"{pictures[index].name}: {width}x{height} pixels, a crop needs "
+                f"{size}x{size}"
+            )
+        top = int(generator.integers(height - size + 1))
+        left = int(generator.integers(width - size + 1))
+        turns = int(generator.integers(4)) if turn else 0
+        mirrored = bool(generator.integers(2))
+        crops.append(Crop(index, top, left, turns, mirrored))
+    return crops
+
+
 def random_crops(
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     count: int,
     size: int,
     generator: np.random.Generator,
@@ -59,7 +145,7 @@ def random_crops(
 
     Parameters
     ----------
-    pictures : list[Picture]
+    pictures : sequence of Picture
         All at least `size` high and wide, with equal channels.
     count, size : int
         Number of crops and their side in pixels.
@@ -78,29 +164,16 @@ def random_crops(
     DataError
         If a picture is smaller than a crop.
     """
-    crops = []
-    for index in generator.integers(len(pictures), size=count):
-        picture = pictures[index]
-        _, height, width = picture.pixels.shape
-        if min(height, width) < size:
-            raise DataError(
-                f"{picture.name}: {width}x{height} pixels, a crop needs {size}x{size}"
-            )
-        top = generator.integers(height - size + 1)
-        left = generator.integers(width - size + 1)
-        crop = picture.pixels[:, top : top + size, left : left + size]
-        if turn:
-            crop = np.rot90(crop, int(generator.integers(4)), axes=(1, 2))
-        crops.append(crop[:, :, ::-1] if generator.integers(2) else crop)
-    return np.stack(crops)
+    crops = draw_crops(pictures, count, size, generator, turn=turn)
+    return np.stack([crop.of(pictures[crop.place].pixels, size) for crop in crops])
 
 
-def check_sizes(pictures: list[Picture], size: int) -> None:
+def check_sizes(pictures: Sequence[Picture], size: int) -> None:
     """See that squares can be cut from every picture, before any work.
 
     Parameters
     ----------
-    pictures : list[Picture]
+    pictures : sequence of Picture
         To be cut.
     size : int
         Side of the squares in pixels.
@@ -110,13 +183,14 @@ def check_sizes(pictures: list[Picture], size: int) -> None:
     DataError
         If one is smaller: names it, and says how many are.
     """
-    small = [p for p in pictures if min(p.pixels.shape[1:]) < size]
+    known = sizes(pictures)
+    small = [index for index, one in enumerate(known) if min(one) < size]
     if small:
-        _, height, width = small[0].pixels.shape
+        height, width = known[small[0]]
         more = f" (and {len(small) - 1} more)" if len(small) > 1 else ""
         raise DataError(
-            f"{small[0].name}: {width}x{height} pixels, a crop needs {size}x{size}"
-            f"{more}"
+            f"{pictures[small[0]].name}: {width}x{height} pixels, a crop needs "
+            f"{size}x{size}{more}"
         )
 
 

@@ -1,44 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Segmentation data sets in their official folder layouts.
-
-- ``drive``: DRIVE, doi:10.1109/TMI.2004.825627. ``training`` and ``test`` hold
-  ``images``, ``1st_manual`` and ``mask``. Gray pictures, CLAHE, gamma; class 1 is
-  vessel, the mask is the field of view.
-- ``isbi2012``: ISBI 2012 EM, doi:10.1371/journal.pbio.1000502. ``image`` and ``label``
-  hold the 30 labelled sections, or the stacks ``train-volume.tif`` and
-  ``train-labels.tif`` do, as released; class 1 is non-membrane (255). The labels of the
-  official test part were never published, so the last five sections are the test
-  part: a contiguous block, since neighbours resemble each other.
-- ``camseq01``: CamSeq01, doi:10.1109/ICCV.2007.4409081, with SegNet's 11 classes and
-  void. ``image`` and ``label`` hold 101 frames of one drive, or drawings ``NAME_L.png``
-  lie beside ``NAME.png``, as released; resized to 256x256. The first 80 train, the last
-  21 test.
-"""
+"""The pictures of a task: those of a folder, or a data set that settings describe."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from skimage.exposure import adjust_gamma, equalize_adapthist
 
 from export.files.kind import expect
-from loihi_unet.config import DenoiseConfig, SegmentConfig
-from loihi_unet.data.labels import CAMVID, read_binary, read_classes, read_colours
-from loihi_unet.data.layouts import LAYOUTS, Entry, Part, Split, find_root
+from loihi_unet.config import DenoiseConfig, TaskConfig, TrainConfig
+from loihi_unet.data.entries import Entry
+from loihi_unet.data.folders import part_of
+from loihi_unet.data.labels import read_binary, read_colours, read_label
+from loihi_unet.data.layouts import find_root, fitting
+from loihi_unet.data.parts import Split, has_validation
+from loihi_unet.data.picture_files import Page, pages
 from loihi_unet.data.pictures import Picture, load_pictures, warn
-from loihi_unet.data.read_picture import read_page
+from loihi_unet.data.prepare import enhance as enhance
+from loihi_unet.data.prepare import prepared, tiles, windowed
+from loihi_unet.data.read_picture import PageReader
+from loihi_unet.data.sequence import Pictures, hold_out
 from loihi_unet.errors import DataError
-
-CLAHE_CLIP = 0.01
-GAMMA = 1.2
-CAMSEQ_SIZE = (256, 256)
-CAMSEQ_CLASSES = 11
-CAMSEQ_VOID = 11
+from loihi_unet.folder_config import LabelFolders, PictureFolders
+from loihi_unet.task_config import SetConfig
 
 T = TypeVar("T")
 
@@ -53,8 +40,7 @@ class Reading:
         As in `loihi_unet.data.read_picture.read_pages`.
     label_colours : Path or None
         Table of the colours of label pictures, as
-        `loihi_unet.data.labels.read_colours`; None for CamVid's, of CamSeq01, and none
-        elsewhere.
+        `loihi_unet.data.labels.read_colours`; None for those of the data set.
     """
 
     white_level: int | None = None
@@ -65,31 +51,31 @@ AS_STATED = Reading()
 
 
 def load_data(
-    task: DenoiseConfig | SegmentConfig,
+    task: TaskConfig,
     data: Path | None,
     channels: int,
     split: Split = "train",
     reading: Reading = AS_STATED,
-) -> list[Picture]:
-    """Read the pictures of a task.
+) -> Pictures:
+    """Read the pictures of a task once.
 
     Parameters
     ----------
-    task : DenoiseConfig or SegmentConfig
-        Names the data set, where a layout is expected.
+    task : TaskConfig
+        Names or describes the data set, where there is one.
     data : Path or None
         Its folder; None, for denoising only, for scikit-image's photographs.
     channels : int
         1 or 3.
     split : str
-        Which part of a segmentation set; for denoising a folder is all one part.
+        Which part of a data set; for denoising a folder is all one part.
     reading : Reading
         How files are understood.
 
     Returns
     -------
-    list[Picture]
-        With labels for segmentation.
+    Pictures
+        With what belongs to each.
 
     Raises
     ------
@@ -99,92 +85,214 @@ def load_data(
     if isinstance(task, DenoiseConfig):
         return load_pictures(data, channels, reading.white_level)
     if data is None:
-        raise DataError(
-            f"segmentation needs the folder of {task.dataset} (--data); there is no "
-            "default"
-        )
+        raise DataError(f"{needs(task)} (--data); there is no default")
     expect(data, "folder", error=DataError)
-    part = LAYOUTS[task.dataset](find_root(data, task.dataset), split)
+    name = set_name(task)
+    root = find_root(data, task.layouts, name)
+    settings = fitting(root, task.layouts) or task.layouts[-1]
+    part = part_of(settings, root, split)
     if part.problems:
-        more = len(part.problems) - 1
-        hint = f" (and {more} more: see data check)" if more else ""
-        raise DataError(part.problems[0] + hint)
-    read = reader(task.dataset, part, reading)
-    pictures = []
-    for entry in part.entries:
-        problems: list[str] = []
-        picture = read(entry, problems)
-        if picture is None:
-            raise DataError(problems[0])
-        pictures.append(picture)
-    warn([picture.levels for picture in pictures], reading.white_level)
+        raise DataError(part.problems[0] + _more(part.problems))
+    if not part.entries:
+        raise DataError(f"{root}: no picture in the {split} part of {name}")
+    pictures = read_entries(task, settings, part.entries, reading)
+    warn(pictures.levels, reading.white_level)
     return pictures
 
 
-def reader(
-    dataset: str, part: Part, reading: Reading
-) -> Callable[[Entry, list[str]], Picture | None]:
-    """Return what reads and prepares an entry of a part of a data set.
+def set_name(task: SetConfig) -> str:
+    """Return what a data set is called: its name, or the task of one's own."""
+    return task.kind if task.dataset == "folders" else task.dataset
+
+
+def needs(task: SetConfig) -> str:
+    """Return a sentence about the folder that a task cannot do without."""
+    if task.dataset == "folders":
+        return f"{task.kind} needs the folder of its data"
+    return f"segmentation needs the folder of {task.dataset}"
+
+
+def _more(problems: list[str]) -> str:
+    more = len(problems) - 1
+    return f" (and {more} more: see data check)" if more else ""
+
+
+def load_training(
+    config: TrainConfig, data: Path | None, reading: Reading = AS_STATED
+) -> tuple[Pictures, Sequence[Picture], Sequence[Picture]]:
+    """Read the pictures of a training run.
 
     Parameters
     ----------
-    dataset : str
-        A key of `loihi_unet.data.layouts.LAYOUTS`.
-    part : Part
-        Where the entry is from.
-    reading : Reading
-        How files are understood.
+    config : TrainConfig
+        Task, channels, and how many pictures are held out where the data set has none
+        to validate on.
+    data, reading
+        As in `load_data`.
 
     Returns
     -------
-    callable
-        Maps an entry to its picture, or to None where something is wrong with it,
-        which it appends to the list it is given.
+    known : Pictures
+        The training part, which identifies the run.
+    train, validation : sequence of Picture
+        No picture is in both.
+
+    Raises
+    ------
+    DataError
+        As `load_data`, or if no picture is left to train on.
     """
-    colours = read_colours(reading.label_colours) if reading.label_colours else None
-    channels = SegmentConfig(dataset=dataset).channels  # type: ignore[arg-type]
+    task, channels = config.task, config.model.in_channels
+    pictures = load_data(task, data, channels, reading=reading)
+    if isinstance(task, DenoiseConfig) or not has_validation(task.settings.split):
+        return pictures, *hold_out(pictures, config.validation_images)
+    validation = load_data(task, data, channels, "validation", reading)
+    return pictures, pictures, validation
 
-    def label_of(entry: Entry) -> NDArray[np.uint8]:
-        if dataset == "camseq01":
-            return read_classes(
-                entry.label,
-                CAMSEQ_CLASSES,
-                CAMSEQ_VOID,
-                colours or CAMVID,
-                drawn=part.drawn,
-            )
-        return read_binary(entry.label, colours)
 
-    def read(entry: Entry, problems: list[str]) -> Picture | None:
+def read_entries(
+    task: SetConfig, settings: PictureFolders, entries: list[Entry], reading: Reading
+) -> Pictures:
+    """Read entries of a data set once, whole or in tiles.
+
+    Raises
+    ------
+    DataError
+        If something is wrong with one of them.
+    """
+    reader = EntryReader(task, settings, reading)
+    items = [
+        (entry, window)
+        for entry in entries
+        for window in tiles(reader.size(entry), settings.sizes)
+    ]
+    latest: dict[str, Picture] = {}
+
+    def read(index: int) -> Picture:
+        entry, window = items[index]
+        if window is None:
+            return _sound(reader, entry)
+        if entry.name not in latest:
+            latest.clear()
+            latest[entry.name] = _sound(reader, entry)
+        return windowed(latest[entry.name], window, reader.scale)
+
+    return Pictures.read(read, len(items))
+
+
+def _sound(reader: "EntryReader", entry: Entry) -> Picture:
+    problems: list[str] = []
+    picture = reader.read(entry, problems)
+    if picture is None:
+        raise DataError(problems[0])
+    return picture
+
+
+class EntryReader:
+    """Reads and prepares the entries of a data set.
+
+    Parameters
+    ----------
+    task : SetConfig
+        What the set is for.
+    settings : PictureFolders
+        How its files are understood.
+    reading : Reading
+        What else is known of them.
+    """
+
+    def __init__(
+        self, task: SetConfig, settings: PictureFolders, reading: Reading
+    ) -> None:
+        self.settings = settings
+        self.white_level = reading.white_level
+        self.scale: int = getattr(task, "scale", 1)
+        table = reading.label_colours
+        self.colours = read_colours(table) if table else None
+        self.pages = PageReader()
+        self.targets = PageReader()
+
+    def size(self, entry: Entry) -> tuple[int, int]:
+        """Height and width of an entry's picture, told by its header."""
+        if self.settings.sizes.how != "tile":
+            return (0, 0)
+        found = dict(pages(entry.picture.path))
+        return found[entry.picture]
+
+    def read(self, entry: Entry, problems: list[str]) -> Picture | None:
+        """Return an entry's picture.
+
+        Parameters
+        ----------
+        entry : Entry
+            Its files.
+        problems : list[str]
+            What is wrong with it is appended.
+
+        Returns
+        -------
+        Picture or None
+            None where something is wrong.
+        """
         before = len(problems)
+        channels, white = self.settings.channels, self.white_level
         found = _tried(
-            problems, lambda: read_page(entry.picture, channels, reading.white_level)
+            problems, lambda: self.pages.read(entry.picture, channels, white)
         )
-        label = _tried(problems, lambda: label_of(entry))
+        label = _tried(problems, lambda: self._label(entry))
         mask = None
         if (page := entry.mask) is not None:
             mask = _tried(problems, functools.partial(read_binary, page))
-        for page, values in ((entry.label, label), (entry.mask, mask)):
-            if found is None or values is None:
-                continue
+        target = None
+        if (goal := entry.target) is not None:
+            reading = functools.partial(self.targets.read, goal, channels, white)
+            wished = _tried(problems, reading)
+            target = None if wished is None else wished.pixels
+        if found is not None:
             height, width = found.pixels.shape[1:]
-            if values.shape != (height, width):
-                problems.append(
-                    f"{page}: {values.shape[1]}x{values.shape[0]} pixels, "
-                    f"{entry.picture.path.name} has {width}x{height}"
-                )
+            for file, values, scale in (
+                (entry.label, label, 1),
+                (entry.mask, mask, 1),
+                (entry.target, target, self.scale),
+            ):
+                wanted = (height * scale, width * scale)
+                if values is not None and values.shape[-2:] != wanted:
+                    problems.append(_unequal(file, values.shape, entry, wanted, scale))
         if mask is not None and not mask.any():
             problems.append(f"{entry.mask}: no pixel is inside the field of view")
-        if len(problems) > before or found is None or label is None:
+        if len(problems) > before or found is None:
             return None
-        return Picture(
+        picture = Picture(
             name=entry.name,
-            **_prepared(dataset, found.pixels, label),
+            pixels=found.pixels,
+            label=label,
             mask=None if mask is None else mask.astype(bool),
             levels=found.levels,
+            target=target,
+            number=entry.number,
         )
+        return _tried(problems, lambda: prepared(picture, self.settings, self.scale))
 
-    return read
+    def _label(self, entry: Entry) -> NDArray[np.uint8] | None:
+        if entry.label is None:
+            return None
+        assert isinstance(self.settings, LabelFolders)
+        return read_label(entry.label, self.settings, self.colours)
+
+
+def _unequal(
+    page: Page | None,
+    found: Sequence[int],
+    entry: Entry,
+    wanted: tuple[int, int],
+    scale: int,
+) -> str:
+    height, width = found[-2:]
+    times = f", {scale} times that is needed" if scale > 1 else ""
+    return (
+        f"{page}: {width}x{height} pixels, {entry.picture.path.name} has "
+        f"{wanted[1] // scale}x{wanted[0] // scale}{times}"
+    )
 
 
 def _tried(problems: list[str], function: Callable[[], T]) -> T | None:
@@ -194,46 +302,3 @@ def _tried(problems: list[str], function: Callable[[], T]) -> T | None:
     except DataError as error:
         problems.append(str(error))
         return None
-
-
-def _prepared(
-    dataset: str, pixels: NDArray[np.uint8], label: NDArray[np.uint8]
-) -> dict[str, Any]:
-    """Pixels and label as the network of a data set gets them."""
-    if dataset == "drive":
-        return {"pixels": enhance(pixels), "label": label}
-    if dataset == "isbi2012":
-        return {"pixels": pixels, "label": label}
-    small = Image.fromarray(pixels.transpose(1, 2, 0)).resize(
-        CAMSEQ_SIZE, Image.Resampling.BILINEAR
-    )
-    classes = Image.fromarray(label).resize(CAMSEQ_SIZE, Image.Resampling.NEAREST)
-    return {
-        "pixels": np.ascontiguousarray(np.array(small).transpose(2, 0, 1)),
-        "label": np.array(classes),
-    }
-
-
-def enhance(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Even out contrast: CLAHE on 8x8 tiles, then gamma 1.2.
-
-    Parameters
-    ----------
-    pixels : ndarray, shape (1, H, W), uint8
-        Gray levels.
-
-    Returns
-    -------
-    ndarray, shape (1, H, W), uint8
-        Gray levels.
-    """
-    height, width = pixels.shape[1:]
-    flat = equalize_adapthist(
-        pixels[0],
-        kernel_size=(max(1, height // 8), max(1, width // 8)),
-        clip_limit=CLAHE_CLIP,
-    )
-    levels: NDArray[np.uint8] = np.rint(255 * adjust_gamma(flat, GAMMA)).astype(
-        np.uint8
-    )
-    return levels[None]

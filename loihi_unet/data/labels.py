@@ -8,48 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loihi_unet.builtin_sets import BUILT_IN
 from loihi_unet.data.picture_files import Page
 from loihi_unet.data.pictures import VOID
 from loihi_unet.data.read_picture import Raw, read_raw
 from loihi_unet.errors import DataError
+from loihi_unet.folder_config import LabelFolders
 
 #: Class of a colour.
 Colours = Mapping[tuple[int, int, int], int]
 
 #: CamVid's label colours, as SegNet's 11 classes group them.
 CAMVID: Colours = {
-    (128, 128, 128): 0,  # Sky
-    (128, 0, 0): 1,  # Building
-    (64, 192, 0): 1,  # Wall
-    (64, 0, 64): 1,  # Tunnel
-    (192, 0, 128): 1,  # Archway
-    (0, 128, 64): 1,  # Bridge
-    (192, 192, 128): 2,  # Column_Pole
-    (0, 0, 64): 2,  # TrafficCone
-    (128, 64, 128): 3,  # Road
-    (128, 0, 192): 3,  # LaneMkgsDriv
-    (192, 0, 64): 3,  # LaneMkgsNonDriv
-    (0, 0, 192): 4,  # Sidewalk
-    (64, 192, 128): 4,  # ParkingBlock
-    (128, 128, 192): 4,  # RoadShoulder
-    (128, 128, 0): 5,  # Tree
-    (192, 192, 0): 5,  # VegetationMisc
-    (192, 128, 128): 6,  # SignSymbol
-    (128, 128, 64): 6,  # Misc_Text
-    (0, 64, 64): 6,  # TrafficLight
-    (64, 64, 128): 7,  # Fence
-    (64, 0, 128): 8,  # Car
-    (64, 128, 192): 8,  # SUVPickupTruck
-    (192, 128, 192): 8,  # Truck_Bus
-    (192, 64, 128): 8,  # Train
-    (128, 64, 64): 8,  # OtherMoving
-    (64, 64, 0): 9,  # Pedestrian
-    (192, 128, 64): 9,  # Child
-    (64, 0, 192): 9,  # CartLuggagePram
-    (64, 128, 64): 9,  # Animal
-    (0, 128, 192): 10,  # Bicyclist
-    (192, 0, 192): 10,  # MotorcycleScooter
-    (0, 0, 0): VOID,  # Void
+    colour: VOID if index is None else index
+    for colour, index in BUILT_IN["camseq01"][0].colours.items()
 }
 
 
@@ -137,10 +109,47 @@ def read_binary(page: Page, colours: Colours | None = None) -> NDArray[np.uint8]
     )
 
 
+def read_label(
+    page: Page, settings: LabelFolders, colours: Colours | None = None
+) -> NDArray[np.uint8]:
+    """Read the class of every pixel.
+
+    Parameters
+    ----------
+    page : Page
+        A palette picture, a gray one, or one in colour.
+    settings : LabelFolders
+        Which values and colours have which class.
+    colours : Colours, optional
+        Classes of colours, instead of those of the settings.
+
+    Returns
+    -------
+    ndarray, shape (H, W), uint8
+        Classes, and `VOID`.
+
+    Raises
+    ------
+    DataError
+        If there are other values or colours.
+    """
+    table = colours or {
+        colour: VOID if index is None else index
+        for colour, index in settings.colours.items()
+    }
+    if settings.binary:
+        return read_binary(page, table)
+    values = {
+        value: VOID if index is None else index
+        for value, index in settings.values.items()
+    }
+    drawn = settings.palette == "colours" or not settings.values
+    return read_classes(page, values, table, drawn=drawn)
+
+
 def read_classes(
     page: Page,
-    classes: int,
-    void: int,
+    classes: Mapping[int, int],
     colours: Colours | None = None,
     *,
     drawn: bool = False,
@@ -151,8 +160,8 @@ def read_classes(
     ----------
     page : Page
         A palette picture, whose indices count, a gray one, or one in colour.
-    classes, void : int
-        Allowed are 0 to classes - 1, and this for no class.
+    classes : mapping of int to int
+        Class of each value that is allowed, or `VOID`.
     colours : Colours, optional
         Classes of a colour picture.
     drawn : bool
@@ -172,14 +181,27 @@ def read_classes(
     if drawn and raw.palette is not None:
         raw = Raw(raw.palette[raw.values], raw.bits)
     values, mapped = _values(raw, page, colours)
-    nothing = VOID if mapped else void
-    strange = values[(values >= classes) & (values != nothing)]
-    if strange.size:
+    if mapped:
+        return np.asarray(values, np.uint8)
+    present, inverse = np.unique(values, return_inverse=True)
+    strange = [value for value in present.tolist() if value not in classes]
+    if strange:
         raise DataError(
-            f"{page}: class {strange.max()}{_of(raw)}; allowed 0..{classes - 1} and "
-            f"{void} for void"
+            f"{page}: class {strange[-1]}{_of(raw)}; allowed {_listed(classes)}"
         )
-    return np.where(values == nothing, VOID, values).astype(np.uint8)
+    found = np.array([classes[value] for value in present.tolist()], np.uint8)
+    classified: NDArray[np.uint8] = found[inverse.reshape(values.shape)]
+    return classified
+
+
+def _listed(classes: Mapping[int, int]) -> str:
+    """Values in words: 0..10 and 11 for void."""
+    named = sorted(value for value, index in classes.items() if index != VOID)
+    void = sorted(value for value, index in classes.items() if index == VOID)
+    text = ", ".join(map(str, named)) if named else "colours alone"
+    if len(named) > 2 and named == list(range(named[0], named[-1] + 1)):
+        text = f"{named[0]}..{named[-1]}"
+    return f"{text} and {', '.join(map(str, void))} for void" if void else text
 
 
 def _of(raw: Raw) -> str:
@@ -211,5 +233,5 @@ def _values(raw: Raw, page: Page, colours: Colours | None) -> tuple[NDArray[Any]
     )
     raise DataError(
         f"{page}: a colour picture: {reason}; --label-colours names a file of lines "
-        "red,green,blue,class"
+        "red,green,blue,class, or the classes of the configuration have colours"
     )

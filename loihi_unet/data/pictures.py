@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pictures from files, in which order and to what pixels; and back to PNG."""
 
-import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,13 @@ from PIL import Image
 from export.files.atomic import atomic
 from loihi_unet.data.deep import Levels, records, warnings
 from loihi_unet.data.layouts import photographs
-from loihi_unet.data.read_picture import check_channels, read_pages
-from loihi_unet.errors import DataError
+from loihi_unet.data.picture import VOID as VOID
+from loihi_unet.data.picture import Picture as Picture
+from loihi_unet.data.picture_files import pages
+from loihi_unet.data.read_picture import PageReader, check_channels
+from loihi_unet.data.sequence import Pictures
+from loihi_unet.data.sequence import fingerprint as fingerprint
+from loihi_unet.data.sequence import hold_out as hold_out
 
 #: Photographs that ship inside the scikit-image wheel (0.22 to 0.26).
 SKIMAGE_PICTURES = (
@@ -37,46 +40,12 @@ SKIMAGE_PICTURES = (
     "rocket.jpg",
 )
 
-#: Label of a pixel that belongs to no class: left out of loss and scores.
-VOID = 255
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Picture:
-    """A picture and where it is from.
-
-    Attributes
-    ----------
-    name : str
-        Path relative to the folder it was read from.
-    pixels : ndarray, shape (C, H, W), uint8
-        Gray levels.
-    label : ndarray, shape (H, W), uint8, or None
-        Class of every pixel; `VOID` where there is none.
-    mask : ndarray, shape (H, W), bool, or None
-        Field of view, where the picture has one.
-    levels : Levels or None
-        How the pixels were made from a file of more than 8 bits a channel.
-    """
-
-    name: str
-    pixels: NDArray[np.uint8]
-    label: NDArray[np.uint8] | None = None
-    mask: NDArray[np.bool_] | None = None
-    levels: Levels | None = None
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        _, height, width = self.pixels.shape
-        return height, width
 
 
 def load_pictures(
     data: Path | None, channels: int, white_level: int | None = None
-) -> list[Picture]:
+) -> Pictures:
     """Read every picture of a folder and its sub-folders, in natural order.
 
     Parameters
@@ -91,7 +60,7 @@ def load_pictures(
 
     Returns
     -------
-    list[Picture]
+    Pictures
         At least one.
 
     Raises
@@ -106,12 +75,15 @@ def load_pictures(
         paths = [folder / name for name in SKIMAGE_PICTURES]
     else:
         folder, paths = photographs(data)
-    pictures = [
-        Picture(name=read.page.name(folder), pixels=read.pixels, levels=read.levels)
-        for path in paths
-        for read in read_pages(path, channels, white_level)
-    ]
-    warn([picture.levels for picture in pictures], white_level)
+    found = [page for path in paths for page, _ in pages(path)]
+    reader = PageReader()
+
+    def read(index: int) -> Picture:
+        page, pixels, levels = reader.read(found[index], channels, white_level)
+        return Picture(name=page.name(folder), pixels=pixels, levels=levels)
+
+    pictures = Pictures.read(read, len(found))
+    warn(pictures.levels, white_level)
     return pictures
 
 
@@ -119,49 +91,6 @@ def warn(levels: Iterable[Levels | None], white_level: int | None) -> None:
     """Log a line for each white level that does not fit what was found."""
     for line in warnings(records(levels), white_level):
         log.warning("warning: %s", line)
-
-
-def fingerprint(pictures: list[Picture]) -> str:
-    """Return the SHA-256 (hex) of names, shapes, pixels and labels, in order."""
-    digest = hashlib.sha256()
-    for picture in pictures:
-        digest.update(f"{picture.name}\0{picture.pixels.shape}\0".encode())
-        digest.update(picture.pixels.tobytes())
-        if picture.label is not None:
-            digest.update(picture.label.tobytes())
-    return digest.hexdigest()
-
-
-def hold_out(
-    pictures: list[Picture], count: int
-) -> tuple[list[Picture], list[Picture]]:
-    """Split pictures into those to train on and those to validate on.
-
-    Parameters
-    ----------
-    pictures : list[Picture]
-        All of them.
-    count : int
-        How many to hold out; taken at even distances through the list.
-
-    Returns
-    -------
-    train, validation : list[Picture]
-        No picture is in both.
-
-    Raises
-    ------
-    DataError
-        If none would be left to train on.
-    """
-    if count >= len(pictures):
-        raise DataError(
-            f"{len(pictures)} pictures: cannot hold out {count} and train on the rest; "
-            f"add pictures or lower validation_images"
-        )
-    held = {index * len(pictures) // count for index in range(count)}
-    train = [item for index, item in enumerate(pictures) if index not in held]
-    return train, [pictures[index] for index in sorted(held)]
 
 
 def write_picture(path: Path, pixels: NDArray[Any]) -> None:

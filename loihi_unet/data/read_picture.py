@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The pixels of a page, and the raw values of one: the only place that decodes."""
 
+import contextlib
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,6 +116,31 @@ def read_page(page: Page, channels: int, white_level: int | None = None) -> Read
     """Read one page; as `read_pages`."""
     with opened(page.path) as image:
         return _read(image, page, channels, white_level)
+
+
+class PageReader:
+    """Reads pages; the file of the latest stays open, so that a stack is walked once.
+
+    Not of several threads.
+    """
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._image: Image.Image | None = None
+        self._open = contextlib.ExitStack()
+        # Before the interpreter takes modules apart.
+        weakref.finalize(self, self._open.close)
+
+    def read(self, page: Page, channels: int, white_level: int | None = None) -> Read:
+        """Read one page; as `read_pages`."""
+        if page.count == 1:
+            return read_page(page, channels, white_level)
+        if page.path != self._path:
+            self._open.close()
+            self._path = None
+            self._image = self._open.enter_context(opened(page.path))
+            self._path = page.path
+        return _read(self._image, page, channels, white_level)
 
 
 def read_pixels(path: Path, channels: int) -> NDArray[np.uint8]:

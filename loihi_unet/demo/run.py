@@ -22,7 +22,7 @@ from loihi_unet.conversion.calibrate import measure_scales
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import write_picture
-from loihi_unet.demo.rates import activations, rate_records
+from loihi_unet.demo.spike_rates import activations, rate_records
 from loihi_unet.demo.subject import Photograph, Pixels, Retina, Subject
 from loihi_unet.files.checkpoint import Calibration, load_checkpoint, weights_sha256
 from loihi_unet.files.spiking_file import load_spiking_unet
@@ -65,13 +65,18 @@ class DemoResult:
         Content of report.json.
     comparisons : tuple of Comparison
         One per pair of machines and crop size.
+    size : tuple of int
+        Height and width of network.net.
     """
 
     report: dict[str, Any]
     comparisons: tuple[Comparison, ...]
+    size: tuple[int, int]
 
 
-def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
+def run_demo(
+    folder: Path, bar: Bar, task: str = "denoise", subject: Subject | None = None
+) -> DemoResult:
     """Run the demo and write pictures, ``network.net`` and ``report.json``.
 
     Parameters
@@ -82,6 +87,8 @@ def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
         ``bar(title)`` starts a progress bar and returns ``update(done, total)``.
     task : str
         One of `TASKS`.
+    subject : Subject, optional
+        A picture and networks of one's own, instead.
 
     Returns
     -------
@@ -89,12 +96,16 @@ def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
         Report and comparisons.
     """
     started = time.perf_counter()
-    subject = TASKS[task]()
+    if subject is None:
+        subject = TASKS[task]()
+    else:
+        task = "own"
+    crop = _crop(subject)
     seconds: dict[str, float] = {}
     model, _ = load_checkpoint(subject.model)
-    tuned = load_spiking_unet(subject.model)
+    tuned = load_spiking_unet(subject.spiking)
     conversions = _conversions(subject, model, tuned)
-    network = lower(tuned, CROP, CROP)
+    network = lower(tuned, crop, crop)
     write_network(network, folder / "network.net")
     floats: dict[str, NetworkFunction]
     floats = {"ANN": model, "SNN": _function(conversions["connection"])}
@@ -116,11 +127,11 @@ def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
         "seconds": seconds | {"total": time.perf_counter() - started},
         "versions": versions(),
         "pictures": _write_pictures(folder, subject.pictures(outputs)),
-        "zoom": {"top": top, "left": left, "size": 96},
+        "zoom": {"top": top, "left": left, "size": min(96, crop)},
         "layers": [asdict(layer) for layer in layer_reports(seen, size)],
         "tables": chip_tables(size, seen),
         "rates": [
-            _rates(model, lower(snn, CROP, CROP), subject, normalisation)
+            _rates(model, lower(snn, crop, crop), subject, normalisation)
             for normalisation, snn in conversions.items()
         ],
         "settings": {
@@ -140,7 +151,13 @@ def run_demo(folder: Path, bar: Bar, task: str = "denoise") -> DemoResult:
         report["failure"] = None if diagnosis is None else asdict(diagnosis)
     write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
     render_report(folder)
-    return DemoResult(report=report, comparisons=comparisons)
+    return DemoResult(report=report, comparisons=comparisons, size=(crop, crop))
+
+
+def _crop(subject: Subject) -> int:
+    """Side of the crops: of a small picture no more than it has."""
+    side = min(CROP, *subject.pixels.shape[1:])
+    return side - side % subject.multiple
 
 
 def _conversions(
@@ -199,7 +216,8 @@ def _rates(
 ) -> dict[str, Any]:
     """Activations against spike rates on the first crop, before fine-tuning."""
     y, x = subject.corners[0]
-    window = np.s_[:, y : y + CROP, x : x + CROP]
+    side = _crop(subject)
+    window = np.s_[:, y : y + side, x : x + side]
     crop = subject.pixels[window]
     activation = activations(model, torch.from_numpy(crop / np.float32(255))[None])
     recording = create("torch").run(network, crop[None])
@@ -248,12 +266,14 @@ class _Machines:
         self.skipped: list[str] = []
         self.failed: tuple[Comparison, Recording, Recording, Network] | None = None
         # The large crops on torch, of which the layers are described.
-        self.seen = self._run(create("torch"), self._crops(CROP, len(subject.corners)))
+        self.seen = self._run(
+            create("torch"), self._crops(_crop(subject), len(subject.corners))
+        )
 
     def compare_all(self) -> tuple[Comparison, ...]:
         """Compare torch with each other machine, on crops that one can afford."""
         large = self.seen.images
-        small = self._crops(SMALL_CROP, 1)
+        small = self._crops(min(SMALL_CROP, _crop(self.subject)), 1)
         comparisons = []
         for name, crops in (
             ("lava", large),

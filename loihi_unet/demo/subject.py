@@ -34,7 +34,9 @@ class Subject(Protocol):
     title : str
         Of the report.
     model : str
-        Name of a shipped model.
+        Name of a shipped model, or a checkpoint.
+    spiking : str
+        What it was converted to: the same name, or a file.
     multiple : int
         What sides its U-Net takes.
     pixels : ndarray, shape (C, H, W), float32
@@ -47,6 +49,7 @@ class Subject(Protocol):
 
     title: str
     model: str
+    spiking: str
     multiple: int
     pixels: Pixels
     corners: tuple[tuple[int, int], ...]
@@ -66,7 +69,7 @@ class Photograph:
     """scikit-image's camera man with Gaussian noise, sigma 25."""
 
     title = "One photograph through every machine"
-    model = "denoise-gray"
+    model = spiking = "denoise-gray"
     multiple = 16
     # Face and camera, tripod, buildings.
     corners: tuple[tuple[int, int], ...] = ((96, 160), (256, 192), (192, 384))
@@ -114,7 +117,7 @@ class Retina:
     """
 
     title = "A retina's vessels through every machine (F1: of the ANN's vessel map)"
-    model = "segment-drive"
+    model = spiking = "segment-drive"
     multiple = 8
     # Optic disc, the large vessels below it, small ones.
     corners: tuple[tuple[int, int], ...] = ((192, 64), (320, 192), (160, 256))

@@ -16,9 +16,10 @@ from torch.utils.tensorboard.writer import SummaryWriter
 
 from export.gain import settle
 from loihi_unet.config import TrainConfig, parse_config
-from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.data.datasets import AS_STATED, Reading, load_training
 from loihi_unet.data.deep import records
-from loihi_unet.data.pictures import Picture, fingerprint, hold_out, load_pictures
+from loihi_unet.data.pictures import fingerprint, load_pictures
+from loihi_unet.data.sequence import Pictures
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.finetuning import state as finetune_state
@@ -208,7 +209,7 @@ def finetune(
     if settings.teacher is not None:
         teacher = load_teacher(settings.teacher, snn, best_device())
     task, pictures = _task(snn, settings, data, teacher, reading, where=str(source))
-    white_levels = records(picture.levels for picture in pictures)
+    white_levels = records(pictures.levels)
     if isinstance(task, ImitationTask):
         teacher = None  # it is in the targets
     run = {
@@ -276,7 +277,7 @@ def _task(
     reading: Reading,
     *,
     where: str,
-) -> tuple[Task, list[Picture]]:
+) -> tuple[Task, Pictures]:
     """What the network was trained for; where nobody knows, to be like its teacher."""
     if "train" not in snn.provenance and "module" in snn.provenance:
         if teacher is None:
@@ -284,14 +285,16 @@ def _task(
                 f"{where}: nobody knows what this network was trained for; "
                 "--teacher FILE.py:FUNCTION makes it come close to a float network"
             )
-        return imitation(
+        pictures = load_pictures(data, snn.picture_channels, reading.white_level)
+        task = imitation(
             snn,
-            load_pictures(data, snn.picture_channels, reading.white_level),
+            pictures,
             teacher,
             patch_size=settings.patch_size,
             batch_size=settings.batch_size,
             seed=settings.seed,
         )
+        return task, pictures
     config = training_config(snn, where=where).model_copy(
         update={
             "batch_size": settings.batch_size,
@@ -302,9 +305,8 @@ def _task(
     config = parse_config(config.model_dump(), where="fine-tuning")
     white = reading.white_level or config.white_level
     reading = replace(reading, white_level=white)
-    channels = config.model.in_channels
-    pictures = load_data(config.task, data, channels, reading=reading)
-    return make_task(config, *hold_out(pictures, config.validation_images)), pictures
+    known, train_part, validation = load_training(config, data, reading)
+    return make_task(config, train_part, validation), known
 
 
 def training_config(snn: SpikingUNet, *, where: str) -> TrainConfig:

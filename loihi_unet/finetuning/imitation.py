@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import torch
@@ -57,7 +57,7 @@ class ImitationTask:
     ----------
     teacher : Teacher
         From input to what is wanted.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         Where crops come from; every eighth, and at least one, is held out.
     size : tuple of int
         (H, W) of a crop.
@@ -68,7 +68,7 @@ class ImitationTask:
     def __init__(
         self,
         teacher: Teacher,
-        pictures: list[Picture],
+        pictures: Sequence[Picture],
         size: tuple[int, int],
         *,
         batch_size: int,
@@ -89,7 +89,7 @@ class ImitationTask:
         self.batch_size = batch_size
         self.seed = seed
 
-    def _crops(self, pictures: list[Picture], count: int, index: int) -> Tensor:
+    def _crops(self, pictures: Sequence[Picture], count: int, index: int) -> Tensor:
         random = generator(self.seed, Stream.FINETUNING, index)
         levels = random_crops(pictures, count, max(self.size), random)
         height, width = self.size
@@ -130,20 +130,20 @@ class ImitationTask:
 
 def imitation(
     snn: SpikingUNet,
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     teacher: Teacher,
     *,
     patch_size: int,
     batch_size: int,
     seed: int,
-) -> tuple[ImitationTask, list[Picture]]:
+) -> ImitationTask:
     """Return the task of a network whose training nobody knows.
 
     Parameters
     ----------
     snn : SpikingUNet
         The network.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         Where crops come from.
     teacher : Teacher
         What to come close to.
@@ -152,8 +152,8 @@ def imitation(
 
     Returns
     -------
-    ImitationTask, list[Picture]
-        The task, and its pictures.
+    ImitationTask
+        Over these pictures.
 
     Raises
     ------
@@ -165,5 +165,4 @@ def imitation(
         raise ConversionError(
             f"patch_size {patch_size}: multiples of {snn.multiple} are allowed"
         )
-    task = ImitationTask(teacher, pictures, size, batch_size=batch_size, seed=seed)
-    return task, pictures
+    return ImitationTask(teacher, pictures, size, batch_size=batch_size, seed=seed)

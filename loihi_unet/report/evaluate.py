@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.files.atomic import write_text
-from loihi_unet.config import SegmentConfig
-from loihi_unet.data.pictures import write_picture
+from loihi_unet.config import ClassifyConfig, RestoreConfig, SegmentConfig
+from loihi_unet.data.pictures import Picture, write_picture
 from loihi_unet.report import render_report
 from loihi_unet.report.head import MEASURES
 from loihi_unet.report.overlay import class_map, legend, overlay
-from loihi_unet.runs.evaluate_job import Found, ScoreJob, load
+from loihi_unet.runs.evaluate_job import load
 from loihi_unet.runs.evaluate_set import Evaluation
-from loihi_unet.tasks.denoise import noisy_picture, restore
-from loihi_unet.tasks.metrics import Quality, quality
-from loihi_unet.tasks.segment import class_scores
+from loihi_unet.tasks.classify import class_of
+from loihi_unet.tasks.denoise import restore
+from loihi_unet.tasks.metrics import quality
+from loihi_unet.tasks.restore import restored, target_of
+from loihi_unet.tasks.segment import find_classes
 from loihi_unet.versions import versions
 
 DIFFERENCE = 16
@@ -48,6 +50,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
         The page.
     """
     row = evaluation.row
+    names = [fact.name for fact in evaluation.facts]
     scores = _scores(evaluation)
     main = next(iter(scores[0]["chip"]))
     ranked = sorted(range(len(scores)), key=lambda i: scores[i]["chip"][main])
@@ -60,7 +63,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
     )
     shown = []
     for place, (index, rank) in enumerate(chosen.items()):
-        name = evaluation.jobs[index].picture.name
+        name = names[index]
         group = (
             f"{name}, {rank} {MEASURES[main].title} of {len(scores)}"
             if len(scores) > 1
@@ -88,7 +91,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
         },
         "pictures": shown,
         "legend": _legend(evaluation),
-        "tables": [_table(evaluation, scores)],
+        "tables": [_table(names, scores), *_class_tables(evaluation)],
     }
     write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
     return render_report(folder)
@@ -101,39 +104,18 @@ def _legend(evaluation: Evaluation) -> list[tuple[str, str]]:
     return []
 
 
-def _noisy(job: ScoreJob) -> NDArray[np.float32]:
-    assert job.sigma is not None  # denoising
-    return noisy_picture(job.picture, job.index, sigma=job.sigma, seed=job.seed)
-
-
 def _scores(evaluation: Evaluation) -> list[dict[str, dict[str, float]]]:
     """Measures of each picture, by network; for denoising also of its input."""
+    judge = evaluation.judge
     scores = []
-    task = evaluation.config.task
     for job, found in zip(evaluation.jobs, evaluation.found, strict=True):
-        if isinstance(task, SegmentConfig):
-            measures = {
-                name: class_scores([_classes(classes)], [job.picture], task)
-                for name, classes in found.items()
-            }
-        else:
-            noisy = quality(job.picture.pixels, _noisy(job))
-            measures = {
-                name: _quality(measured)._asdict()
-                for name, measured in {"noisy": noisy, **found}.items()
-            }
-        scores.append({name: _quoted(values) for name, values in measures.items()})
+        measures = {name: judge.measures([one]) for name, one in found.items()}
+        if evaluation.config.task.kind == "denoise":
+            picture = job.picture
+            noisy = quality(picture.pixels, judge.entering(picture, job.index))
+            measures = {"noisy": noisy._asdict(), **measures}
+        scores.append({name: _quoted(one) for name, one in measures.items()})
     return scores
-
-
-def _classes(found: Found) -> NDArray[np.uint8]:
-    assert not isinstance(found, Quality)  # segmentation finds classes
-    return found
-
-
-def _quality(found: Found) -> Quality:
-    assert isinstance(found, Quality)  # denoising measures
-    return found
 
 
 def _quoted(measures: dict[str, float]) -> dict[str, float]:
@@ -146,7 +128,7 @@ def _means(
 ) -> dict[str, dict[str, float]]:
     row = evaluation.row
     means = {name: row[name] for name in NAMES if row[name] is not None}
-    if row["sigma"] is not None:
+    if "noisy" in scores[0]:
         values = [quality_of["noisy"] for quality_of in scores]
         means["noisy"] = {
             name: float(np.mean([value[name] for value in values]))
@@ -156,14 +138,14 @@ def _means(
 
 
 def _table(
-    evaluation: Evaluation, scores: list[dict[str, dict[str, float]]]
+    names: list[str], scores: list[dict[str, dict[str, float]]]
 ) -> dict[str, Any]:
     networks = [n for n in ("noisy", *NAMES) if n in scores[0]]
     measures = list(scores[0]["chip"])
     columns = [f"{n}: {MEASURES[m].title}" for n in networks for m in measures]
     rows = [
-        [job.picture.name, *(round(one[n][m], 4) for n in networks for m in measures)]
-        for job, one in zip(evaluation.jobs, scores, strict=True)
+        [name, *(round(one[n][m], 4) for n in networks for m in measures)]
+        for name, one in zip(names, scores, strict=True)
     ]
     return {
         "title": "Each picture",
@@ -172,35 +154,108 @@ def _table(
     }
 
 
-def _pictures(evaluation: Evaluation, index: int) -> list[tuple[str, str, Pixels]]:
+def _class_tables(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """What the integer network made of each class; empty where there is none."""
+    found = [one["chip"] for one in evaluation.found]
+    classes = evaluation.judge.classes(found)
+    if classes is None:
+        return []
+    what = "pictures" if evaluation.config.task.kind == "classify" else "pixels"
+    rows = [
+        [value if isinstance(value, str) else _rounded(value) for value in one.values()]
+        for one in classes["table"]
+    ]
+    return [
+        {
+            "title": "Each class, integer network",
+            "note": f"Share of the {what} that have a class.",
+            "columns": list(classes["table"][0]),
+            "rows": rows,
+        },
+        {
+            "title": "Confusion matrix, integer network",
+            "note": f"Number of {what}: true class by row, found by column.",
+            "columns": ["class", *classes["names"]],
+            "rows": [
+                [name, *counts]
+                for name, counts in zip(
+                    classes["names"], classes["confusion"], strict=True
+                )
+            ],
+        },
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+Shown = list[tuple[str, str, Pixels]]
+
+
+def _pictures(evaluation: Evaluation, index: int) -> Shown:
     """File key, title and pixels of all that is shown of one picture."""
-    job, found = evaluation.jobs[index], evaluation.found[index]
-    picture = job.picture
-    task = evaluation.config.task
-    if isinstance(task, SegmentConfig):
-        assert picture.label is not None  # it was scored
-        maps = {
-            n: class_map(_classes(found[n]), task.classes) for n in NAMES if n in found
-        }
-        errors = overlay(picture, _classes(found["chip"]), task.classes)
-        return [
-            ("input", "input", picture.pixels),
-            *((name, NAMES[name], pixels) for name, pixels in maps.items()),
-            ("truth", "truth", class_map(picture.label, task.classes)),
-            ("overlay", "chip against truth", errors),
-        ]
-    noisy = _noisy(job)
+    picture = evaluation.jobs[index].picture
+    match evaluation.config.task:
+        case SegmentConfig() as task:
+            return _segmented(evaluation, picture, task)
+        case ClassifyConfig() as task:
+            counts = evaluation.found[index]["chip"]
+            assert isinstance(counts, dict)
+            said = task.folders.classes[int(counts["all"].sum(axis=0).argmax())]
+            true = task.folders.classes[class_of(picture)]
+            return [("input", f"chip: {said}; truth: {true}", picture.pixels)]
+        case RestoreConfig() as task:
+            return _pair(evaluation, picture, task)
+    return _denoised(evaluation, index, picture)
+
+
+def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) -> Shown:
+    assert picture.label is not None  # it was scored
+    networks, multiple = load(evaluation.machines)
+    found = {
+        name: find_classes(network, picture, multiple=multiple)
+        for name, network in networks.items()
+    }
+    maps = {n: class_map(found[n], task.classes) for n in NAMES if n in found}
+    errors = overlay(picture, found["chip"], task.classes)
+    return [
+        ("input", "input", picture.pixels),
+        *((name, NAMES[name], pixels) for name, pixels in maps.items()),
+        ("truth", "truth", class_map(picture.label, task.classes)),
+        ("overlay", "chip against truth", errors),
+    ]
+
+
+def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Shown:
+    networks, multiple = load(evaluation.machines)
+    outputs = {
+        name: restored(network, picture, task, multiple=multiple)
+        for name, network in networks.items()
+    }
+    large = picture.pixels.repeat(task.scale, axis=1).repeat(task.scale, axis=2)
+    return _restorations("input", large, outputs, target_of(picture))
+
+
+def _denoised(evaluation: Evaluation, index: int, picture: Picture) -> Shown:
+    noisy = evaluation.judge.entering(picture, index)
     networks, multiple = load(evaluation.machines)
     outputs = {
         name: restore(network, noisy, multiple=multiple)
         for name, network in networks.items()
     }
-    other = outputs.get("ann", picture.pixels)
+    return _restorations("input: noisy", noisy, outputs, picture.pixels)
+
+
+def _restorations(
+    title: str, entering: Pixels, outputs: dict[str, Pixels], truth: Pixels
+) -> Shown:
+    other = outputs.get("ann", truth)
     against = "ANN" if "ann" in outputs else "truth"
     difference = DIFFERENCE * np.abs(outputs["chip"] - other)
     return [
-        ("input", "input: noisy", noisy),
+        ("input", title, entering),
         *((name, NAMES[name], outputs[name]) for name in NAMES if name in outputs),
-        ("truth", "truth", picture.pixels),
+        ("truth", "truth", truth),
         ("difference", f"|chip - {against}| x {DIFFERENCE}", difference),
     ]

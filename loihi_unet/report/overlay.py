@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,16 @@ def legend(num_classes: int) -> dict[str, str]:
     return {RIGHT: "found", EXTRA: "false positive", MISSED: "false negative"}
 
 
+def _palette(count: int) -> tuple[str, ...]:
+    """Colours of so many classes; the golden ratio keeps neighbours' hues apart."""
+    more = []
+    for index in range(len(PALETTE), count):
+        light = (0.55, 0.75, 0.95)[index % 3]
+        levels = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.8, light)
+        more.append("#" + "".join(f"{round(255 * level):02x}" for level in levels))
+    return (*PALETTE, *more)
+
+
 def class_map(classes: NDArray[Any], num_classes: int) -> NDArray[np.uint8]:
     """Draw classes: two as black and white, several in the colours of `PALETTE`.
 
@@ -41,7 +52,7 @@ def class_map(classes: NDArray[Any], num_classes: int) -> NDArray[np.uint8]:
     classes : ndarray, shape (H, W), integers
         0 .. num_classes - 1, or `VOID`.
     num_classes : int
-        2 .. 11.
+        2 .. 255; beyond the palette's, in colours of their own.
 
     Returns
     -------
@@ -51,8 +62,8 @@ def class_map(classes: NDArray[Any], num_classes: int) -> NDArray[np.uint8]:
     if num_classes == 2:
         return np.where(classes[None] == 1, 255, 0).astype(np.uint8)
     known = classes != VOID
-    colours = np.array([rgb(c) for c in (*PALETTE, UNKNOWN)], dtype=np.uint8)
-    drawn: NDArray[np.uint8] = colours[np.where(known, classes, len(PALETTE))]
+    colours = np.array([rgb(c) for c in (*_palette(num_classes), UNKNOWN)], np.uint8)
+    drawn: NDArray[np.uint8] = colours[np.where(known, classes, len(colours) - 1)]
     return np.ascontiguousarray(drawn.transpose(2, 0, 1))
 
 

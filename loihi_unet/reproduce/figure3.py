@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from export.layer import Layer
-from loihi_unet.demo.rates import activations, rate_records
+from loihi_unet.demo.spike_rates import activations, rate_records
 from loihi_unet.reproduce.cell import Cell, cell
 from loihi_unet.reproduce.networks import Conversion, Networks
 from loihi_unet.reproduce.page import NAMES, by_subject, opening, shown, table

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from export.lowering import lower
-from loihi_unet.config import DenoiseConfig, TrainConfig
+from loihi_unet.config import TrainConfig
 from loihi_unet.data.pictures import Picture
 from loihi_unet.runs.tiling import WholeNetwork
 from loihi_unet.spiking.run_float import run
 from loihi_unet.spiking.spiking_unet import SpikingUNet
-from loihi_unet.tasks.denoise import Network, evaluate, noisy_picture
-from loihi_unet.tasks.segment import segment_scores
+from loihi_unet.tasks.denoise import Network, noisy_picture
+from loihi_unet.tasks.judge import Judge
 from loihi_unet.training.parallel import best_device
 from sim.backend import create
 
@@ -110,9 +110,11 @@ def score(
     dict[str, Any]
         The task's measures.
     """
+    judge = Judge(task=config.task, sigma=sigma or 0.0, seed=SEED)
     multiple = config.model.multiple
-    if isinstance(config.task, DenoiseConfig):
-        assert sigma is not None  # scales.py gives denoisers one
-        found = evaluate(network, pictures, sigma=sigma, seed=SEED, multiple=multiple)
-        return found._asdict()
-    return dict(segment_scores(network, pictures, config.task, multiple=multiple))
+    return judge.measures(
+        [
+            judge.judge(network, picture, index, multiple=multiple)
+            for index, picture in enumerate(pictures)
+        ]
+    )

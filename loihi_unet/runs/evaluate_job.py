@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import DataError
@@ -17,13 +16,9 @@ from loihi_unet.files.spiking_file import load_spiking_unet
 from loihi_unet.runs.network_source import load_network
 from loihi_unet.runs.tiling import WholeNetwork
 from loihi_unet.spiking.run_float import run
-from loihi_unet.tasks.denoise import Network, score_picture
-from loihi_unet.tasks.metrics import Quality
-from loihi_unet.tasks.segment import find_classes
+from loihi_unet.tasks.denoise import Network
+from loihi_unet.tasks.judge import Found, Judge
 from sim.backend import create
-
-#: A denoiser's scores of one picture, or the class of each of its pixels.
-Found = Quality | NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,21 +60,34 @@ class ScoreJob:
     ----------
     machines : Machines
         What to run.
-    picture : Picture
-        The clean picture.
+    pictures : sequence or mapping of int to Picture
+        Holds the picture; of a whole set only this one travels to a worker.
     index : int
         Its place in the set, which decides its noise.
-    sigma : float or None
-        Noise in gray levels; None for segmentation.
-    seed : int
-        Decides the noise too.
+    judge : Judge
+        Scores it.
     """
 
     machines: Machines
-    picture: Picture
+    pictures: Sequence[Picture] | Mapping[int, Picture]
     index: int
-    sigma: float | None
-    seed: int
+    judge: Judge
+
+    @property
+    def picture(self) -> Picture:
+        """The picture, which may be read for it."""
+        return self.pictures[self.index]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel with one picture, read now: a worker may not see the files."""
+        one = {self.index: self.picture}
+        return _job, (self.machines, one, self.index, self.judge)
+
+
+def _job(
+    machines: Machines, pictures: dict[int, Picture], index: int, judge: Judge
+) -> ScoreJob:
+    return ScoreJob(machines=machines, pictures=pictures, index=index, judge=judge)
 
 
 def score(job: ScoreJob) -> dict[str, Found]:
@@ -101,20 +109,11 @@ def score(job: ScoreJob) -> dict[str, Found]:
         If the network's file is not the one that is meant.
     """
     networks, multiple = load(job.machines)
-    found: dict[str, Found] = {}
-    for name, network in networks.items():
-        if job.sigma is None:
-            found[name] = find_classes(network, job.picture, multiple=multiple)
-        else:
-            found[name] = score_picture(
-                network,
-                job.picture,
-                job.index,
-                sigma=job.sigma,
-                seed=job.seed,
-                multiple=multiple,
-            )
-    return found
+    picture = job.picture
+    return {
+        name: job.judge.judge(network, picture, job.index, multiple=multiple)
+        for name, network in networks.items()
+    }
 
 
 @functools.lru_cache(maxsize=1)

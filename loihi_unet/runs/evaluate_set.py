@@ -5,7 +5,7 @@ import json
 import math
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,25 +15,25 @@ from export.files.atomic import write_text
 from export.files.kind import expect
 from export.images import size_multiple
 from export.network import Network as IntegerNetwork
-from loihi_unet.config import DenoiseConfig, TrainConfig, parse_config
-from loihi_unet.data.datasets import AS_STATED, Reading, load_data
+from loihi_unet.config import DenoiseConfig, TaskConfig, TrainConfig, parse_config
+from loihi_unet.data.datasets import AS_STATED, Reading, load_data, set_name
 from loihi_unet.data.deep import records
 from loihi_unet.data.picture_files import printable
 from loihi_unet.data.pictures import Picture, fingerprint
+from loihi_unet.data.sequence import Facts, sizes
 from loihi_unet.errors import DataError
-from loihi_unet.runs.evaluate_job import Found, Machines, ScoreJob, load, score
+from loihi_unet.runs.evaluate_job import Machines, ScoreJob, load, score
 from loihi_unet.runs.frames import Conditions, entering_size
 from loihi_unet.runs.hashes import hashes, size_note
 from loihi_unet.runs.network_source import anywhere, load_network
-from loihi_unet.tasks.metrics import mean_quality
-from loihi_unet.tasks.segment import class_scores
+from loihi_unet.tasks.judge import Found, Judge
 from sim.backend import Progress
 from sim.sweeps.demand import Demand, demand, layers_bytes
 from sim.sweeps.sweep import sweep
 
 #: What makes two rows the same measurement; the later one replaces the earlier.
 _KEY = (
-    *("task", "data", "sigma", "T", "N", "bits", "q", "width", "seed"),
+    *("task", "data", "sigma", "noise", "T", "N", "bits", "q", "width", "seed"),
     *("searched", "finetuned"),
 )
 
@@ -47,9 +47,10 @@ class EvaluateConfig:
     data : Path or None
         Test pictures; None for scikit-image's photographs (denoising only).
     task : str or None
-        ``"denoise"`` or ``"segment"``; must be the network's. None takes that.
+        ``"denoise"``, ``"segment"``, ``"restore"`` or ``"classify"``; must be the
+        network's. None takes that.
     sigma : float
-        Noise in gray levels; denoising only.
+        Gaussian noise in gray levels; for denoisers of it only.
     seed : int
         Decides the noise.
     backend : str
@@ -92,7 +93,9 @@ class Evaluation:
     jobs : tuple of ScoreJob
         One for each picture.
     found : tuple of dict[str, Found]
-        Scores or classes of each picture, by network.
+        Scores of each picture, or counts of its classes, by network.
+    facts : tuple of Facts
+        Name and size of each picture.
     """
 
     row: dict[str, Any]
@@ -101,16 +104,24 @@ class Evaluation:
     machines: Machines
     jobs: tuple[ScoreJob, ...]
     found: tuple[dict[str, Found], ...]
+    facts: tuple[Facts, ...]
+
+    @property
+    def judge(self) -> Judge:
+        """What scored them."""
+        return self.jobs[0].judge
 
     @property
     def note(self) -> str:
         """At which other sizes than its file's the network ran; empty if at none."""
         tile, multiple = self.machines.tile, size_multiple(self.network)
-        sizes = [
-            entering_size(picture.size, Conditions(), multiple, picture.name)
-            for picture in (job.picture for job in self.jobs)
+        entering = [
+            entering_size(fact.size, Conditions(), multiple, fact.name)
+            for fact in self.facts
         ]
-        return size_note(self.network, [(min(tile, h), min(tile, w)) for h, w in sizes])
+        return size_note(
+            self.network, [(min(tile, h), min(tile, w)) for h, w in entering]
+        )
 
 
 def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
@@ -126,8 +137,10 @@ def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     dict[str, Any]
         ``task, data, pictures, data_sha256, white_levels, sigma, T, N, bits, q,
         width, seed, searched, finetuned, ann, snn, chip, backend, network_sha256,
-        network_sha256_any_size, command``; N is the largest of any layer, ``bits``
-        the mean over all compartments; each of ``ann``, ``snn`` and ``chip`` holds the
+        network_sha256_any_size, command``; of one's own set with classes also
+        ``classes``, as `loihi_unet.tasks.judge.Judge.classes` of ``chip``; of camera
+        noise also ``noise``. N is the largest of any layer, ``bits`` the mean over all
+        compartments; each of ``ann``, ``snn`` and ``chip`` holds the
         task's measures, or None.
     """
     return evaluate_set(path, settings, **how).row
@@ -188,20 +201,15 @@ def evaluate_set(
         reading=settings.reading,
     )
     task = config.task
-    denoise = isinstance(task, DenoiseConfig)
-    sigma = settings.sigma if denoise else None
+    gaussian = isinstance(task, DenoiseConfig) and task.gaussian
+    sigma = settings.sigma if gaussian else None
+    judge = Judge(task=task, sigma=settings.sigma, seed=settings.seed)
     machines = _machines(path, network, settings)
     if scheduler is None:
         load(machines)  # what cannot be used is said before workers start
     jobs = {
-        picture.name: ScoreJob(
-            machines=machines,
-            picture=picture,
-            index=index,
-            sigma=sigma,
-            seed=settings.seed,
-        )
-        for index, picture in enumerate(pictures)
+        name: ScoreJob(machines=machines, pictures=pictures, index=index, judge=judge)
+        for index, name in enumerate(pictures.names)
     }
     found = sweep(
         score,
@@ -211,14 +219,18 @@ def evaluate_set(
         needs=_needs(network, pictures, settings),
         progress=progress,
     )
-    measures = _measures(list(found.values()), pictures, config)
+    measures = {
+        name: judge.measures([item[name] for item in found.values()])
+        for name in next(iter(found.values()))
+    }
     exported = network.provenance.get("export", {})
+    classes = judge.classes([item["chip"] for item in found.values()])
     row = {
-        "task": task.kind if isinstance(task, DenoiseConfig) else task.dataset,
+        "task": task.kind if isinstance(task, DenoiseConfig) else set_name(task),
         "data": printable(settings.data.name) if settings.data else "scikit-image",
         "pictures": len(pictures),
         "data_sha256": fingerprint(pictures),
-        "white_levels": records(picture.levels for picture in pictures),
+        "white_levels": records(pictures.levels),
         "sigma": sigma,
         "T": network.num_steps,
         **_thresholds(network),
@@ -231,6 +243,7 @@ def evaluate_set(
         "snn": measures.get("snn"),
         "chip": measures["chip"],
         "backend": settings.backend,
+        **_more(task, classes),
         **hashes(network),
         "command": command,
     }
@@ -241,7 +254,17 @@ def evaluate_set(
         machines=machines,
         jobs=tuple(jobs.values()),
         found=tuple(found.values()),
+        facts=tuple(pictures.facts),
     )
+
+
+def _more(task: TaskConfig, classes: dict[str, Any] | None) -> dict[str, Any]:
+    """What rows of one's own set, or of camera noise, have besides."""
+    if isinstance(task, DenoiseConfig):
+        noise = {"gain": task.gain, "read_noise": task.read_noise}
+        return {} if task.gaussian else {"noise": noise}
+    own = task.dataset == "folders" and classes is not None
+    return {"classes": classes} if own else {}
 
 
 def _thresholds(network: IntegerNetwork) -> dict[str, float]:
@@ -291,19 +314,17 @@ def _machines(
 
 
 def _needs(
-    network: IntegerNetwork, pictures: list[Picture], settings: EvaluateConfig
+    network: IntegerNetwork, pictures: Sequence[Picture], settings: EvaluateConfig
 ) -> Demand:
     """What the largest picture needs."""
+    known = sizes(pictures)
 
     def at(side: float) -> IntegerNetwork:
         """Resize the network to the largest picture, no side longer than ``side``."""
-        sizes = (
-            min(side, max(picture.pixels.shape[axis] for picture in pictures))
-            for axis in (1, 2)
-        )
+        longest = (min(side, max(size[axis] for size in known)) for axis in (0, 1))
         multiple = size_multiple(network)
         return network.resized(
-            *(int(s + -s % m) for s, m in zip(sizes, multiple, strict=True))
+            *(int(s + -s % m) for s, m in zip(longest, multiple, strict=True))
         )
 
     needs = demand(at(settings.tile), settings.backend, record=False)
@@ -312,20 +333,6 @@ def _needs(
     # In floating point all steps of a layer are there at once, of the whole picture.
     floats = layers_bytes(at(math.inf), payload=4, block=sys.maxsize)
     return replace(needs, memory=needs.memory + floats)
-
-
-def _measures(
-    found: list[dict[str, Found]], pictures: list[Picture], config: TrainConfig
-) -> dict[str, dict[str, float]]:
-    """Mean over the pictures, or over all their pixels, of every network."""
-    measures = {}
-    for name in found[0]:
-        values: list[Any] = [item[name] for item in found]
-        if isinstance(config.task, DenoiseConfig):
-            measures[name] = mean_quality(values)._asdict()
-        else:
-            measures[name] = class_scores(values, pictures, config.task)
-    return measures
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

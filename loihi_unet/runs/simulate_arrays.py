@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from export.files.kind import expect
 from export.stock_network import Stream
 from loihi_unet.errors import DataError
-from loihi_unet.runs.hashes import hashes
+from loihi_unet.runs.totals import Totals
 from sim.backend import BackendError, Progress, create
-from sim.coverage.counter import Coverage
-from sim.coverage.rerun import recorded_coverage, records_all
 from sim.recording import Recording
 from sim.recording_file import write_recording
 
@@ -138,7 +136,7 @@ def run_arrays(
     Returns
     -------
     dict[str, Any]
-        As of `loihi_unet.runs.simulate_pictures.run_pictures`.
+        As `loihi_unet.runs.totals.Totals.result`.
 
     Raises
     ------
@@ -149,22 +147,6 @@ def run_arrays(
     stream, inputs = load_runs(paths, stream, num_steps)
     found = simulator.run(stream, inputs, layers=layers, progress=progress)
     write_recording(found, recording)
-    coverage = Coverage(stream)
-    if records_all(stream, layers):
-        coverage.add(stream, found)
-    return {
-        "backend": found.backend,
-        **hashes(stream),
-        "size": stream.input.shape[1:],
-        "note": "",
-        "images": len(inputs),
-        "num_steps": found.num_steps,
-        "seconds": found.seconds,
-        "out": str(recording),
-        "spike_rate": {
-            name: float((payload != 0).mean())
-            for name, payload in found.payloads.items()
-            if ":" not in name  # a stock neuron's state
-        },
-        "coverage": recorded_coverage(stream, coverage, layers),
-    }
+    total = Totals(stream, layers)
+    total.add(found)
+    return total.result(found.backend, recording)

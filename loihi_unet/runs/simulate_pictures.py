@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,12 @@ from loihi_unet.data.pictures import Picture, warn, write_picture
 from loihi_unet.data.read_picture import read_pages
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
-from loihi_unet.runs.hashes import hashes, size_note
+from loihi_unet.runs.hashes import size_note
 from loihi_unet.runs.network_source import load_network
+from loihi_unet.runs.output_pictures import Drawing, drawing
+from loihi_unet.runs.totals import Totals
 from sim.backend import create
-from sim.coverage.counter import Coverage
-from sim.coverage.rerun import recorded_coverage, records_all
-from sim.recording import Recording, recordable
+from sim.recording import recordable
 from sim.recording_file import recording_writer
 from sim.streaming import stream
 
@@ -99,9 +99,7 @@ def run_pictures(
     Returns
     -------
     dict[str, Any]
-        ``backend, network_sha256, network_sha256_any_size, size, note, images,
-        num_steps, seconds, out, spike_rate, white_levels, coverage``; ``note`` says
-        where ``size`` is not the file's, ``white_levels`` is as
+        As `loihi_unet.runs.totals.Totals.result`, and ``white_levels`` as
         `loihi_unet.data.deep.records`.
 
     Raises
@@ -117,6 +115,9 @@ def run_pictures(
             f"{config.network}: stock neurons take arrays, not pictures "
             "(docs/netx_stock.md)"
         )
+    draw = None
+    if config.pictures is not None and network.task != "unknown":
+        draw = drawing(network, str(config.network))
     simulator = create(config.backend)
     found = _pages(config)
     only = only_size(network)
@@ -134,8 +135,7 @@ def run_pictures(
     recordable(network, config.layers)  # an unknown layer is said before any work
     waiting: deque[Entered] = deque()  # read, and not yet given out
     levels: list[Levels | None] = []
-    total = _Totals()
-    coverage = Coverage(network)
+    total = Totals(network, config.layers)
     with recording_writer(config.recording) as writer:
         for part in stream(
             network,
@@ -147,60 +147,30 @@ def run_pictures(
         ):
             writer.append(part)
             total.add(part)
-            if records_all(network, config.layers):
-                coverage.add(network, part)
             for index in range(len(part.images)):
                 entered = waiting.popleft()
                 if config.pictures is not None and part.output is not None:
-                    output = decode(network, part.output[index])
-                    _write(config.pictures, entered, network, output)
+                    output = decode(network, part.output[index]).astype(np.float32)
+                    _write(config.pictures, entered, output, draw)
         white_levels = records(levels)
         writer.note_white_levels(white_levels)
     warn(levels, config.white_level)
-    return {
-        "backend": simulator.name,
-        **hashes(network),
-        "size": size,
-        "note": note,
-        "images": len(found),
-        "num_steps": network.num_steps,
-        "seconds": total.seconds,
-        "out": str(config.recording),
-        "spike_rate": total.rates(),
-        "white_levels": white_levels,
-        "coverage": recorded_coverage(network, coverage, config.layers),
-    }
+    return total.result(
+        simulator.name, config.recording, note=note, white_levels=white_levels
+    )
 
 
 def _write(
-    folder: Path, entered: Entered, network: Network, output: NDArray[np.float64]
+    folder: Path, entered: Entered, output: NDArray[np.float32], draw: Drawing | None
 ) -> None:
     """Write an output as a picture; as numbers where no task says what it is."""
-    if network.task == "unknown":
+    if draw is None:
         path = _target(folder, entered.name).with_suffix(".npy")
         with atomic(path) as temporary, temporary.open("wb") as file:
-            np.save(file, output.astype(np.float32))
+            np.save(file, output)
         return
     height, width = entered.size
-    write_picture(_target(folder, entered.name), 255 * output[:, :height, :width])
-
-
-class _Totals:
-    """Sums over the parts of a run."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.spikes: Counter[str] = Counter()
-        self.values: Counter[str] = Counter()
-
-    def add(self, part: Recording) -> None:
-        self.seconds += part.seconds
-        for name, payload in part.payloads.items():
-            self.spikes[name] += int(np.count_nonzero(payload))
-            self.values[name] += payload.size
-
-    def rates(self) -> dict[str, float]:
-        return {name: self.spikes[name] / n for name, n in self.values.items()}
+    write_picture(_target(folder, entered.name), draw(output[:, :height, :width]))
 
 
 class _Found(NamedTuple):

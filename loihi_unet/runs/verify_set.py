@@ -97,7 +97,7 @@ class SetComparison:
         return height, width
 
     @property
-    def telling(self) -> VerifyJob:
+    def to_show(self) -> VerifyJob:
         """The first picture with a mismatch, else the first."""
         different = [
             layer.first.image for layer in self.comparison.layers if layer.first

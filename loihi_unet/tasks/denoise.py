@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Denoise whole pictures with any network and score the result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from loihi_unet.data.crops import add_noise, pad_to_multiple
+from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import Picture
 from loihi_unet.seeds import Stream, generator
 from loihi_unet.tasks.metrics import Quality, mean_quality, quality
+from loihi_unet.tasks.noise import Noise
 
 #: Maps (B, C, H, W) pixels divided by 255 to the restored ones in the same unit.
 Network = Callable[[torch.Tensor], torch.Tensor]
@@ -37,7 +38,14 @@ def noisy_picture(
     ndarray, shape (C, H, W), float32
         Integer gray levels.
     """
-    return add_noise(picture.pixels, sigma, generator(seed, Stream.TEST, index))
+    return with_noise(picture, index, Noise(sigma=sigma), seed)
+
+
+def with_noise(
+    picture: Picture, index: int, noise: Noise, seed: int
+) -> NDArray[np.float32]:
+    """Return a test picture with any noise; parameters as of `noisy_picture`."""
+    return noise.add(picture.pixels, generator(seed, Stream.TEST, index))
 
 
 @torch.no_grad()
@@ -80,7 +88,7 @@ def score_picture(
     picture: Picture,
     index: int,
     *,
-    sigma: float,
+    sigma: float | Noise,
     seed: int,
     multiple: int | tuple[int, int],
     device: torch.device | None = None,
@@ -89,16 +97,17 @@ def score_picture(
 
     ``index`` is the picture's place in the test set, which decides its noise.
     """
-    noisy = noisy_picture(picture, index, sigma=sigma, seed=seed)
+    noise = sigma if isinstance(sigma, Noise) else Noise(sigma=sigma)
+    noisy = with_noise(picture, index, noise, seed)
     output = restore(network, noisy, multiple=multiple, device=device)
     return quality(picture.pixels, output)
 
 
 def evaluate(
     network: Network,
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     *,
-    sigma: float,
+    sigma: float | Noise,
     seed: int,
     multiple: int | tuple[int, int],
     device: torch.device | None = None,
@@ -109,10 +118,10 @@ def evaluate(
     ----------
     network : Network
         As in `restore`.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         Clean pictures.
-    sigma : float
-        Standard deviation of the noise in gray levels.
+    sigma : float or Noise
+        Standard deviation of Gaussian noise in gray levels, or another noise.
     seed : int
         Decides the noise.
     multiple : int or tuple of int
@@ -125,17 +134,10 @@ def evaluate(
     Quality
         Means over the pictures (not over their pixels).
     """
+    how = {"sigma": sigma, "seed": seed, "multiple": multiple, "device": device}
     return mean_quality(
         [
-            score_picture(
-                network,
-                picture,
-                index,
-                sigma=sigma,
-                seed=seed,
-                multiple=multiple,
-                device=device,
-            )
+            score_picture(network, picture, index, **how)  # type: ignore[arg-type]
             for index, picture in enumerate(pictures)
         ]
     )

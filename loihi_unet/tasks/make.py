@@ -4,6 +4,7 @@
 The loop in `loihi_unet.training.train` knows a task only through `Task`.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,10 +12,18 @@ import torch
 from torch.nn import functional
 
 from loihi_unet.config import DenoiseConfig, TrainConfig
-from loihi_unet.data.crops import add_noise, check_sizes, random_crops
+from loihi_unet.data.crops import (
+    add_camera_noise,
+    add_noise,
+    check_sizes,
+    random_crops,
+)
 from loihi_unet.data.pictures import Picture
 from loihi_unet.seeds import Stream, generator
-from loihi_unet.tasks.denoise import Network, evaluate, noisy_picture, restore
+from loihi_unet.tasks.classify import ClassifyTask
+from loihi_unet.tasks.denoise import Network, evaluate, restore, with_noise
+from loihi_unet.tasks.noise import noise_of
+from loihi_unet.tasks.restore import RestoreTask
 from loihi_unet.tasks.segment import SegmentTask
 from loihi_unet.tasks.task import Validation
 
@@ -35,22 +44,26 @@ class Task(Protocol):
 
 
 def make_task(
-    config: TrainConfig, train: list[Picture], validation: list[Picture]
+    config: TrainConfig, train: Sequence[Picture], validation: Sequence[Picture]
 ) -> Task:
     """Return the task that a configuration names, over these pictures."""
-    kinds: dict[str, type[DenoiseTask] | type[SegmentTask]]
-    kinds = {"denoise": DenoiseTask, "segment": SegmentTask}
+    kinds: dict[str, Callable[..., Task]] = {
+        "denoise": DenoiseTask,
+        "segment": SegmentTask,
+        "restore": RestoreTask,
+        "classify": ClassifyTask,
+    }
     return kinds[config.task.kind](config, train, validation)
 
 
 class DenoiseTask:
-    """Restore crops of pictures from white Gaussian noise.
+    """Restore crops of pictures from noise.
 
     Parameters
     ----------
     config : TrainConfig
         With a `DenoiseConfig` as its task.
-    train, validation : list[Picture]
+    train, validation : sequence of Picture
         Pictures to cut crops from, and pictures to score.
 
     Raises
@@ -60,7 +73,10 @@ class DenoiseTask:
     """
 
     def __init__(
-        self, config: TrainConfig, train: list[Picture], validation: list[Picture]
+        self,
+        config: TrainConfig,
+        train: Sequence[Picture],
+        validation: Sequence[Picture],
     ) -> None:
         assert isinstance(config.task, DenoiseConfig)
         check_sizes(train, config.patch_size)
@@ -89,11 +105,14 @@ class DenoiseTask:
         config, task = self.config, self.task
         random = generator(config.seed, stream, index)
         clean = random_crops(self.train, config.batch_size, config.patch_size, random)
-        # Training noise is no secret.
-        sigma = random.uniform(  # nosec B311
-            task.sigma_min, task.sigma_max, size=(config.batch_size, 1, 1, 1)
-        )
-        noisy = add_noise(clean, sigma, random)
+        if task.gaussian:
+            # Training noise is no secret.
+            sigma = random.uniform(  # nosec B311
+                task.sigma_min, task.sigma_max, size=(config.batch_size, 1, 1, 1)
+            )
+            noisy = add_noise(clean, sigma, random)
+        else:
+            noisy = add_camera_noise(clean, task.gain, task.read_noise, random)
         full = np.float32(255)
         return torch.from_numpy(noisy / full), torch.from_numpy(clean / full)
 
@@ -119,19 +138,19 @@ class DenoiseTask:
             The score is the mean PSNR in dB.
         """
         config, task = self.config, self.task
-        sigma = (task.sigma_min + task.sigma_max) / 2
+        noise = noise_of(task, (task.sigma_min + task.sigma_max) / 2)
         multiple = config.model.multiple
         seed = config.seed
         scores = evaluate(
             network,
             self.validation,
-            sigma=sigma,
+            sigma=noise,
             seed=seed,
             multiple=multiple,
             device=device,
         )
         first = self.validation[0]
-        noisy = noisy_picture(first, 0, sigma=sigma, seed=seed)
+        noisy = with_noise(first, 0, noise, seed)
         output = restore(network, noisy, multiple=multiple, device=device)
         panel = np.concatenate([noisy, output, first.pixels], axis=2)
         return Validation(

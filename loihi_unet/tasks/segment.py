@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Segmentation: batches, loss and scores."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +13,18 @@ from torch.nn import functional
 from loihi_unet.config import SegmentConfig, TrainConfig
 from loihi_unet.data.crops import check_sizes, random_crops
 from loihi_unet.data.pictures import VOID, Picture
-from loihi_unet.data.street_crops import class_weights, street_crop
+from loihi_unet.data.sequence import Pictures
+from loihi_unet.data.street_crops import class_counts, street_crop
 from loihi_unet.seeds import Stream, generator
+from loihi_unet.tasks.confusion import (
+    Confusion,
+    binary_scores,
+    confusion,
+    several_scores,
+)
 from loihi_unet.tasks.denoise import Network, restore
 from loihi_unet.tasks.task import Validation
-
-if TYPE_CHECKING:
-    from torchmetrics import MetricCollection
+from loihi_unet.tasks.weights import loss_weights
 
 
 class SegmentTask:
@@ -39,23 +44,27 @@ class SegmentTask:
     """
 
     def __init__(
-        self, config: TrainConfig, train: list[Picture], validation: list[Picture]
+        self,
+        config: TrainConfig,
+        train: Sequence[Picture],
+        validation: Sequence[Picture],
     ) -> None:
         assert isinstance(config.task, SegmentConfig)
-        if config.task.dataset != "camseq01":  # whose crops are zoomed
+        self.settings = config.task.settings
+        if self.settings.crops != "street":  # those are zoomed
             check_sizes(train, config.patch_size)
         self.config = config
         self.task = config.task
-        # Label below the pixels, so that both are cut and turned alike.
-        self.train = [
-            replace(
-                picture,
-                pixels=np.concatenate([picture.pixels, _label(picture)[None]]),
-            )
-            for picture in train
-        ]
+        self.train = (
+            train.changed(_with_label)
+            if isinstance(train, Pictures)
+            else [_with_label(picture) for picture in train]
+        )
         self.validation = validation
-        self.weights = class_weights(train, self.task.classes)
+        self.weights = loss_weights(
+            self.settings.class_weights, train, self.task.classes
+        )
+        self.has_void = bool(class_counts(train)[VOID])
 
     def batch(
         self, index: int, stream: Stream = Stream.TRAINING
@@ -80,28 +89,41 @@ class SegmentTask:
         random = generator(config.seed, stream, index)
         count, size = config.batch_size, config.patch_size
         # A road is never on top: street scenes are mirrored, not turned.
-        if self.task.dataset == "camseq01":
+        if self.settings.crops == "street":
             crops = np.stack(
                 [street_crop(self.train, size, random) for _ in range(count)]
             )
         else:
-            crops = random_crops(self.train, count, size, random)
+            turn = self.settings.crops == "turned"
+            crops = random_crops(self.train, count, size, random, turn=turn)
         pixels = crops[:, :-1] / np.float32(255)
         return torch.from_numpy(pixels), torch.from_numpy(crops[:, -1].astype(np.int64))
 
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the mean cross entropy over the pixels that have a class.
 
-        Of more than two classes, the rarer ones weigh more: see `class_weights`.
+        Classes weigh as the data set's settings say.
         """
-        if self.task.classes == 2:
-            logits = output[:, 0]
+        if self.has_void and not (target != VOID).any():
+            return output.sum() * 0
+        if self.task.classes > 2:
+            weights = None if self.weights is None else self.weights.to(output)
+            return functional.cross_entropy(
+                output, target, weight=weights, ignore_index=VOID
+            )
+        logits = output[:, 0]
+        if self.weights is None and not self.has_void:
             return functional.binary_cross_entropy_with_logits(
                 logits, target.to(logits)
             )
-        return functional.cross_entropy(
-            output, target, weight=self.weights.to(output), ignore_index=VOID
+        weight = torch.ones(2) if self.weights is None else self.weights
+        known = target != VOID
+        of_pixel = weight.to(logits)[target.where(known, torch.zeros_like(target))]
+        of_pixel = of_pixel * known
+        total = functional.binary_cross_entropy_with_logits(
+            logits, (target == 1).to(logits), weight=of_pixel, reduction="sum"
         )
+        return total / of_pixel.sum()
 
     def validate(self, network: Network, device: torch.device) -> Validation:
         """Score held-out pictures.
@@ -128,12 +150,19 @@ class SegmentTask:
         shown = [first.pixels.mean(axis=0), classes_of(output) * shades]
         label = np.where(_label(first) == VOID, 0, _label(first)) * shades
         panel = np.concatenate([*shown, label], axis=1)[None] / 255
-        key = next(name for name in ("f1_fov", "f1", "miou") if name in scores)
+        keys = ("f1_fov", "f1", "miou_fov", "miou")
+        key = next(name for name in keys if name in scores)
         return Validation(
             score=scores[key],
             measures=scores,
             panel=torch.from_numpy(panel.astype(np.float32)),
         )
+
+
+def _with_label(picture: Picture) -> Picture:
+    """Label below the pixels, so that both are cut and turned alike."""
+    pixels = np.concatenate([picture.pixels, _label(picture)[None]])
+    return replace(picture, pixels=pixels)
 
 
 def _label(picture: Picture) -> NDArray[np.uint8]:
@@ -165,7 +194,7 @@ def classes_of(logits: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def segment_scores(
     network: Network,
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     task: SegmentConfig,
     *,
     multiple: int | tuple[int, int],
@@ -177,10 +206,10 @@ def segment_scores(
     ----------
     network : Network
         As in `loihi_unet.tasks.denoise.restore`.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         With labels.
     task : SegmentConfig
-        Names the data set.
+        Names the classes.
     multiple : int or tuple of int
         That of the network.
     device : torch.device, optional
@@ -189,13 +218,17 @@ def segment_scores(
     Returns
     -------
     dict[str, float]
-        As `class_scores`.
+        As `scores_of`.
     """
     found = (
-        find_classes(network, picture, multiple=multiple, device=device)
+        counted(
+            find_classes(network, picture, multiple=multiple, device=device),
+            picture,
+            task,
+        )
         for picture in pictures
     )
-    return class_scores(found, pictures, task)
+    return scores_of(found, task)
 
 
 def find_classes(
@@ -210,74 +243,72 @@ def find_classes(
     return classes_of(logits).astype(np.uint8)
 
 
-def class_scores(
-    found: Iterable[NDArray[np.uint8]], pictures: list[Picture], task: SegmentConfig
+def counted(
+    classes: NDArray[Any], picture: Picture, task: SegmentConfig
+) -> dict[str, Confusion]:
+    """Count which classes were found where.
+
+    Parameters
+    ----------
+    classes : ndarray of int, shape (H, W)
+        Classes found.
+    picture : Picture
+        With a label, and a mask where the set has them.
+    task : SegmentConfig
+        Names the classes.
+
+    Returns
+    -------
+    dict[str, Confusion]
+        ``all``, and ``fov`` inside the field of view.
+    """
+    label, number = _label(picture), task.classes
+    found = {"all": confusion(classes, label, number)}
+    if task.settings.masks is not None:
+        assert picture.mask is not None  # load_data gives every picture of a set one
+        inside = picture.mask
+        found["fov"] = confusion(classes[inside], label[inside], number)
+    return found
+
+
+def scores_of(
+    found: Iterable[dict[str, Confusion]], task: SegmentConfig
 ) -> dict[str, float]:
     """Score classes over all pixels of a set together.
 
     Parameters
     ----------
-    found : iterable of ndarray, shape (H, W), uint8
-        Classes found in each picture, in order.
-    pictures : list[Picture]
-        With labels.
+    found : iterable of dict
+        From `counted`, one for each picture.
     task : SegmentConfig
-        Names the data set.
+        Names the classes.
 
     Returns
     -------
     dict[str, float]
-        ``f1``, ``jaccard`` and ``accuracy`` of class 1, followed for DRIVE by those
-        inside the field of view (``f1_fov`` ...) and for ISBI 2012 by those of the
-        membrane (``f1_membrane`` ...); for CamSeq01 ``miou``, the mean over classes,
-        and ``accuracy``, the share of right pixels, both without void.
+        Of two classes ``f1``, ``jaccard`` and ``accuracy`` of class 1; of several
+        ``miou``, the mean over those that occur, and ``accuracy``, the share of right
+        pixels, without void. With masks the same inside the field of view
+        (``f1_fov`` ...), and where both of two classes are scored those of class 0
+        (``f1_membrane`` ..., after its name).
     """
-    meters = _meters(task)
-    for classes, picture in zip(found, pictures, strict=True):
-        one = torch.from_numpy(classes.astype(np.int64))
-        label = torch.from_numpy(_label(picture).astype(np.int64))
-        meters["all"].update(one, label)
-        if "fov" in meters:
-            assert picture.mask is not None  # DRIVE has them
-            inside = torch.from_numpy(picture.mask)
-            meters["fov"].update(one[inside], label[inside])
-        if "membrane" in meters:
-            meters["membrane"].update(1 - one, 1 - label)
+    total = summed(found)
+    score = binary_scores if task.classes == 2 else several_scores
     scores: dict[str, float] = {}
-    for part, collection in meters.items():
+    for part, counts in total.items():
         suffix = "" if part == "all" else f"_{part}"
-        values = collection.compute()
-        scores |= {f"{name}{suffix}": float(value) for name, value in values.items()}
+        scores |= {f"{name}{suffix}": value for name, value in score(counts).items()}
+    if task.classes == 2 and task.settings.score_both:
+        name = task.settings.names[0]
+        values = binary_scores(total["all"], positive=0)
+        scores |= {f"{key}_{name}": value for key, value in values.items()}
     return scores
 
 
-def _meters(task: SegmentConfig) -> "Mapping[str, MetricCollection]":
-    # Two seconds of import, and the workers of a sweep never score.
-    from torchmetrics import Metric, MetricCollection
-    from torchmetrics.classification import (
-        BinaryAccuracy,
-        BinaryF1Score,
-        BinaryJaccardIndex,
-        MulticlassAccuracy,
-        MulticlassJaccardIndex,
-    )
-
-    if task.classes > 2:
-        several: dict[str, Metric] = {
-            "miou": MulticlassJaccardIndex(task.classes, ignore_index=VOID),
-            "accuracy": MulticlassAccuracy(
-                task.classes, average="micro", ignore_index=VOID
-            ),
-        }
-        return {"all": MetricCollection(several)}  # type: ignore[arg-type]
-    parts = {"drive": ("all", "fov"), "isbi2012": ("all", "membrane")}
-    return {
-        part: MetricCollection(
-            {
-                "f1": BinaryF1Score(),
-                "jaccard": BinaryJaccardIndex(),
-                "accuracy": BinaryAccuracy(),
-            }
-        )
-        for part in parts[task.dataset]
-    }
+def summed(found: Iterable[dict[str, Confusion]]) -> dict[str, Confusion]:
+    """Return the counts of several pictures together, by part."""
+    total: dict[str, Confusion] = {}
+    for one in found:
+        for part, counts in one.items():
+            total[part] = total[part] + counts if part in total else counts
+    return total

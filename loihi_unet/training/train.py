@@ -16,9 +16,9 @@ from torch import nn
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from loihi_unet.config import TrainConfig, load_config
-from loihi_unet.data.datasets import Reading, load_data
+from loihi_unet.data.datasets import Reading, load_training
 from loihi_unet.data.deep import records
-from loihi_unet.data.pictures import fingerprint, hold_out
+from loihi_unet.data.pictures import fingerprint
 from loihi_unet.errors import ConfigError
 from loihi_unet.files.checkpoint import CheckpointRecord, save_checkpoint
 from loihi_unet.tasks.make import Task, make_task
@@ -144,14 +144,13 @@ def train(
     data = None if data is None else Path(data)
     name = device or best_device().type
     reading = Reading(white_level=config.white_level, label_colours=label_colours)
-    channels = config.model.in_channels
-    pictures = load_data(config.task, data, channels, reading=reading)
-    white_levels = records(picture.levels for picture in pictures)
+    pictures, train_part, validation = load_training(config, data, reading)
+    white_levels = records(pictures.levels)
     if len(white_levels) == 1:
         # The run says which, stated by the files or asked for.
         white = white_levels[0]["white_level"]
         config = config.model_copy(update={"white_level": white})
-    task = make_task(config, *hold_out(pictures, config.validation_images))
+    task = make_task(config, train_part, validation)
     files = RunFiles(Path(out))
     with process_group(name) as own:
         if resume:

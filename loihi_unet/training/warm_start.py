@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Weights to begin a training run with: those of a network that is trained already."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ class Initial(NamedTuple):
 
 
 def initial(
-    config: TrainConfig, source: str | Path, pictures: list[Picture]
+    config: TrainConfig, source: str | Path, pictures: Sequence[Picture]
 ) -> Initial:
     """Return the weights of a trained network for a run of other settings.
 
@@ -46,7 +47,7 @@ def initial(
         The run's settings.
     source : str or Path
         As in `loihi_unet.files.checkpoint.find_checkpoint`.
-    pictures : list[Picture]
+    pictures : sequence of Picture
         The run's; scales are measured on crops of them.
 
     Returns

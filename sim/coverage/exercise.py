@@ -76,7 +76,7 @@ class Exercise:
         return self.verdict == "EXACT"
 
     @property
-    def telling(self) -> Stimulus | None:
+    def to_show(self) -> Stimulus | None:
         """The first picture with a mismatch, else the first that was compared."""
         layers = self.comparison.layers if self.comparison else ()
         different = [layer.first.image for layer in layers if layer.first]

@@ -118,10 +118,10 @@ def explained(
         return comparison
     both = aligned(left, right)
     if both is None:
-        found = [f"images: {text}" for text in dump_mistakes(*_entered(left, right))]
-        return replace(comparison, causes=tuple(found))
+        causes = [f"images: {text}" for text in dump_mistakes(*_entered(left, right))]
+        return replace(comparison, causes=tuple(causes))
     a, b = both
-    found = [
+    causes = [
         f"layer '{name}': {text}"
         for name, payload in a.payloads.items()
         if name in b.payloads and payload.shape[2:] != b.payloads[name].shape[2:]
@@ -132,15 +132,15 @@ def explained(
         and b.output is not None
         and a.output.shape[1:] != (b.output.shape[1:])
     ):
-        found += [
+        causes += [
             f"output: {text}" for text in axes(values(a, OUTPUT), values(b, OUTPUT))
         ]
     sized = None if network is None else at_size(network, left)
     diagnosis = diagnose(comparison, left, right, sized)
     if diagnosis is not None:
-        found += [f"{diagnosis.layer}: {text}" for text in diagnosis.causes]
-        found += [diagnosis.remark] if diagnosis.remark else []
-    return replace(comparison, causes=tuple(found))
+        causes += [f"{diagnosis.layer}: {text}" for text in diagnosis.causes]
+        causes += [diagnosis.remark] if diagnosis.remark else []
+    return replace(comparison, causes=tuple(causes))
 
 
 def _entered(left: Recording, right: Recording) -> tuple[Any, Any]:
@@ -185,52 +185,54 @@ def diagnose(
         wrong.sort(key=lambda layer: order.index(layer_of(layer.name, order) or OUTPUT))
     if isinstance(network, Stream):
         network = None  # potentials are those of windows
-    found = wrong[0] if wrong else None
-    if found is None or found.first is None:
+    differing = wrong[0] if wrong else None
+    if differing is None or differing.first is None:
         return None
-    first = found.first
-    a, b = (_values(recording, found.name, first.image) for recording in (left, right))
-    at = left.steps.index(first.step) if found.name != OUTPUT else 0
+    first = differing.first
+    a, b = (
+        _values(recording, differing.name, first.image) for recording in (left, right)
+    )
+    at = left.steps.index(first.step) if differing.name != OUTPUT else 0
     top, leftmost = max(0, first.y - NEIGHBOURHOOD), max(0, first.x - NEIGHBOURHOOD)
     window = (
         first.c,
         slice(top, first.y + NEIGHBOURHOOD + 1),
         slice(leftmost, first.x + NEIGHBOURHOOD + 1),
     )
-    at_right = right.steps.index(first.step) if found.name != OUTPUT else 0
+    at_right = right.steps.index(first.step) if differing.name != OUTPUT else 0
     differences = Counter(
-        (_all(right, found.name, left) - _all(left, found.name, right))
+        (_all(right, differing.name, left) - _all(left, differing.name, right))
         .reshape(-1)
         .tolist()
     )
     differences.pop(0, None)
-    layer = _layer(network, found.name)
-    place = (slice(None), first.c, first.y, first.x)
+    layer = _layer(network, differing.name)
+    compartment = (slice(None), first.c, first.y, first.x)
     traced = (
         network is not None
         and layer is not None
         and all(
             has_sources(network, layer, recording)
-            and (layer.name in recording.payloads or found.name == OUTPUT)
+            and (layer.name in recording.payloads or differing.name == OUTPUT)
             for recording in (left, right)
         )
     )
     return Diagnosis(
-        layer=found.name,
+        layer=differing.name,
         first=first,
         differences=tuple(sorted(differences.most_common(MAX_DIFFERENCES))),
         top=top,
         leftmost=leftmost,
         neighbourhood_left=_rows(a[at][window]),
         neighbourhood_right=_rows(b[at_right][window]),
-        payloads_left=_ints(a[place]) if found.name != OUTPUT else (),
-        payloads_right=_ints(b[place]) if found.name != OUTPUT else (),
+        payloads_left=_ints(a[compartment]) if differing.name != OUTPUT else (),
+        payloads_right=_ints(b[compartment]) if differing.name != OUTPUT else (),
         potentials_left=_trace(network, layer, left, first) if traced else (),
         potentials_right=_trace(network, layer, right, first) if traced else (),
         thresholds=_thresholds(layer, first.c),
         sources=_sources(network, layer, left, right, first) if traced else (),
-        causes=explain(found.name, left, right, network if traced else None),
-        remark=_remark(comparison, found.name, left, right, network),
+        causes=explain(differing.name, left, right, network if traced else None),
+        remark=_remark(comparison, differing.name, left, right, network),
     )
 
 

@@ -18,6 +18,7 @@ LAVA = pytest.mark.lava
 
 
 @LINUX
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "count"),
     [

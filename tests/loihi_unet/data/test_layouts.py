@@ -19,6 +19,7 @@ from loihi_unet.errors import DataError
 DRIVE = SegmentConfig(dataset="drive")
 EM = SegmentConfig(dataset="isbi2012")
 CAMSEQ = SegmentConfig(dataset="camseq01")
+ELEVEN = {**{index: index for index in range(11)}, 11: VOID}
 DRAWN = [colour for colour, index in CAMVID.items() if index != VOID][::3]
 
 
@@ -228,10 +229,10 @@ def test_other_values_are_refused(tmp_path, values):
 def test_a_dark_palette_changes_no_class(tmp_path):
     palette = [level for index in range(12) for level in [11 - index] * 3]
     save(tmp_path / "a.png", rows(0, 3, 11), "P", palette)
-    found = read_classes(Page(tmp_path / "a.png"), 11, 11)
+    found = read_classes(Page(tmp_path / "a.png"), ELEVEN)
     np.testing.assert_array_equal(found, rows(0, 3, VOID))
     tifffile.imwrite(tmp_path / "b.tif", rows(0, 3, 11).astype(np.uint16))
-    found = read_classes(Page(tmp_path / "b.tif"), 11, 11)
+    found = read_classes(Page(tmp_path / "b.tif"), ELEVEN)
     np.testing.assert_array_equal(found, rows(0, 3, VOID))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, browser
 
-from loihi_unet.demo.rates import rate_records
+from loihi_unet.demo.spike_rates import rate_records
 from loihi_unet.report import read_report, render_report
 from loihi_unet.report.schema import ReportError
 from loihi_unet.report.verify import write_report
@@ -250,6 +250,7 @@ def tab():
         yield page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", ["fail", "everything"])
@@ -270,6 +271,7 @@ def test_in_a_browser(folder, everything, tab, width, scheme, kind):
     assert seen["plot"] == scheme
 
 
+@pytest.mark.slow
 def test_the_browser_sees_what_is_wrong(tab, tmp_path):
     (tmp_path / "bad.html").write_text(
         "<!doctype html><meta name=viewport content='width=device-width'>"

@@ -102,7 +102,7 @@ def test_a_wrong_payload_fails(chosen, monkeypatch):
     found = exercise(NETWORK, chosen, ("left", "right"))
     assert not found.identical
     assert found.comparison.mismatches == 1
-    assert found.telling is chosen.pictures[9]
+    assert found.to_show is chosen.pictures[9]
 
 
 def overflowing(network, names):
@@ -153,4 +153,4 @@ def test_all_overflow_is_not_exact():
     nothing = dataclasses.replace(chosen, pictures=())
     found = exercise(NETWORK, nothing, ("torch", "reference"))
     assert not found.identical
-    assert found.comparison is found.telling is None
+    assert found.comparison is found.to_show is None
