@@ -134,7 +134,8 @@ def bounded_gain(
         out=np.full(layer.channels, np.inf),
         where=total > 0,
     )
-    return np.maximum(never, usual / snn.frame.safety)
+    gains: FloatArray = np.maximum(never, usual / snn.frame.safety)
+    return gains
 
 
 def _check_finite(layer: Layer, rows: list[FloatArray]) -> None:

@@ -75,7 +75,10 @@ def add_camera_noise(
     """
     shot = gain * generator.poisson(clean / gain)
     noise = generator.standard_normal(clean.shape, dtype=np.float32)
-    return np.rint(shot + np.float32(read_noise) * noise).astype(np.float32)
+    levels: NDArray[np.float32] = np.rint(shot + np.float32(read_noise) * noise).astype(
+        np.float32
+    )
+    return levels
 
 
 class Crop(NamedTuple):

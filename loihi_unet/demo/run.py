@@ -156,8 +156,8 @@ def run_demo(
 
 def _crop(subject: Subject) -> int:
     """Side of the crops: of a small picture no more than it has."""
-    side = min(CROP, *subject.pixels.shape[1:])
-    return side - side % subject.multiple
+    side = int(min(CROP, *subject.pixels.shape[1:]))
+    return side - side % int(subject.multiple)
 
 
 def _conversions(

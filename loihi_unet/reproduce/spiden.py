@@ -135,7 +135,7 @@ def _drives(group: Contestants) -> Iterator[torch.Tensor]:
     x, _ = make_task(crops, pictures, []).batch(0, Stream.CALIBRATION)
     for name, activation in model.layers(x):
         if name != "out":
-            yield (activation / scales.layer(name).scale).double()
+            yield (activation / torch.tensor(scales.layer(name).scale)).double()
 
 
 def page(record: dict[str, Any]) -> list[str]:

@@ -55,7 +55,8 @@ def drawing(network: Network, where: str) -> Drawing:
 
 
 def _plain(output: NDArray[np.float32]) -> NDArray[np.float32]:
-    return output * np.float32(255)
+    levels: NDArray[np.float32] = output * np.float32(255)
+    return levels
 
 
 def _shuffled(

@@ -179,7 +179,9 @@ def predict(
 ) -> NDArray[np.float32]:
     """Return a network's outputs for one picture, shape (C_out, H, W): logits."""
     pixels = picture.pixels.astype(np.float32)
-    return restore(network, pixels, multiple=multiple, device=device) / np.float32(255)
+    levels = restore(network, pixels, multiple=multiple, device=device)
+    logits: NDArray[np.float32] = levels / np.float32(255)
+    return logits
 
 
 def classes_of(logits: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -308,7 +308,7 @@ class Coverage:
             thresholds = Share(met=0, total=0)
             if isinstance(layer.compartment, MTIF):
                 each = len(layer.compartment.vth_mant) > 1
-                heard = near if each else near.any(keepdims=True)
+                heard = near if each else np.array([bool(near.any())])
                 thresholds = Share(met=int(heard.sum()), total=len(heard))
         return LayerCoverage(
             name=layer.name, weights=weights, biases=biases, thresholds=thresholds

@@ -70,7 +70,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
 def _blocks(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
     """Rectangles of one level on each other, coarse ones first."""
     channels, height, width = shape
-    picture = np.broadcast_to(rng.random((channels, 1, 1)), shape).copy()
+    picture: Floats = np.broadcast_to(rng.random((channels, 1, 1)), shape).copy()
     for index in range(24):
         rows, columns = (max(1, n >> index // 6) for n in (height, width))
         top, left = rng.integers(1 - rows, height), rng.integers(1 - columns, width)
@@ -81,7 +81,8 @@ def _blocks(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
 
 def _saturated(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
     """The smallest and the largest level only, more of the one or of the other."""
-    return (rng.random(shape) < rng.random()).astype(np.float64)
+    picture: Floats = (rng.random(shape) < rng.random()).astype(np.float64)
+    return picture
 
 
 def _cells(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
@@ -96,7 +97,8 @@ def _cells(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
 def _flat(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
     """One level in each channel: the limits, and anything between."""
     level = np.clip(rng.uniform(-0.5, 1.5, (shape[0], 1, 1)), 0, 1)
-    return np.broadcast_to(level, shape).copy()
+    picture: Floats = np.broadcast_to(level, shape).copy()
+    return picture
 
 
 def _waves(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:

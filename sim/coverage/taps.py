@@ -122,11 +122,12 @@ def met_taps(synapse: Synapse | StockSynapse, first: Steps, steps: int) -> Bools
             )
             return _per_tap(fired, rows, columns)
         case AveragePool():
-            return fired.any().reshape(1, 1, 1)
+            return np.full((1, 1, 1), bool(fired.any()))
         case Dense(weight=weight, delay=delay):
             waits = np.zeros(weight.shape, np.int64) if delay is None else delay
             arrived: Bools = first.reshape(1, -1) + waits < steps
-            return arrived.T.reshape(tap_shape(synapse, shape).taps)
+            by_tap: Bools = arrived.T.reshape(tap_shape(synapse, shape).taps)
+            return by_tap
         case Injection():
             return np.zeros(tap_shape(synapse, shape).taps, dtype=np.bool_)
         case _:
@@ -139,7 +140,7 @@ def _per_tap(
     """Whether a channel fired at any position that a tap reads, (C, K_h, K_w)."""
     met = np.zeros((len(fired), len(rows), len(columns)), dtype=np.bool_)
     for ky, read in enumerate(rows):
-        line = fired[:, read].any(axis=1)
+        line: Bools = np.any(fired[:, read], axis=1)
         for kx, across in enumerate(columns):
             met[:, ky, kx] = line[:, across].any(axis=1)
     return met

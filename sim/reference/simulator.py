@@ -107,8 +107,9 @@ def parallel_if_step(v: Int64, vth: Int64, copies: int) -> tuple[Int64, Int64]:
     >>> v, int(spikes.sum())
     (array([25,  5, 15]), 2)
     """
-    spikes = (v >= copies * vth).astype(np.int64)
-    return v - spikes * copies * vth, spikes
+    spikes: Int64 = (v >= copies * vth).astype(np.int64)
+    rest: Int64 = v - spikes * copies * vth
+    return rest, spikes
 
 
 def _at_rest(compartment: Compartment, silent: Int64) -> Int64:
@@ -117,7 +118,8 @@ def _at_rest(compartment: Compartment, silent: Int64) -> Int64:
         return silent.copy()
     vth = compartment.vth_mant.astype(np.int64)[:, None, None]
     stagger = np.arange(compartment.copies)[:, None, None, None]
-    return silent + stagger * vth
+    staggered: Int64 = silent + stagger * vth
+    return staggered
 
 
 class _LayerState:

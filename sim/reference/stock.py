@@ -41,7 +41,9 @@ def decay(x: Int64, amount: int | Int64) -> Int64:
     >>> decay(np.array([-5, 5, 4096]), 1024)
     array([  -3,    3, 3072])
     """
-    kept: Int64 = np.sign(x) * (np.abs(x) * (DECAY.maximum - amount) >> DECAY_SHIFT)
+    size: Int64 = np.abs(x) * (DECAY.maximum - amount)
+    sign: Int64 = np.sign(x)
+    kept: Int64 = sign * (size >> DECAY_SHIFT)
     return kept
 
 

@@ -24,7 +24,7 @@ def attach(neuron, folder, states, num_steps):
     names = ("", *states)
     paths = {name: str(folder / f"{id(neuron)}{name}.npy") for name in names}
     for path in paths.values():
-        shape = (num_steps, *neuron.s_out.shape)
+        shape = (num_steps, *map(int, neuron.s_out.shape))
         np.lib.format.open_memmap(path, mode="w+", dtype=np.int64, shape=shape)
     neuron.proc_params["probe"] = paths
     return paths

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from export.facts import STATE
 from export.stock_network import Stream
@@ -110,7 +112,9 @@ def _spiking(name: str, floats: Float, found: Payload) -> Agreement:
     return Agreement(layer=name, spikes=counts, same=same, correlation=rates)
 
 
-def _correlation(a: Float, b: Float) -> float | None:
+def _correlation(
+    a: npt.NDArray[np.floating[Any]], b: npt.NDArray[np.floating[Any]]
+) -> float | None:
     a, b = a.reshape(-1) - a.mean(), b.reshape(-1) - b.mean()
     size = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / size if size else None

@@ -120,7 +120,8 @@ def _channels_read(kernel: Kernel) -> Ints:
     """Input channel of every weight [o, i]."""
     outputs, inputs = kernel.weight.shape[:2]
     group = np.arange(outputs) // (outputs // kernel.groups)
-    return group[:, None] * inputs + np.arange(inputs)
+    channels: Ints = group[:, None] * inputs + np.arange(inputs)
+    return channels
 
 
 def _ungrouped(kernel: Kernel) -> Float:

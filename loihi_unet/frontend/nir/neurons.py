@@ -66,9 +66,10 @@ def neuron(node: Node, shape: NirShape, dt: float) -> Neuron:
     def full(key: str) -> Float:
         found = node.array(key)
         try:
-            return np.broadcast_to(
+            filled: Float = np.broadcast_to(
                 found.reshape(shape) if found.size > 1 else found.reshape(()), shape
             ).copy()
+            return filled
         except ValueError:
             raise NIRError(
                 f"{node.where}: {key} of shape {found.shape} found, {shape} enters"
@@ -81,7 +82,8 @@ def neuron(node: Node, shape: NirShape, dt: float) -> Neuron:
                 f"{node.where}: {key} {tau.min():g} found, dt is {dt:g}: no time "
                 "constant may be shorter than the step"
             )
-        return np.minimum(dt / tau, 1)
+        steps: Float = np.minimum(dt / tau, 1)
+        return steps
 
     ones = np.ones(shape)
     reset = np.zeros(shape)

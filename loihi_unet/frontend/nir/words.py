@@ -111,6 +111,7 @@ def neuron_node(
 def _filler(shape: tuple[int, ...]) -> Any:
     def full(value: PerChannel | npt.NDArray[Any]) -> npt.NDArray[Any]:
         each = np.asarray(value, dtype=np.float64).reshape(-1, *[1] * (len(shape) - 1))
-        return np.broadcast_to(each, shape).copy()
+        filled: npt.NDArray[Any] = np.broadcast_to(each, shape).copy()
+        return filled
 
     return full
