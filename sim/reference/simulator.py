@@ -115,7 +115,8 @@ def parallel_if_step(v: Int64, vth: Int64, copies: int) -> tuple[Int64, Int64]:
 def _at_rest(compartment: Compartment, silent: Int64) -> Int64:
     """Potentials at the start of a window, (C, H, W) or (K, C, H, W)."""
     if isinstance(compartment, Accumulator) or compartment.mapping != "parallel-if":
-        return silent.copy()
+        at_rest: Int64 = silent.copy()
+        return at_rest
     vth = compartment.vth_mant.astype(np.int64)[:, None, None]
     stagger = np.arange(compartment.copies)[:, None, None, None]
     staggered: Int64 = silent + stagger * vth

@@ -41,9 +41,9 @@ def decay(x: Int64, amount: int | Int64) -> Int64:
     >>> decay(np.array([-5, 5, 4096]), 1024)
     array([  -3,    3, 3072])
     """
-    size: Int64 = np.abs(x) * (DECAY.maximum - amount)
-    sign: Int64 = np.sign(x)
-    kept: Int64 = sign * (size >> DECAY_SHIFT)
+    left = np.asarray(DECAY.maximum - amount, dtype=np.int64)
+    size: Int64 = np.multiply(np.abs(x), left) >> DECAY_SHIFT
+    kept: Int64 = np.where(x < 0, -size, size)
     return kept
 
 
