@@ -10,7 +10,8 @@ from hypothesis import settings
 
 import sim.lava.mends  # noqa: F401  # before any test imports Lava
 
-pytest_plugins = ["small_run"]
+# The smoke tests of the Lava machine have no torch.
+pytest_plugins = ["small_run"] if importlib.util.find_spec("torch") else []
 
 settings.register_profile("default", deadline=None, max_examples=50)
 # The same examples every time: a red CI can be repeated anywhere.

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from export.files.kind import expect
 from loihi_unet.builtin_sets import BUILT_IN
 from loihi_unet.config import DenoiseConfig, SegmentConfig, TaskConfig
 from loihi_unet.data.datasets import AS_STATED, EntryReader, Reading, needs, set_name
@@ -52,6 +53,8 @@ def check_data(
     DataError
         If there is no picture, or labels in no layout that is known.
     """
+    if data.is_file():
+        expect(data, "picture", error=DataError)
     if isinstance(task, DenoiseConfig):
         task, root = None, data
     elif task is not None:

@@ -29,6 +29,8 @@ def rerun(network: Network, recording: Recording) -> dict[str, Any]:
     dict[str, Any]
         As `CoverageReport.to_json`, or ``not_counted`` and the reason.
     """
+    if not len(recording.images):
+        return {NOT_COUNTED: "the recording holds no image"}
     try:
         again = create("torch").run(network, recording.images)
     except OverflowLayerError as error:
