@@ -88,6 +88,10 @@ written by its command below. *integers*: the network that goes to the chip, bit
 on every machine. PSNR in dB on the output clipped to 0..255, data range 255; noise
 seeded, rounded, not clipped; blind models, sigma 0..55. *paper*: arXiv 2307.10974,
 whose network is 64 channels wide and trained on a GPU (F1 JS ACC for DRIVE and EM).
+
+Rows of BSD68, CBSD68 and DRIVE, whose sides are no multiples of 16, were measured
+before all commands padded pictures alike (version 0.1.0 reflected without the edge
+pixel here); they have not been measured again.
 """.splitlines()
 
 
