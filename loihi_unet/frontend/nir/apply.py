@@ -31,9 +31,10 @@ def apply(node: Node, x: Float, before: NirShape, bias: bool = True) -> Float:
     """
     match node.kind:
         case "Affine" | "Linear":
-            y = x.reshape(len(x), -1) @ node.array("weight").T
-            shifted: Float = y + node.array("bias") if bias else y
-            return shifted if node.kind == "Affine" else y
+            y: Float = x.reshape(len(x), -1) @ node.array("weight").T
+            if bias and node.kind == "Affine":
+                y = y + node.array("bias")
+            return y
         case "Conv1d" | "Conv2d":
             return _conv(node, x, before, bias)
         case "SumPool2d" | "AvgPool2d":
