@@ -158,7 +158,9 @@ def test_slayer_without_torchvision():
         pytest.skip("slayer needs torch")
     done = program(
         """
-        import sys
+        import sys, types
+        # It wants more that may be missing, too, and would name the first.
+        sys.modules["cv2"] = types.ModuleType("cv2")
         sys.modules["torchvision"] = None
         import sim.lava.mends
         from lava.lib.dl import netx, slayer
