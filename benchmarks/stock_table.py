@@ -22,7 +22,7 @@ import numpy as np
 
 from export.errors import NetworkError
 from export.netx import StockOptions, read_stock
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from export.synapse import ConvTranspose, Injection
 from sim.backend import create
 from sim.verify.comparison import compare
@@ -44,35 +44,35 @@ def upstream() -> Path:
     return Path(str(netx.__file__)).parents[4] / "tests" / "lava/lib/dl/netx"
 
 
-def values_for(stream: Stream, rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+def values_for(network: StockNetwork, rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
     """Random input of one run."""
-    shape = stream.input.shape
-    if not stream.input.changes:
+    shape = network.input.shape
+    if not network.input.changes:
         return rng.integers(0, 120, (1, *shape))
-    frames = (1, stream.num_steps, *shape)
-    if stream.input.maximum == 1:
+    frames = (1, network.num_steps, *shape)
+    if network.input.maximum == 1:
         return (rng.random(frames) < 0.2).astype(np.int32)
     still = rng.integers(0, 30, shape)
-    moving = [np.roll(still, t, axis=-1) for t in range(stream.num_steps)]
+    moving = [np.roll(still, t, axis=-1) for t in range(network.num_steps)]
     return np.stack(moving)[None]
 
 
-def products(stream: Stream) -> int:
+def products(network: StockNetwork) -> int:
     """Multiplications a step, roughly: weights times positions."""
     total = 0
-    for layer in stream.layers:
+    for layer in network.layers:
         for c in layer.connections:
             if isinstance(c.synapse, Injection):
                 continue
             transposed = isinstance(c.synapse, ConvTranspose)
-            shape = stream.nodes[c.source].shape if transposed else layer.shape
+            shape = network.nodes[c.source].shape if transposed else layer.shape
             total += c.synapse.weight.size * shape[1] * shape[2]
     return total
 
 
 def netx_output(
     path: Path,
-    stream: Stream,
+    network: StockNetwork,
     values: Any,
     steps: int,
     arguments: dict[str, int],
@@ -87,11 +87,11 @@ def netx_output(
 
     from sim.lava.conv import PyFastConvModel
 
-    more = {**arguments, "input_shape": stream.input.shape[::-1]}
+    more = {**arguments, "input_shape": network.input.shape[::-1]}
     net = netx.hdf5.Network(net_config=str(path), **more)
     first = net.in_layer
-    injected = isinstance(stream.layers[0].connections[0].synapse, Injection)
-    if not stream.input.changes:
+    injected = isinstance(network.layers[0].connections[0].synapse, Injection)
+    if not network.input.changes:
         first.neuron.bias_mant.init = values[0].transpose(2, 1, 0).reshape(first.shape)
     else:
         frames = values[0, :steps].transpose(3, 2, 1, 0)
@@ -121,24 +121,24 @@ def row_of(path: Path, rng: np.random.Generator) -> dict[str, Any]:
     name = f"{path.parent.name}/{path.name}"
     row: dict[str, Any] = {"file": name, "arguments": arguments}
     try:
-        stream = read_stock(path, StockOptions(num_steps=STEPS, **arguments))
+        network = read_stock(path, StockOptions(num_steps=STEPS, **arguments))
     except NetworkError as error:
         text = str(error).removeprefix(f"{path}: ")
         return row | {"reads": f"refused: {text}"}
-    values = values_for(stream, rng)
-    large = products(stream) > LARGE
+    values = values_for(network, rng)
+    large = products(network) > LARGE
     machines = ["torch"] if large else ["torch", "reference", "lava", "lava-stock"]
-    first, *others = [create(machine).run(stream, values) for machine in machines]
+    first, *others = [create(machine).run(network, values) for machine in machines]
     exact = all(compare(first, other).identical for other in others)
     row |= {
-        "reads": f"{len(stream.layers)} layers",
+        "reads": f"{len(network.layers)} layers",
         "machines": machines,
         "exact": exact if others else None,
-        "spikes": int(np.count_nonzero(first.payloads[stream.output.name])),
+        "spikes": int(np.count_nonzero(first.payloads[network.output.name])),
     }
-    found = first.payloads[stream.output.name][0]
+    found = first.payloads[network.output.name][0]
     try:
-        output, _ = netx_output(path, stream, values, STEPS, arguments, not large)
+        output, _ = netx_output(path, network, values, STEPS, arguments, not large)
     except (NotImplementedError, RuntimeError, OverflowError, ValueError) as error:
         return row | {"netx": f"does not load it ({type(error).__name__})"}
     same = bool((found.reshape(STEPS, -1) == output.reshape(STEPS, -1)).all())
@@ -154,19 +154,19 @@ def _children() -> float:
 def timed(path: Path, rng: np.random.Generator, measured: int = 2) -> dict[str, Any]:
     """Ten steps on torch, and stock netx's first steps beside them, in one run."""
     arguments = ARGUMENTS.get(path.name, {})
-    stream = read_stock(path, StockOptions(num_steps=10, **arguments))
-    values = values_for(stream, rng)
-    torch, wanted = create("torch"), (stream.output.name,)
-    torch.run(stream, values, layers=wanted)
+    network = read_stock(path, StockOptions(num_steps=10, **arguments))
+    values = values_for(network, rng)
+    torch, wanted = create("torch"), (network.output.name,)
+    torch.run(network, values, layers=wanted)
     spent = []
     for steps in (1, 1 + measured):
         before = _children()
-        _, seconds = netx_output(path, stream, values, steps, arguments, True)
+        _, seconds = netx_output(path, network, values, steps, arguments, True)
         spent.append(_children() - before)
     ours, cpu = [], []
     for _ in range(3):
         started = time.process_time()
-        ours.append(torch.run(stream, values, layers=wanted).seconds)
+        ours.append(torch.run(network, values, layers=wanted).seconds)
         cpu.append(time.process_time() - started)
     return {
         "file": path.name,
@@ -251,12 +251,12 @@ def toy_unet(iterations: int = 60) -> dict[str, Any]:
                 group.create_dataset("type", (1,), "S10", [b"concat"])
                 group.create_dataset("layers", data=np.array([1, 4]))
                 group.create_dataset("shape", data=np.array([16, 16, 16]))
-        stream = read_stock(path, StockOptions(num_steps=STEPS))
+        network = read_stock(path, StockOptions(num_steps=STEPS))
     values = x.movedim(-1, 1).numpy().astype(int)
     names = ("torch", "reference", "lava", "lava-stock")
-    first, *others = [create(name).run(stream, values) for name in names]
+    first, *others = [create(name).run(network, values) for name in names]
     wrong = compared = 0
-    for layer, payload in zip(stream.layers, sent, strict=True):
+    for layer, payload in zip(network.layers, sent, strict=True):
         # slayer's block hands on what its neuron sent a step before.
         expected = payload.movedim(-1, 1).numpy()[:, 1:]
         found = first.payloads[layer.name][:, 1:]
@@ -270,7 +270,7 @@ def toy_unet(iterations: int = 60) -> dict[str, Any]:
         "exact": all(compare(first, other).identical for other in others),
         "wrong": wrong,
         "compared": compared,
-        "spikes": int(first.payloads[stream.output.name].sum()),
+        "spikes": int(first.payloads[network.output.name].sum()),
     }
 
 

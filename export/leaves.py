@@ -9,6 +9,8 @@ from typing import Any
 
 # Metadata of a dataclass field that is left out at its default.
 ADDED_LATER = "added later"
+# Attribute of a class that had another name when its networks were first hashed.
+HASHED_AS = "hashed_as"
 
 
 def _is_default(value: Any, default: Any) -> bool:
@@ -31,7 +33,8 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         E.g. ``("layers['enc0.conv1'].compartment.vth_mant", array)``.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        yield (f"{path}.kind" if path else "kind", type(value).__name__)
+        kind = getattr(value, HASHED_AS, type(value).__name__)
+        yield (f"{path}.kind" if path else "kind", kind)
         for item in dataclasses.fields(value):
             found = getattr(value, item.name)
             if item.metadata.get(ADDED_LATER) and _is_default(found, item.default):

@@ -115,12 +115,12 @@ class Network:
         if self.input.changes:
             raise NetworkError(
                 f"{self.input.name}: an input that changes at every step found, only "
-                "a Stream may have one"
+                "a StockNetwork may have one"
             )
         if not isinstance(layer.compartment, Compartment):
             raise NetworkError(
                 f"{where}: {type(layer.compartment).__name__} found, a Network in "
-                "windows holds MTIF and Accumulator (a Stream holds stock neurons)"
+                "windows holds MTIF and Accumulator (stock neurons: StockNetwork)"
             )
         stage = stages[layer.name]
         for c in layer.connections:
@@ -133,7 +133,7 @@ class Network:
             if not isinstance(c.synapse, Synapse) or _stock_only(c.synapse):
                 raise NetworkError(
                     f"{where} <- '{c.source}': {type(c.synapse).__name__} found, only "
-                    "a Stream may have it"
+                    "a StockNetwork may have it"
                 )
         last = layer is self.layers[-1]
         if isinstance(layer.compartment, Accumulator) and not last:
@@ -250,7 +250,7 @@ def _stage(layer: Layer, stages: Mapping[str, int]) -> int:
 
 
 def _stock_only(synapse: Synapse) -> bool:
-    """Whether only a Stream has such a transposed convolution."""
+    """Whether only a StockNetwork has such a transposed convolution."""
     if not isinstance(synapse, ConvTranspose):
         return False
     return synapse.groups > 1 or synapse.dilation != (1, 1)

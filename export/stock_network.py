@@ -74,7 +74,7 @@ class StockConnection(Connection):
     """A connection into a stock layer, without delay or exponent of its own."""
 
     # What looks at a structure takes a stock connection or layer for any other; what
-    # computes sums or runs compartments asks for a Stream first.
+    # computes sums or runs compartments asks for a StockNetwork first.
     synapse: StockSynapse  # type: ignore[assignment]
 
 
@@ -136,7 +136,7 @@ class StockLayer(Layer):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Stream(Network):
+class StockNetwork(Network):
     """Graph of stock layers that runs freely.
 
     Parameters
@@ -154,6 +154,8 @@ class Stream(Network):
         As for `Network`.
     """
 
+    hashed_as: ClassVar[str] = "Stream"  # its name in version 0.1.0
+
     layers: tuple[StockLayer, ...]
     reset: Reset | None = None
     may_recur: ClassVar[bool] = True
@@ -163,18 +165,18 @@ class Stream(Network):
         if not isinstance(layer, StockLayer) or not isinstance(
             layer.compartment, StockCompartment
         ):
-            raise NetworkError(f"{where}: a Stream holds StockLayers only")
+            raise NetworkError(f"{where}: a StockNetwork holds StockLayers only")
         for c in layer.connections:
             if c.delay or c.weight_exp or not isinstance(c.synapse, StockSynapse):
                 raise NetworkError(
-                    f"{where}: a Stream's connections are Conv, ConvTranspose, Dense "
-                    "or Injection without delay or weight_exp"
+                    f"{where}: connections of a StockNetwork are Conv, ConvTranspose, "
+                    "Dense or Injection without delay or weight_exp"
                 )
             if c.source == self.input.name and not (
                 self.input.changes or isinstance(c.synapse, Injection)
             ):
                 raise NetworkError(
-                    f"{where}: a Stream's input is Frames, or is injected"
+                    f"{where}: a StockNetwork's input is Frames, or is injected"
                 )
         if self.reset is not None and not isinstance(layer.compartment, CUBA):
             raise NetworkError(f"{where}: only CUBA layers can be reset")

@@ -160,9 +160,9 @@ class ConvTranspose:
     stride, padding, output_padding : tuple of int
         Along (H, W).
     groups : int
-        Channel groups; more than one only in a `Stream`.
+        Channel groups; more than one only in a `StockNetwork`.
     dilation : tuple of int
-        Along (H, W); more than one only in a `Stream`.
+        Along (H, W); more than one only in a `StockNetwork`.
     """
 
     weight: IntArray
@@ -308,7 +308,7 @@ class Dense:
     weight : ndarray, shape (N_out, N_in), int32
         Weight mantissas, even, -256..254. N_in runs over the source's (C, H, W).
     delay : ndarray, shape (N_out, N_in), int32, or None
-        Extra time steps of each synapse, 0..62; only in a `Stream`.
+        Extra time steps of each synapse, 0..62; only in a `StockNetwork`.
     """
 
     weight: IntArray
@@ -355,7 +355,7 @@ class Injection:
     """No synapse: the host writes the payload into the compartments, undelayed.
 
     A `CUBA` receives it as its bias mantissa, a `Delta` as its input. Only into
-    the first layer of a `Stream`.
+    the first layer of a `StockNetwork`.
 
     Parameters
     ----------
@@ -377,5 +377,5 @@ class Injection:
 
 
 Synapse = Conv | ConvTranspose | AveragePool
-# What a Stream's connections hold.
+# What a StockNetwork's connections hold.
 StockSynapse = Conv | ConvTranspose | Dense | Injection

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One seed, several independent streams of random numbers, each with an index."""
+"""One seed, several independent purposes of random numbers, each with an index."""
 
 from enum import IntEnum
 
 import numpy as np
 
 
-class Stream(IntEnum):
+class Purpose(IntEnum):
     """What the numbers are for."""
 
     TRAINING = 0
@@ -15,15 +15,15 @@ class Stream(IntEnum):
     FINETUNING = 3
 
 
-def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
+def generator(seed: int, purpose: Purpose, index: int) -> np.random.Generator:
     """Return a fresh generator, a pure function of its three arguments.
 
     Parameters
     ----------
     seed : int
         The run's seed.
-    stream : Stream
-        Streams of one seed share no numbers.
+    purpose : Purpose
+        Purposes of one seed share no numbers.
     index : int
         Batch or picture.
 
@@ -32,4 +32,4 @@ def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
     numpy.random.Generator
         PCG64.
     """
-    return np.random.default_rng((seed, int(stream), index))
+    return np.random.default_rng((seed, int(purpose), index))

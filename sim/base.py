@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy.typing as npt
 
 from export.network import Network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from export.synapse import IntArray
 from sim import stock_run
 from sim.backend import Progress
@@ -30,7 +30,7 @@ class BaseSimulator(abc.ABC):
         progress: Progress | None = None,
     ) -> Recording:
         """Check what enters and run it; see `sim.backend.Simulator.run`."""
-        if isinstance(network, Stream):
+        if isinstance(network, StockNetwork):
             return stock_run.record(
                 self.name,
                 self.stock_runner(),

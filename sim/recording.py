@@ -15,7 +15,7 @@ import numpy.typing as npt
 from export.compartment import Accumulator
 from export.errors import UserError
 from export.network import Network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from export.synapse import Shape
 
 Payload = npt.NDArray[np.integer[Any]]
@@ -38,19 +38,19 @@ def recordable(network: Network, layers: tuple[str, ...] | None) -> tuple[str, .
     network : Network
         Network that will run.
     layers : tuple of str or None
-        Wanted layers; None means all. A Stream's states count as layers.
+        Wanted layers; None means all. A StockNetwork's states count as layers.
 
     Returns
     -------
     tuple of str
-        Names of spiking layers; for a Stream, of `Stream.traces`.
+        Names of spiking layers; for a StockNetwork, of `StockNetwork.traces`.
 
     Raises
     ------
     RecordingError
         If a name is not a spiking layer of the network.
     """
-    if isinstance(network, Stream):
+    if isinstance(network, StockNetwork):
         spiking = list(network.traces)
     else:
         spiking = [
@@ -130,7 +130,7 @@ class Recording:
     images : ndarray, shape (images, C, H, W), int32
         Integers that entered; (runs, T, C, H, W) if they changed at every step.
     payloads : mapping of str to ndarray, shape (images, len(steps), C, H, W)
-        Graded spikes of each recorded layer; of a Stream, also states after the
+        Graded spikes of each recorded layer; of a StockNetwork, also states after the
         step (``"layer1:u"``).
     output : ndarray, shape (images, C, H, W), int32, or None
         Accumulator after the last step; None if the last layer spikes, or the

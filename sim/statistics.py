@@ -10,7 +10,7 @@ from export.compartment import MTIF
 from export.fit.activity import Activity, LayerActivity, LinkActivity
 from export.fit.fanout import fan_out
 from export.network import Layer, Network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from export.synapse import Injection
 from sim.recording import (
     Payload,
@@ -48,7 +48,7 @@ def activity(network: Network, recording: Recording) -> Activity:
 
     _check(network, recording)
     counts = {network.input.name: _input_counts(network, recording)}
-    stock = isinstance(network, Stream)
+    stock = isinstance(network, StockNetwork)
     for name in _emitting(network):
         payload = recording.payloads[name]
         counts[name] = _stock_counts(payload) if stock else _layer_counts(payload)
@@ -82,7 +82,7 @@ def activity(network: Network, recording: Recording) -> Activity:
 
 
 def _emitting(network: Network) -> tuple[str, ...]:
-    """Layers whose payloads are recorded; states of a Stream are none."""
+    """Layers whose payloads are recorded; states of a StockNetwork are none."""
     return tuple(name for name in recordable(network, None) if ":" not in name)
 
 

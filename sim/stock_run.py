@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all machines share when they run a Stream: bookkeeping, no arithmetic."""
+"""What all machines share when they run a StockNetwork: bookkeeping, no arithmetic."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from export.stock_network import StockLayer, Stream
+from export.stock_network import StockLayer, StockNetwork
 from export.synapse import Dense, IntArray, StockSynapse
 from sim.backend import OverflowLayerError, Progress
 from sim.recording import Payload, Recording, identity, payload_dtype, recordable
 
 # One run: input (T, C, H, W), or (C, H, W) if constant, and the traces that are wanted
 # -> those at least, by name, each (T, C, H, W).
-RunOne = Callable[[Stream, IntArray, tuple[str, ...]], Mapping[str, Payload]]
+RunOne = Callable[[StockNetwork, IntArray, tuple[str, ...]], Mapping[str, Payload]]
 
 
 def record(
     name: str,
     run_one: RunOne,
-    network: Stream,
+    network: StockNetwork,
     images: npt.ArrayLike,
     layers: tuple[str, ...] | None,
     progress: Progress | None,
@@ -36,7 +36,7 @@ def record(
         Backend.
     run_one : callable
         Gives at least the traces that were asked for.
-    network : Stream
+    network : StockNetwork
         What runs.
     images, layers, progress
         As for `Simulator.run`.
@@ -69,7 +69,7 @@ def record(
     )
 
 
-def trace_dtype(network: Stream, trace: str) -> np.dtype[np.integer]:  # type: ignore[type-arg]
+def trace_dtype(network: StockNetwork, trace: str) -> np.dtype[np.integer]:  # type: ignore[type-arg]
     """Dtype that a trace is recorded in: int32 for states."""
     if ":" in trace:
         return np.dtype(np.int32)

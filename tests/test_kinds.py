@@ -9,7 +9,7 @@ from pathlib import Path
 import kinds
 import numpy as np
 import pytest
-import streams
+import stocks
 from PIL import Image
 
 from export.files.kind import KINDS, expect
@@ -108,7 +108,7 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_of_the_wrong_kind(run, paths, tmp_path, command):
     arguments, takes = COMMANDS[command]
-    write_network(streams.spiking(), tmp_path / "stock.net")
+    write_network(stocks.spiking(), tmp_path / "stock.net")
     five = tmp_path / "five"
     five.mkdir()
     for index in range(5):  # as many as training with the default settings needs

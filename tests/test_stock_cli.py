@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the command line does with a Stream: shows, runs, compares and fits it."""
+"""What the command line does with a StockNetwork: shows, runs, compares and fits it."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
-import streams
+import stocks
 from PIL import Image
 
 from export.errors import UnsupportedLayerError
@@ -21,12 +21,12 @@ from sim.selftest import small_network
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
-    """Call a command on a Stream's file: (exit code, stdout, stderr)."""
+    """Call a command on a StockNetwork's file: (exit code, stdout, stderr)."""
 
-    def call(stream, command, *arguments):
+    def call(network, command, *arguments):
         words = ["loihi-unet", command, *arguments]
-        if stream is not None:
-            write_network(stream, tmp_path / "a.net")
+        if network is not None:
+            write_network(network, tmp_path / "a.net")
             words.insert(2, tmp_path / "a.net")
         monkeypatch.setattr(sys, "argv", [str(word) for word in words])
         with pytest.raises(SystemExit) as caught:
@@ -37,19 +37,19 @@ def run(monkeypatch, capsys, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", stocks.KINDS)
 def test_inspect_shows_every_layer(run, kind):
-    stream = streams.KINDS[kind](0)
-    code, shown, _ = run(stream, "inspect")
+    network = stocks.KINDS[kind](0)
+    code, shown, _ = run(network, "inspect")
     assert code == 0
-    for layer in stream.layers:
+    for layer in network.layers:
         assert layer.name in shown
-    assert stream.sha256 in shown
+    assert network.sha256 in shown
 
 
-def saved(tmp_path, stream, runs=2):
+def saved(tmp_path, network, runs=2):
     """One file with the input of some runs."""
-    values = np.concatenate([streams.inputs(stream, seed=seed) for seed in range(runs)])
+    values = np.concatenate([stocks.inputs(network, seed=seed) for seed in range(runs)])
     np.save(tmp_path / "input.npy", values)
     return tmp_path / "input.npy"
 
@@ -58,22 +58,22 @@ MACHINES = ["reference", "torch", pytest.param("lava", marks=pytest.mark.lava)]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", stocks.KINDS)
 def test_simulate_and_verify(run, tmp_path, kind, machine):
-    stream = streams.KINDS[kind](0)
-    values = saved(tmp_path, stream)
+    network = stocks.KINDS[kind](0)
+    values = saved(tmp_path, network)
     judge, other = tmp_path / "judge.h5", tmp_path / "other.h5"
     out = ("--out", judge, "--backend", "reference")
-    code, shown, _ = run(stream, "simulate", values, *out)
+    code, shown, _ = run(network, "simulate", values, *out)
     assert code == 0
-    assert stream.layers[0].name in shown
+    assert network.layers[0].name in shown
     table = shown.partition("layer")[2].partition("had a say")[0]
     assert ":" not in table  # states are no spikes
-    code, _, _ = run(stream, "simulate", values, "--out", other, "--backend", machine)
+    code, _, _ = run(network, "simulate", values, "--out", other, "--backend", machine)
     assert code == 0
     found = read_recording(other)
-    assert found.network_sha256 == stream.sha256
-    assert set(found.payloads) == set(stream.traces)
+    assert found.network_sha256 == network.sha256
+    assert set(found.payloads) == set(network.traces)
     assert len(found.images) == 2
     code, verdict, _ = run(None, "verify", judge, other)
     assert code == 0
@@ -81,10 +81,10 @@ def test_simulate_and_verify(run, tmp_path, kind, machine):
 
 
 def test_verify_sees_a_wrong_state(run, tmp_path):
-    stream = streams.spiking()
-    values = saved(tmp_path, stream)
+    network = stocks.spiking()
+    values = saved(tmp_path, network)
     a, b = tmp_path / "a.h5", tmp_path / "b.h5"
-    run(stream, "simulate", values, "--out", a)
+    run(network, "simulate", values, "--out", a)
     good = read_recording(a)
     payloads = {name: payload.copy() for name, payload in good.payloads.items()}
     payloads["wide:v"][1, 3, 2] += 1
@@ -100,29 +100,29 @@ def test_verify_sees_a_wrong_state(run, tmp_path):
 
 
 def test_steps_of_a_constant_input_can_be_chosen(run, tmp_path):
-    stream = streams.spiking(injected=True)
-    values = saved(tmp_path, stream, runs=1)
+    network = stocks.spiking(injected=True)
+    values = saved(tmp_path, network, runs=1)
     out = tmp_path / "r.h5"
-    assert run(stream, "simulate", values, "--steps", 20, "--out", out)[0] == 0
+    assert run(network, "simulate", values, "--steps", 20, "--out", out)[0] == 0
     assert read_recording(out).num_steps == 20
-    assert run(stream, "simulate", values, "--out", out)[0] == 0
-    assert read_recording(out).num_steps == stream.num_steps
+    assert run(network, "simulate", values, "--out", out)[0] == 0
+    assert read_recording(out).num_steps == network.num_steps
 
 
 def test_frames_say_how_many_steps(run, tmp_path):
-    stream = streams.spiking()
-    np.save(tmp_path / "a.npy", streams.inputs(stream, seed=0)[0, :7])
+    network = stocks.spiking()
+    np.save(tmp_path / "a.npy", stocks.inputs(network, seed=0)[0, :7])
     out = tmp_path / "r.h5"
-    assert run(stream, "simulate", tmp_path / "a.npy", "--out", out)[0] == 0
+    assert run(network, "simulate", tmp_path / "a.npy", "--out", out)[0] == 0
     assert read_recording(out).num_steps == 7
-    code, _, message = run(stream, "simulate", tmp_path / "a.npy", "--steps", 5)
+    code, _, message = run(network, "simulate", tmp_path / "a.npy", "--steps", 5)
     assert code == 2
     assert "runs of 7 frames found, num_steps is 5" in " ".join(message.split())
 
 
 def bad_input(tmp_path, what):
     path = tmp_path / "a.npy"
-    values = streams.inputs(streams.spiking(), seed=0)
+    values = stocks.inputs(stocks.spiking(), seed=0)
     match what:
         case "a picture":
             path = tmp_path / "a.png"
@@ -163,15 +163,15 @@ def bad_input(tmp_path, what):
 )
 def test_input_that_is_no_input(run, tmp_path, what, expected):
     path = bad_input(tmp_path, what)
-    code, _, message = run(streams.spiking(), "simulate", path)
+    code, _, message = run(stocks.spiking(), "simulate", path)
     assert code == 2
     assert expected in " ".join(message.split())
 
 
 def test_options_for_pictures_and_for_stock_networks(run, tmp_path):
-    stream = streams.spiking()
-    values = saved(tmp_path, stream)
-    code, _, message = run(stream, "simulate", values, "--sigma", 25)
+    network = stocks.spiking()
+    values = saved(tmp_path, network)
+    code, _, message = run(network, "simulate", values, "--sigma", 25)
     assert code == 2
     assert "--sigma, --crop, --white-level and --pictures are for pictures" in " ".join(
         message.split()
@@ -182,14 +182,14 @@ def test_options_for_pictures_and_for_stock_networks(run, tmp_path):
 
 
 def test_fit_with_and_without_a_recording(run, tmp_path):
-    stream = streams.spiking(injected=True)
-    code, shown, _ = run(stream, "fit", "--chip", "loihi2")
+    network = stocks.spiking(injected=True)
+    code, shown, _ = run(network, "fit", "--chip", "loihi2")
     assert code == 0
     assert "biases before each run" in " ".join(shown.split())
     out = tmp_path / "r.h5"
-    run(stream, "simulate", saved(tmp_path, stream), "--steps", 20, "--out", out)
+    run(network, "simulate", saved(tmp_path, network), "--steps", 20, "--out", out)
     words = ("fit", "--chip", "loihi1", "--recording", out, "--json")
-    code, shown, _ = run(stream, *words)
+    code, shown, _ = run(network, *words)
     assert code == 0
     report = json.loads(shown)
     assert report["timing"]["steps_per_image"] == 20
@@ -199,16 +199,16 @@ def test_fit_with_and_without_a_recording(run, tmp_path):
 
 @pytest.mark.parametrize("kind", ["graph", "recurrent", "injected", "sigma-delta"])
 def test_verify_two_machines_on_an_array_with_a_report(run, tmp_path, kind):
-    stream = streams.KINDS[kind](0)
-    values = saved(tmp_path, stream, runs=1)
+    network = stocks.KINDS[kind](0)
+    values = saved(tmp_path, network, runs=1)
     words = ("--backend", "torch", "--backend", "reference", "--report", tmp_path / "r")
-    code, verdict, _ = run(stream, "verify", values, *words)
+    code, verdict, _ = run(network, "verify", values, *words)
     assert code == 0
     assert "EXACT" in verdict
     report = json.loads((tmp_path / "r" / "report.json").read_text())
     assert report["identical"]
     layers = [layer["name"] for layer in report["layers"]]
-    assert layers == [layer.name for layer in stream.layers]
+    assert layers == [layer.name for layer in network.layers]
     assert report["tables"]
     for picture in report["pictures"]:
         assert (tmp_path / "r" / picture["file"]).stat().st_size > 0
@@ -217,31 +217,31 @@ def test_verify_two_machines_on_an_array_with_a_report(run, tmp_path, kind):
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
 @pytest.mark.parametrize("kind", ["graph", "recurrent, delayed"])
 def test_fit_of_graphs(run, tmp_path, kind, chip):
-    stream = streams.KINDS[kind](0)
+    network = stocks.KINDS[kind](0)
     out = tmp_path / "r.h5"
-    run(stream, "simulate", saved(tmp_path, stream, runs=1), "--out", out)
+    run(network, "simulate", saved(tmp_path, network, runs=1), "--out", out)
     words = ("fit", "--chip", chip, "--recording", out, "--json")
-    code, shown, _ = run(stream, *words)
+    code, shown, _ = run(network, *words)
     assert code == 0
     report = json.loads(shown)
     assert [layer["name"] for layer in report["layers"]] == [
-        layer.name for layer in stream.layers
+        layer.name for layer in network.layers
     ]
     assert report["traffic"]["effective_synops"] > 0
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", stocks.KINDS)
 def test_picture_of_every_kind(run, tmp_path, kind):
     path = tmp_path / "a.svg"
-    code, _, _ = run(streams.KINDS[kind](0), "inspect", "--picture", path)
+    code, _, _ = run(stocks.KINDS[kind](0), "inspect", "--picture", path)
     assert code == 0
     drawn = path.read_text()
     assert len(drawn) > 1000
 
 
-def stock_file(path, stream):
+def stock_file(path, network):
     """As lava-dl writes it: without a group of ours."""
-    write_network(stream, path)
+    write_network(network, path)
     with h5py.File(path, "a") as file:
         del file["loihi_unet"]
         for group in file["layer"].values():
@@ -251,9 +251,9 @@ def stock_file(path, stream):
 
 
 def test_netx_arguments_on_every_command(run, tmp_path):
-    path = stock_file(tmp_path / "s.net", streams.spiking(0))
+    path = stock_file(tmp_path / "s.net", stocks.spiking(0))
     options = ("--reset-interval", 5, "--reset-offset", 2, "--num-layers", 2)
-    np.save(tmp_path / "a.npy", streams.inputs(streams.spiking(0))[0])
+    np.save(tmp_path / "a.npy", stocks.inputs(stocks.spiking(0))[0])
     out = tmp_path / "a.h5"
     values, stock = tmp_path / "a.npy", (*options, "--input-shape", "2,6,7")
     assert run(None, "simulate", path, values, *stock, "--out", out)[0] == 0
@@ -271,13 +271,13 @@ def test_netx_arguments_on_every_command(run, tmp_path):
 
 
 def test_skipped_layers_and_message_bits(run, tmp_path):
-    path = stock_file(tmp_path / "s.net", streams.sigma_delta())
+    path = stock_file(tmp_path / "s.net", stocks.sigma_delta())
     words = ("--skip-layers", 1, "--spike-exp", 4, "--json")
     code, shown, _ = run(None, "inspect", path, *words)
     assert code == 0
     source = json.loads(shown)["input"]
     assert source["minimum"] == -(2**23)
-    spiking = stock_file(tmp_path / "t.net", streams.spiking(0))
+    spiking = stock_file(tmp_path / "t.net", stocks.spiking(0))
     code, shown, _ = run(None, "inspect", spiking, "--input-message-bits", 8, "--json")
     source = json.loads(shown)["input"]
     assert (source["minimum"], source["maximum"]) == (-128, 255)
@@ -295,7 +295,7 @@ def test_skipped_layers_and_message_bits(run, tmp_path):
     ],
 )
 def test_wrong_netx_arguments(run, tmp_path, words, expected):
-    path = stock_file(tmp_path / "s.net", streams.spiking(0))
+    path = stock_file(tmp_path / "s.net", stocks.spiking(0))
     code, _, message = run(None, "inspect", path, *words)
     assert code == 2
     assert expected in " ".join(message.split())
@@ -303,7 +303,7 @@ def test_wrong_netx_arguments(run, tmp_path, words, expected):
 
 
 def test_netx_arguments_and_files_of_ours(run, tmp_path):
-    code, _, message = run(streams.spiking(), "inspect", "--num-layers", 1)
+    code, _, message = run(stocks.spiking(), "inspect", "--num-layers", 1)
     assert code == 2
     assert "which are for files of lava-dl" in " ".join(message.split())
 
@@ -313,4 +313,4 @@ def test_graph_names_the_stock_process():
     from sim.lava import stock_graph as lava_graph
 
     with pytest.raises(UnsupportedLayerError, match=r"netx\.hdf5\.Network is its Proc"):
-        lava_graph.build(streams.spiking())
+        lava_graph.build(stocks.spiking())

@@ -21,7 +21,7 @@ from export.fit.systems import find_system, smallest_system
 from export.fit.traffic import Traffic, count_traffic
 from export.mapping import Mapping, mapping_named
 from export.network import Network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 
 
 def fit(
@@ -67,7 +67,7 @@ def fit(
             f"this one is {network.sha256[:12]}"
         )
     used = Mapping(name=mapping_named(mapping), num_thresholds=_thresholds(network))
-    stock = isinstance(network, Stream)
+    stock = isinstance(network, StockNetwork)
     if stock and used.name != "graded":
         raise NetworkError(
             f"mapping '{mapping}': a stock neuron is one compartment, which fit calls "

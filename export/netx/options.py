@@ -21,7 +21,7 @@ class StockOptions:
     Parameters
     ----------
     num_steps : int or None
-        T of the Stream; None takes ``simulation/tSample``, or, where the file has
+        T of the StockNetwork; None takes ``simulation/tSample``, or, where the file has
         none, the steps after which the first input has reached the output.
     num_layers : int or None
         Read only the first entries of ``layer``, counted as netx does (input and

@@ -18,9 +18,9 @@ from export.files.hdf5_group import Group, located
 from export.mapping import mapping_named
 from export.network import Connection, Input, Layer, Network
 from export.netx.options import StockOptions
-from export.netx.read_stock import read_stream
+from export.netx.read_stock import read_stock_group
 from export.netx.schema import MAX_LAYERS, OURS, SCHEMA, STREAM
-from export.stock_network import Reset, Stream
+from export.stock_network import Reset, StockNetwork
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
 
 
@@ -61,7 +61,7 @@ def read_network(path: Path, stock: StockOptions | None = None) -> Network:
     """
     with open_file(path, "network") as root, root.located():
         if OURS not in root:
-            return read_stream(root, stock or StockOptions(), f"stock {path.name}")
+            return read_stock_group(root, stock or StockOptions(), f"stock {path.name}")
         if stock is not None:
             raise NetworkError(
                 f"{path}: netx's arguments found, which are for files of lava-dl; this "
@@ -71,8 +71,8 @@ def read_network(path: Path, stock: StockOptions | None = None) -> Network:
         schema = ours.integer("schema")
         if schema != SCHEMA:
             raise NetworkError(f"{path}: schema {schema} found, {SCHEMA} allowed")
-        is_stream = "kind" in ours and ours.text("kind") == STREAM
-        network = _read_stream(root, ours) if is_stream else _read(root, ours)
+        is_stock = "kind" in ours and ours.text("kind") == STREAM
+        network = _read_stock(root, ours) if is_stock else _read(root, ours)
         if "sha256" in ours and ours.text("sha256") != network.sha256:
             raise NetworkError(
                 f"{path}: the sha256 inside does not match the content; the file was "
@@ -81,7 +81,7 @@ def read_network(path: Path, stock: StockOptions | None = None) -> Network:
         return network
 
 
-def _read_stream(root: Group, ours: Group) -> Stream:
+def _read_stock(root: Group, ours: Group) -> StockNetwork:
     low, high = ours.tuple("inputRange", 2)
     reset = None
     if "resetInterval" in ours:
@@ -93,12 +93,12 @@ def _read_stream(root: Group, ours: Group) -> Stream:
         reset=reset,
         spike_exp=ours.integer("spikeExp"),
     )
-    stream = read_stream(root, options, "", ours.text("inputName"))
+    found = read_stock_group(root, options, "", ours.text("inputName"))
     source = dataclasses.replace(
-        stream.input, minimum=low, maximum=high, scale=ours.real("inputScale")
+        found.input, minimum=low, maximum=high, scale=ours.real("inputScale")
     )
     return dataclasses.replace(
-        stream,
+        found,
         input=source,
         task=ours.text("task"),
         provenance=_provenance(ours),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stock netx HDF5 file -> Stream; also the layers of a Stream that we wrote.
+"""Stock netx HDF5 file -> StockNetwork; also the layers of one that we wrote.
 
 Keys and defaults are those of lava-dl 0.6.0: lava.lib.dl.netx.hdf5.Network for what
 it loads, slayer's ``export_hdf5`` for the layers that it does not. What stock netx
@@ -21,10 +21,10 @@ from export.netx.read_stock_graph import Reader
 from export.netx.refused import survey
 from export.netx.schema import MAX_LAYERS
 from export.stock_compartment import CUBA
-from export.stock_network import Frames, StockLayer, Stream
+from export.stock_network import Frames, StockLayer, StockNetwork
 
 
-def read_stock(path: Path, options: StockOptions | None = None) -> Stream:
+def read_stock(path: Path, options: StockOptions | None = None) -> StockNetwork:
     """Read a netx file that lava-dl wrote.
 
     Parameters
@@ -36,7 +36,7 @@ def read_stock(path: Path, options: StockOptions | None = None) -> Stream:
 
     Returns
     -------
-    Stream
+    StockNetwork
         Runs with the same spikes and states as stock ``netx.hdf5.Network``, and as
         slayer itself where netx has no such layer.
 
@@ -48,12 +48,12 @@ def read_stock(path: Path, options: StockOptions | None = None) -> Stream:
         If it holds what is not supported: one line that says why.
     """
     with open_file(path, "network") as root, root.located():
-        return read_stream(root, options or StockOptions(), f"stock {path.name}")
+        return read_stock_group(root, options or StockOptions(), f"stock {path.name}")
 
 
-def read_stream(
+def read_stock_group(
     root: Group, options: StockOptions, origin: str, input_name: str = "input"
-) -> Stream:
+) -> StockNetwork:
     """Read the graph below an open file's root; see `read_stock`."""
     groups = root.group("layer")
     count = len(groups.names())
@@ -67,7 +67,7 @@ def read_stream(
     survey(entries)
     reader = Reader(entries, options, input_name)
     source, layers = _rest(reader, options.skip_layers)
-    network = Stream(
+    network = StockNetwork(
         input=source,
         layers=layers,
         num_steps=options.num_steps or 1,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Entries of ``layer`` in a stock file, in order -> input and layers of a Stream."""
+"""Entries of ``layer`` in a stock file, in order -> layers of a StockNetwork."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Reader:
     options : StockOptions
         What the file does not say.
     input_name : str
-        Name of the Stream's input.
+        Name of the StockNetwork's input.
 
     Attributes
     ----------

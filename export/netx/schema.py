@@ -3,7 +3,7 @@
 
 SCHEMA = 1
 OURS = "loihi_unet"
-# Value of "kind" in our group: the layers are those of a Stream.
+# Value of "kind" in our group: the layers are those of a StockNetwork.
 STREAM = "stream"
 # Far beyond any U-Net (6 levels: 40); very many empty ones would take for ever.
 MAX_LAYERS = 4096

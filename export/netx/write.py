@@ -15,8 +15,8 @@ from export.compartment import MTIF, Accumulator, Compartment
 from export.files.hdf5 import create_file, write_text
 from export.network import Input, Layer, Network
 from export.netx.schema import OURS, SCHEMA
-from export.netx.write_stock import write_stream
-from export.stock_network import Stream
+from export.netx.write_stock import write_stock
+from export.stock_network import StockNetwork
 from export.synapse import (
     AveragePool,
     Conv,
@@ -54,8 +54,8 @@ def write_network(network: Network, path: Path) -> None:
         write_text(ours, "provenance", provenance)
 
         layers = file.create_group("layer")
-        if isinstance(network, Stream):
-            write_stream(network, ours, layers)
+        if isinstance(network, StockNetwork):
+            write_stock(network, ours, layers)
             return
         _write_head(layers.create_group("0"), "input", network.input)
         ids = {network.input.name: 0}

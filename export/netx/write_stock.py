@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stream -> entries of ``layer``, in netx's and slayer's words where these have any.
+"""StockNetwork -> entries of ``layer``, in netx's and slayer's words where it can.
 
 A chain of convolutions and dense layers loads in stock netx.hdf5.Network as well.
 """
@@ -23,16 +23,16 @@ from export.netx.write_stock_synapse import (
     written_shape,
 )
 from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta, StockCompartment
-from export.stock_network import StockConnection, StockLayer, Stream
+from export.stock_network import StockConnection, StockLayer, StockNetwork
 from export.synapse import Dense, Injection, StockSynapse
 
 
-def write_stream(stream: Stream, ours: Any, layers: Any) -> None:
+def write_stock(network: StockNetwork, ours: Any, layers: Any) -> None:
     """Fill the groups ``loihi_unet`` and ``layer`` of an open file.
 
     Parameters
     ----------
-    stream : Stream
+    network : StockNetwork
         What to write.
     ours, layers : h5py.Group
         The groups; those of ``ours`` that every network has are written already.
@@ -43,20 +43,20 @@ def write_stream(stream: Stream, ours: Any, layers: Any) -> None:
         If there is no word for it, or stock netx would load it as something else.
     """
     write_text(ours, "kind", STREAM)
-    write_text(ours, "inputName", stream.input.name)
-    ours.create_dataset("inputScale", data=stream.input.scale)
-    ours.create_dataset("spikeExp", data=_spike_exp(stream))
-    if stream.reset is not None:
-        ours.create_dataset("resetInterval", data=stream.reset.interval)
-        ours.create_dataset("resetOffset", data=stream.reset.offset)
-    _Writer(stream, layers).write()
+    write_text(ours, "inputName", network.input.name)
+    ours.create_dataset("inputScale", data=network.input.scale)
+    ours.create_dataset("spikeExp", data=_spike_exp(network))
+    if network.reset is not None:
+        ours.create_dataset("resetInterval", data=network.reset.interval)
+        ours.create_dataset("resetOffset", data=network.reset.offset)
+    _Writer(network, layers).write()
 
 
 class _Writer:
     """Writes entries in order; knows which entry holds what."""
 
-    def __init__(self, stream: Stream, layers: Any) -> None:
-        self.stream = stream
+    def __init__(self, network: StockNetwork, layers: Any) -> None:
+        self.network = network
         self.layers = layers
         self.ids: dict[str, int] = {}
         # Nodes that are flat once written: after a dense layer nothing is flattened.
@@ -64,14 +64,14 @@ class _Writer:
 
     def write(self) -> None:
         """Write the input and every layer."""
-        source = self.stream.input
+        source = self.network.input
         if self._reads_dense_only(source.name) and source.shape[1:] == (1, 1):
             self.flat.add(source.name)
         head = new_group(self.layers, "input")
         shape = written_shape(source.shape, source.name in self.flat)
         head.create_dataset("shape", data=shape)
         self.ids[source.name] = 0
-        for layer in self.stream.layers:
+        for layer in self.network.layers:
             synapse = layer.connections[0].synapse
             if isinstance(synapse, Injection):
                 group = self._injected(head, layer, synapse)
@@ -91,7 +91,7 @@ class _Writer:
         head.create_dataset("bias", data=synapse.offset)
         # The entry is now the layer; nothing may read the input itself.
         self.ids = {layer.name: 0}
-        if self.stream.input.name in self.flat:
+        if self.network.input.name in self.flat:
             self.flat = {layer.name}
         return head
 
@@ -99,7 +99,7 @@ class _Writer:
         """Whether a node, or what is injected from it, is read by dense layers only."""
         readers = [
             (layer, c.synapse)
-            for layer in self.stream.layers
+            for layer in self.network.layers
             for c in layer.connections
             if c.source == name
         ]
@@ -130,7 +130,7 @@ class _Writer:
 
     def _joined(self, others: list[StockConnection]) -> StockSynapse | None:
         """One synapse for all sources, if a concatenation of them can be written."""
-        sides = {self.stream.nodes[c.source].shape[1:] for c in others}
+        sides = {self.network.nodes[c.source].shape[1:] for c in others}
         if len(sides) > 1 and not all(c.source in self.flat for c in others):
             return None
         return joined_synapse(others)
@@ -147,14 +147,14 @@ class _Writer:
         if ids != [len(self.layers) - 1]:
             concat = new_group(self.layers, "concat")
             concat.create_dataset("layers", data=np.array(ids))
-            shapes = [self.stream.nodes[source].shape for source in sources]
+            shapes = [self.network.nodes[source].shape for source in sources]
             channels = sum(shape[0] for shape in shapes)
             if all(flat) or len({shape[1:] for shape in shapes}) == 1:
                 shape = np.array((channels, *shapes[0][1:]))
                 concat.create_dataset("shape", data=shape)
         if dense and not all(flat):
             flatten = new_group(self.layers, "flatten")
-            size = sum(int(np.prod(self.stream.nodes[s].shape)) for s in sources)
+            size = sum(int(np.prod(self.network.nodes[s].shape)) for s in sources)
             flatten.create_dataset("shape", data=np.array((size, 1, 1)))
 
     def _compartments(self, group: Any, layer: StockLayer) -> None:
@@ -180,10 +180,10 @@ class _Writer:
         return group
 
 
-def _spike_exp(stream: Stream) -> int:
+def _spike_exp(network: StockNetwork) -> int:
     found = {
         layer.compartment.spike_exp
-        for layer in stream.layers
+        for layer in network.layers
         if isinstance(layer.compartment, Delta | SigmaDelta)
     }
     if len(found) > 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Synapses of a Stream -> keys of an entry of ``layer``."""
+"""Synapses of a StockNetwork -> keys of an entry of ``layer``."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def fit(
     """
     from export.fit import fit as run_fit
     from export.fit import fit_tables
-    from export.stock_network import Stream
+    from export.stock_network import StockNetwork
     from loihi_unet.report.chip_tables import mapping_of
     from loihi_unet.runs.hashes import hash_line, hashes, size_note
 
@@ -64,7 +64,7 @@ def fit(
         from sim.statistics import activity as count
 
         recording = read_recording(recording_path)
-        if isinstance(network, Stream):
+        if isinstance(network, StockNetwork):
             network = replace(network, num_steps=recording.num_steps)
         else:
             file = network

@@ -93,7 +93,7 @@ def _tables(path: Path, found: Converted) -> None:
         ]
         print_table("agreement with the float network, on the data", columns, rows)
         out.print("in both: of all spikes of either; correlation: of rates, or of v")
-    _wrote(path, found.stream)
+    _wrote(path, found.network)
 
 
 def _wrote(path: Path, network: Network) -> None:

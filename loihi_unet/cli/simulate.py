@@ -75,7 +75,7 @@ def simulate(
 
     Example: loihi-unet simulate network.net a.png --backend lava --crop 128x128
     """
-    from export.stock_network import Stream
+    from export.stock_network import StockNetwork
     from loihi_unet.errors import DataError
     from loihi_unet.runs.frames import Conditions
     from loihi_unet.runs.hashes import hash_line
@@ -86,7 +86,7 @@ def simulate(
     recorded = None if layers is None else tuple(layers)
     with progress(quiet=as_json) as bar:
         update = bar(f"{backend}, images")
-        if isinstance(network, Stream):
+        if isinstance(network, StockNetwork):
             if sigma or crop or pictures or white_level:
                 raise DataError(
                     f"{network_path}: stock neurons take arrays: --sigma, --crop, "

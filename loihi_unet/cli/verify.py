@@ -207,14 +207,14 @@ def _verify_arrays(
     stock: StockOptions | None,
 ) -> _Found:
     """Two machines on one array."""
-    from export.stock_network import Stream
+    from export.stock_network import StockNetwork
     from loihi_unet.errors import DataError
     from loihi_unet.runs.simulate_arrays import record_both
     from sim.verify.comparison import compare
     from sim.verify.scope import at_size
 
     network = open_network(network_path, stock)
-    if not isinstance(network, Stream):
+    if not isinstance(network, StockNetwork):
         raise DataError(f"{values}: this network takes pictures, not arrays")
     a, b = record_both(network, values, backends)
     sized = at_size(network, a)

@@ -13,7 +13,7 @@ from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import Calibration, weights_sha256
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.topology import INPUT
-from loihi_unet.seeds import Stream
+from loihi_unet.seeds import Purpose
 from loihi_unet.spiking.graph import Graph, concatenations, graph_of, pools
 from loihi_unet.spiking.spiking_unet import Normalisation
 from loihi_unet.tasks.make import make_task
@@ -170,7 +170,7 @@ def calibrate(
         )
     task = make_task(config, train=pictures, validation=[])
     count = max(1, CALIBRATION_CROPS // config.batch_size)
-    batches = [task.batch(index, Stream.CALIBRATION)[0] for index in range(count)]
+    batches = [task.batch(index, Purpose.CALIBRATION)[0] for index in range(count)]
     scales = measure_scales(
         model, batches, normalisation=normalisation, percentile=percentile
     )

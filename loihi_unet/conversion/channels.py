@@ -26,7 +26,7 @@ from loihi_unet.data.pictures import Picture, fingerprint
 from loihi_unet.files.checkpoint import Calibration
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.topology import INPUT
-from loihi_unet.seeds import Stream
+from loihi_unet.seeds import Purpose
 from loihi_unet.spiking.graph import graph_of
 from loihi_unet.spiking.run_float import current
 from loihi_unet.spiking.spiking_unet import Layer, Scale, SpikingUNet
@@ -72,7 +72,7 @@ def convert_channels(
     task = make_task(
         config.model_copy(update={"batch_size": CROPS}), train=pictures, validation=[]
     )
-    x, _ = task.batch(2**20, Stream.CALIBRATION)
+    x, _ = task.batch(2**20, Purpose.CALIBRATION)
     return convert_crops(
         Crops(graph_of(model), x),
         num_steps=num_steps,

@@ -21,7 +21,7 @@ from loihi_unet.errors import ConversionError, DataError
 from loihi_unet.files.checkpoint import Calibration
 from loihi_unet.frontend.module.fidelity import as_json
 from loihi_unet.frontend.module.read import Preparation, Reading, read_module
-from loihi_unet.seeds import Stream, generator
+from loihi_unet.seeds import Purpose, generator
 from loihi_unet.spiking.graph import Graph
 from loihi_unet.spiking.spiking_unet import SpikingUNet
 
@@ -178,7 +178,7 @@ def crops(pictures: Sequence[Picture], shape: tuple[int, int, int]) -> Tensor:
     large = [p for p in pictures if min(p.pixels.shape[1:]) >= side]
     if not large:
         raise DataError(f"no picture of at least {side}x{side} pixels")
-    random = generator(0, Stream.CALIBRATION, 0)
+    random = generator(0, Purpose.CALIBRATION, 0)
     found = random_crops(large, CROPS, side, random, turn=False)
     levels = found[:, :, : shape[1], : shape[2]].astype(np.float32)
     return torch.from_numpy(levels / np.float32(255))

@@ -12,7 +12,7 @@ from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.pictures import Picture
 from loihi_unet.files.checkpoint import Calibration
 from loihi_unet.networks.net import Net
-from loihi_unet.seeds import Stream
+from loihi_unet.seeds import Purpose
 from loihi_unet.spiking.graph import Graph, graph_of, pools
 from loihi_unet.spiking.run_float import run
 from loihi_unet.tasks.make import make_task
@@ -63,7 +63,7 @@ class Trials:
         config = config.model_copy(update={"batch_size": CROPS})
         task = make_task(config, train=pictures, validation=[])
         # A batch that the scales were not measured on, while the generator has any.
-        self.x, _ = task.batch(2**20, Stream.CALIBRATION)
+        self.x, _ = task.batch(2**20, Purpose.CALIBRATION)
         with torch.no_grad():
             self.target = model(self.x)
 

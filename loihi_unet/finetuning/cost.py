@@ -12,7 +12,7 @@ from export.compartment import MTIF
 from export.fit import fit
 from export.lowering import lower
 from export.synapse import AveragePool
-from loihi_unet.seeds import Stream
+from loihi_unet.seeds import Purpose
 from loihi_unet.spiking.spiking_unet import SpikingUNet
 from loihi_unet.tasks.make import Task
 from sim.backend import create
@@ -59,7 +59,7 @@ def cost(snn: SpikingUNet, task: Task) -> Cost:
     Cost
         Exact counts of the torch machine, divided.
     """
-    x, _ = task.batch(0, Stream.CALIBRATION)
+    x, _ = task.batch(0, Purpose.CALIBRATION)
     x = snn.frame.completed(x, snn.in_channels)
     images = np.rint(x.numpy() * 255).astype(np.int32)
     network = lower(snn, *images.shape[2:])

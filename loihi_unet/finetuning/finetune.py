@@ -36,7 +36,7 @@ from loihi_unet.finetuning.teacher import (
     distance,
 )
 from loihi_unet.frontend.module.source import is_module
-from loihi_unet.seeds import Stream
+from loihi_unet.seeds import Purpose
 from loihi_unet.spiking.spiking_unet import SpikingUNet
 from loihi_unet.tasks.make import Task, make_task
 from loihi_unet.training.parallel import best_device
@@ -421,7 +421,7 @@ def step(
         group["lr"] = size * group["rate"]
     x, target = (
         tensor.to(best_device())
-        for tensor in task.batch(state.iteration + 1, Stream.FINETUNING)
+        for tensor in task.batch(state.iteration + 1, Purpose.FINETUNING)
     )
     network: StepsUNet | IntegerUNet
     if state.method == "steps":

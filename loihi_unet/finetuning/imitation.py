@@ -16,7 +16,7 @@ from loihi_unet.errors import ConversionError, DataError
 from loihi_unet.finetuning.teacher import Teacher, distance
 from loihi_unet.frontend.module.read import Preparation, Prepared
 from loihi_unet.frontend.module.source import load_module
-from loihi_unet.seeds import Stream, generator
+from loihi_unet.seeds import Purpose, generator
 from loihi_unet.spiking.spiking_unet import SpikingUNet
 from loihi_unet.tasks.task import Validation
 from loihi_unet.training.parallel import best_device
@@ -90,13 +90,13 @@ class ImitationTask:
         self.seed = seed
 
     def _crops(self, pictures: Sequence[Picture], count: int, index: int) -> Tensor:
-        random = generator(self.seed, Stream.FINETUNING, index)
+        random = generator(self.seed, Purpose.FINETUNING, index)
         levels = random_crops(pictures, count, max(self.size), random)
         height, width = self.size
         return torch.from_numpy(levels[:, :, :height, :width]).float() / 255
 
     def batch(
-        self, index: int, stream: Stream = Stream.FINETUNING
+        self, index: int, purpose: Purpose = Purpose.FINETUNING
     ) -> tuple[Tensor, Tensor]:
         """Return crops and what the teacher makes of them."""
         x = self._crops(self.pictures, self.batch_size, index)

@@ -12,7 +12,7 @@ from torch import Tensor
 from export.gain import settle
 from loihi_unet.finetuning.flow import IntegerUNet
 from loihi_unet.networks.topology import INPUT
-from loihi_unet.seeds import Stream
+from loihi_unet.seeds import Purpose
 from loihi_unet.spiking.spiking_unet import Connection, Layer, Scale, SpikingUNet
 from loihi_unet.spiking.synapse import dense
 from loihi_unet.tasks.make import Task
@@ -54,7 +54,7 @@ def firing_shares(
 
     network = IntegerUNet(settle(snn), observe=count)
     for index in range(BATCHES):
-        x, _ = task.batch(index, Stream.CALIBRATION)
+        x, _ = task.batch(index, Purpose.CALIBRATION)
         network(x.to(device))
     return found
 

@@ -18,7 +18,7 @@ from loihi_unet.reproduce.networks import Conversion
 from loihi_unet.reproduce.page import by_subject, opening, table, wrapped
 from loihi_unet.reproduce.scales import SQUARE, SQUARES, Scale
 from loihi_unet.reproduce.score import integers, middle, score
-from loihi_unet.seeds import Stream
+from loihi_unet.seeds import Purpose
 from loihi_unet.tasks.make import make_task
 
 CONTESTS = ("denoise-spiden",)
@@ -132,7 +132,7 @@ def _drives(group: Contestants) -> Iterator[torch.Tensor]:
         config.task, group.train_folder, config.model.in_channels, "train"
     )
     crops = config.model_copy(update={"batch_size": CROPS})
-    x, _ = make_task(crops, pictures, []).batch(0, Stream.CALIBRATION)
+    x, _ = make_task(crops, pictures, []).batch(0, Purpose.CALIBRATION)
     for name, activation in model.layers(x):
         if name != "out":
             yield (activation / torch.tensor(scales.layer(name).scale)).double()

@@ -10,7 +10,7 @@ from pathlib import Path
 from export.images import size_multiple
 from export.network import Network
 from export.netx import read_network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from loihi_unet.errors import DataError
 from sim.backend import BackendError, Progress, check_name
 from sim.coverage.choose import choose
@@ -76,7 +76,7 @@ def exercise_network(
     if backends[0] == backends[1]:
         raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
     network = read_network(path)
-    if isinstance(network, Stream):
+    if isinstance(network, StockNetwork):
         raise DataError(
             f"{path}: stock neurons take spike trains or biases, --stimulus makes "
             "pictures (docs/netx_stock.md)"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.files.kind import expect
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from loihi_unet.errors import DataError
 from loihi_unet.runs.totals import Totals
 from sim.backend import BackendError, Progress, create
@@ -18,8 +18,8 @@ from sim.recording_file import write_recording
 
 
 def load_runs(
-    paths: list[Path], stream: Stream, num_steps: int | None = None
-) -> tuple[Stream, NDArray[np.signedinteger[Any]]]:
+    paths: list[Path], network: StockNetwork, num_steps: int | None = None
+) -> tuple[StockNetwork, NDArray[np.signedinteger[Any]]]:
     """Read the input of all runs, and set the network's T to fit it.
 
     Parameters
@@ -27,14 +27,14 @@ def load_runs(
     paths : list[Path]
         ``.npy`` files in the axis order of this project: (C, H, W) for a constant
         input, (T, C, H, W) for one that changes; with one more axis for several runs.
-    stream : Stream
+    network : StockNetwork
         What will run.
     num_steps : int, optional
-        T; if None that of the frames, or of `stream` where the input is constant.
+        T; if None that of the frames, or of `network` where the input is constant.
 
     Returns
     -------
-    Stream, ndarray
+    StockNetwork, ndarray
         With that T, and its input, checked.
 
     Raises
@@ -44,16 +44,16 @@ def load_runs(
     NetworkError, RangeError
         If the network cannot take what they hold.
     """
-    ndim = len(stream.input.shape) + (1 if stream.input.changes else 0)
+    ndim = len(network.input.shape) + (1 if network.input.changes else 0)
     runs = [run for path in paths for run in _read(path, ndim)]
     shapes = {run.shape for run in runs}
     if len(shapes) > 1:
         raise DataError(f"arrays of shapes {sorted(shapes)} found, one shape needed")
-    if num_steps is None and stream.input.changes:
+    if num_steps is None and network.input.changes:
         num_steps = len(runs[0])
     if num_steps is not None:
-        stream = dataclasses.replace(stream, num_steps=num_steps)
-    return stream, stream.check_runs(np.stack(runs))
+        network = dataclasses.replace(network, num_steps=num_steps)
+    return network, network.check_runs(np.stack(runs))
 
 
 def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger[Any]]]:
@@ -74,13 +74,13 @@ def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger[Any]]]:
 
 
 def record_both(
-    stream: Stream, path: Path, backends: tuple[str, str]
+    network: StockNetwork, path: Path, backends: tuple[str, str]
 ) -> tuple[Recording, Recording]:
     """Run two machines on one array.
 
     Parameters
     ----------
-    stream : Stream
+    network : StockNetwork
         What runs.
     path : Path
         As in `load_runs`.
@@ -102,12 +102,12 @@ def record_both(
     if backends[0] == backends[1]:
         raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
     left, right = (create(name) for name in backends)
-    stream, inputs = load_runs([path], stream)
-    return left.run(stream, inputs), right.run(stream, inputs)
+    network, inputs = load_runs([path], network)
+    return left.run(network, inputs), right.run(network, inputs)
 
 
 def run_arrays(
-    stream: Stream,
+    network: StockNetwork,
     paths: list[Path],
     recording: Path,
     *,
@@ -120,7 +120,7 @@ def run_arrays(
 
     Parameters
     ----------
-    stream : Stream
+    network : StockNetwork
         What runs.
     paths, num_steps
         As in `load_runs`.
@@ -144,9 +144,9 @@ def run_arrays(
         As `load_runs` and the backend.
     """
     simulator = create(backend)
-    stream, inputs = load_runs(paths, stream, num_steps)
-    found = simulator.run(stream, inputs, layers=layers, progress=progress)
+    network, inputs = load_runs(paths, network, num_steps)
+    found = simulator.run(network, inputs, layers=layers, progress=progress)
     write_recording(found, recording)
-    total = Totals(stream, layers)
+    total = Totals(network, layers)
     total.add(found)
     return total.result(found.backend, recording)

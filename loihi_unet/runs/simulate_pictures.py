@@ -22,7 +22,7 @@ from export.images import (
     size_multiple,
 )
 from export.network import Network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from loihi_unet.data.deep import Levels, records
 from loihi_unet.data.layouts import photographs
 from loihi_unet.data.picture_files import Page, pages
@@ -110,7 +110,7 @@ def run_pictures(
         As the backend, or if a file cannot be written.
     """
     network = load_network(config.network)
-    if isinstance(network, Stream):
+    if isinstance(network, StockNetwork):
         raise DataError(
             f"{config.network}: stock neurons take arrays, not pictures "
             "(docs/netx_stock.md)"

@@ -10,7 +10,7 @@ from typing import Any
 
 from export.images import completed, only_size, picture_channels, size_multiple
 from export.network import Network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture, load_pictures
 from loihi_unet.errors import DataError
@@ -163,7 +163,7 @@ def verify_set(
     if backends[0] == backends[1]:
         raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
     network = load_network(path)
-    if isinstance(network, Stream):
+    if isinstance(network, StockNetwork):
         raise DataError(
             f"{path}: stock neurons that take spike trains or biases, not pictures; "
             "compare recordings made from Python (docs/netx_stock.md)"

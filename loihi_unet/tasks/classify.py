@@ -11,7 +11,7 @@ from torch.nn import functional
 from loihi_unet.config import ClassifyConfig, TrainConfig
 from loihi_unet.data.crops import check_sizes, draw_crops, pad_to_multiple
 from loihi_unet.data.pictures import Picture
-from loihi_unet.seeds import Stream, generator
+from loihi_unet.seeds import Purpose, generator
 from loihi_unet.tasks.confusion import Confusion
 from loihi_unet.tasks.denoise import Network
 from loihi_unet.tasks.segment import summed
@@ -131,7 +131,7 @@ class ClassifyTask:
         )
 
     def batch(
-        self, index: int, stream: Stream = Stream.TRAINING
+        self, index: int, purpose: Purpose = Purpose.TRAINING
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return crops and the classes of their pictures.
 
@@ -139,7 +139,7 @@ class ClassifyTask:
         ----------
         index : int
             Iteration.
-        stream : Stream
+        purpose : Purpose
             Which of the seed's streams to draw from.
 
         Returns
@@ -150,7 +150,7 @@ class ClassifyTask:
             Of the pictures.
         """
         config = self.config
-        random = generator(config.seed, stream, index)
+        random = generator(config.seed, purpose, index)
         size, turn = config.patch_size, self.task.folders.crops == "turned"
         crops = draw_crops(self.train, config.batch_size, size, random, turn=turn)
         pixels: list[NDArray[np.uint8]] = []

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import Picture
-from loihi_unet.seeds import Stream, generator
+from loihi_unet.seeds import Purpose, generator
 from loihi_unet.tasks.metrics import Quality, mean_quality, quality
 from loihi_unet.tasks.noise import Noise
 
@@ -45,7 +45,7 @@ def with_noise(
     picture: Picture, index: int, noise: Noise, seed: int
 ) -> NDArray[np.float32]:
     """Return a test picture with any noise; parameters as of `noisy_picture`."""
-    return noise.add(picture.pixels, generator(seed, Stream.TEST, index))
+    return noise.add(picture.pixels, generator(seed, Purpose.TEST, index))
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from loihi_unet.data.crops import (
     random_crops,
 )
 from loihi_unet.data.pictures import Picture
-from loihi_unet.seeds import Stream, generator
+from loihi_unet.seeds import Purpose, generator
 from loihi_unet.tasks.classify import ClassifyTask
 from loihi_unet.tasks.denoise import Network, evaluate, restore, with_noise
 from loihi_unet.tasks.noise import noise_of
@@ -32,7 +32,7 @@ class Task(Protocol):
     """What the training loop asks of a task."""
 
     def batch(
-        self, index: int, stream: Stream = Stream.TRAINING
+        self, index: int, purpose: Purpose = Purpose.TRAINING
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return input and target of an iteration, a pure function of the two."""
 
@@ -86,7 +86,7 @@ class DenoiseTask:
         self.validation = validation
 
     def batch(
-        self, index: int, stream: Stream = Stream.TRAINING
+        self, index: int, purpose: Purpose = Purpose.TRAINING
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return noisy and clean crops.
 
@@ -94,7 +94,7 @@ class DenoiseTask:
         ----------
         index : int
             Iteration.
-        stream : Stream
+        purpose : Purpose
             Which of the seed's streams to draw from.
 
         Returns
@@ -103,7 +103,7 @@ class DenoiseTask:
             Pixels divided by 255.
         """
         config, task = self.config, self.task
-        random = generator(config.seed, stream, index)
+        random = generator(config.seed, purpose, index)
         clean = random_crops(self.train, config.batch_size, config.patch_size, random)
         if task.gaussian:
             # Training noise is no secret.

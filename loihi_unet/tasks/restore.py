@@ -11,7 +11,7 @@ from torch.nn import functional
 from loihi_unet.config import RestoreConfig, TrainConfig
 from loihi_unet.data.crops import check_sizes, draw_crops, pad_to_multiple
 from loihi_unet.data.pictures import Picture
-from loihi_unet.seeds import Stream, generator
+from loihi_unet.seeds import Purpose, generator
 from loihi_unet.tasks.denoise import Network
 from loihi_unet.tasks.metrics import Quality, mean_quality, quality
 from loihi_unet.tasks.task import Validation
@@ -114,7 +114,7 @@ class RestoreTask:
         self.validation = validation
 
     def batch(
-        self, index: int, stream: Stream = Stream.TRAINING
+        self, index: int, purpose: Purpose = Purpose.TRAINING
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return crops of inputs and of targets.
 
@@ -122,7 +122,7 @@ class RestoreTask:
         ----------
         index : int
             Iteration.
-        stream : Stream
+        purpose : Purpose
             Which of the seed's streams to draw from.
 
         Returns
@@ -133,7 +133,7 @@ class RestoreTask:
             The same.
         """
         config, task = self.config, self.task
-        random = generator(config.seed, stream, index)
+        random = generator(config.seed, purpose, index)
         size, turn = config.patch_size, task.folders.crops == "turned"
         crops = draw_crops(self.train, config.batch_size, size, random, turn=turn)
         inputs, targets = [], []

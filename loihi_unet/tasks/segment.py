@@ -15,7 +15,7 @@ from loihi_unet.data.crops import check_sizes, random_crops
 from loihi_unet.data.pictures import VOID, Picture
 from loihi_unet.data.sequence import Pictures
 from loihi_unet.data.street_crops import class_counts, street_crop
-from loihi_unet.seeds import Stream, generator
+from loihi_unet.seeds import Purpose, generator
 from loihi_unet.tasks.confusion import (
     Confusion,
     binary_scores,
@@ -67,7 +67,7 @@ class SegmentTask:
         self.has_void = bool(class_counts(train)[VOID])
 
     def batch(
-        self, index: int, stream: Stream = Stream.TRAINING
+        self, index: int, purpose: Purpose = Purpose.TRAINING
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return crops and their classes.
 
@@ -75,7 +75,7 @@ class SegmentTask:
         ----------
         index : int
             Iteration.
-        stream : Stream
+        purpose : Purpose
             Which of the seed's streams to draw from.
 
         Returns
@@ -86,7 +86,7 @@ class SegmentTask:
             `VOID` where a pixel has none.
         """
         config = self.config
-        random = generator(config.seed, stream, index)
+        random = generator(config.seed, purpose, index)
         count, size = config.batch_size, config.patch_size
         # A road is never on top: street scenes are mirrored, not turned.
         if self.settings.crops == "street":

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from export.compartment import MTIF
 from export.network import Layer, Network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from sim.coverage.taps import Steps, TapShape, met_taps, tap_shape
 from sim.recording import Payload, Recording, RecordingError, recordable
 
@@ -201,7 +201,7 @@ class Coverage:
             If a layer or a step is missing.
         """
         _check(network, recording)
-        stock = isinstance(network, Stream)
+        stock = isinstance(network, StockNetwork)
         # A stock layer receives at a step what was sent at the one before.
         in_time = network.num_steps - 1 if stock else network.num_steps
         first = {
@@ -302,7 +302,7 @@ class Coverage:
             total=sum(shape.total for shape in shapes),
         )
         biases = thresholds = None
-        if not isinstance(network, Stream):
+        if not isinstance(network, StockNetwork):
             near = self._near[layer.name]
             biases = Share(met=int(near.sum()), total=len(near))
             thresholds = Share(met=0, total=0)
@@ -375,7 +375,7 @@ def _first_steps(network: Network, name: str, recording: Recording) -> Steps:
         payload = recording.images
     else:
         payload = recording.images[:, None]  # constant: there from the first step on
-    if not isinstance(network, Stream):
+    if not isinstance(network, StockNetwork):
         return np.where((payload != 0).any(axis=(0, 1)), 0, network.num_steps)
     fired = (payload != 0).any(axis=0)
     return np.where(fired.any(axis=0), fired.argmax(axis=0), network.num_steps)

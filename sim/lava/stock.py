@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A Stream in the Lava runtime: stock processes, and ProcessModels that also record.
+"""A StockNetwork in the Lava runtime: stock processes, and models that also record.
 
 Each run is a runtime of its own, since stock neurons cannot be put back to rest
 while a network runs. Arithmetic is that of lava-nc 0.10.0; nothing is reimplemented.
@@ -23,7 +23,7 @@ from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
 
 from export import stock_compartment as stock
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from export.synapse import IntArray
 from sim.backend import OverflowLayerError
 from sim.lava import runtime as lava_runtime
@@ -36,7 +36,7 @@ from sim.recording import Payload
 from sim.reference.stock_sums import check_sums
 from sim.stock_run import arriving, trace_dtype
 
-RunOne = Callable[[Stream, IntArray, tuple[str, ...]], dict[str, Payload]]
+RunOne = Callable[[StockNetwork, IntArray, tuple[str, ...]], dict[str, Payload]]
 
 MODELS: dict[type, type] = {
     RingBuffer: PySendModelFixed,
@@ -53,40 +53,42 @@ def runner(conv: str) -> RunOne:
     conv_model = PyFastConvModel if conv == "fast" else PyConvModelFixed
 
     def run_one(
-        stream: Stream, values: IntArray, wanted: tuple[str, ...]
+        network: StockNetwork, values: IntArray, wanted: tuple[str, ...]
     ) -> dict[str, Payload]:
         with (
             tempfile.TemporaryDirectory(prefix="loihi-unet-") as folder,
             lava_runtime.tidy(),
         ):
-            taps = _taps(stream, Path(folder), wanted)
-            processes = _processes(stream, values, taps)
+            taps = _taps(network, Path(folder), wanted)
+            processes = _processes(network, values, taps)
             models = {**MODELS, LavaConv: conv_model}
             config = Loihi2SimCfg(
                 exception_proc_model_map={type(p): models[type(p)] for p in processes}
             )
             try:
                 with lava_runtime.running(processes[0], config) as run:
-                    run.steps(stream.num_steps, lambda: None)
+                    run.steps(network.num_steps, lambda: None)
             except lava_runtime.OverflowsError as overflows:
-                raise _first(overflows, stream) from None
+                raise _first(overflows, network) from None
             traces = {name: np.array(tap.open()) for name, tap in taps.items()}
-        check_sums(stream, values, traces)
+        check_sums(network, values, traces)
         return traces
 
     return run_one
 
 
-def _processes(stream: Stream, values: IntArray, taps: dict[str, Tap]) -> list[object]:
+def _processes(
+    network: StockNetwork, values: IntArray, taps: dict[str, Tap]
+) -> list[object]:
     constant, sources, port = None, [], None
-    if stream.input.changes:
+    if network.input.changes:
         # (T, C, H, W) -> (W, H, C, T)
         sources = [RingBuffer(data=np.array(values).transpose(3, 2, 1, 0))]
         port = sources[0].s_out
     else:
         constant = values
-    graph = StockGraph(stream, port, constant)
-    for layer in stream.layers:
+    graph = StockGraph(network, port, constant)
+    for layer in network.layers:
         compartment = layer.compartment
         states = {s: f"{layer.name}:{s}" for s in compartment.states}
         graph.neurons[layer.name].proc_params["recorder"] = Recorder(
@@ -99,21 +101,23 @@ def _processes(stream: Stream, values: IntArray, taps: dict[str, Tap]) -> list[o
     return [*sources, *graph.processes]
 
 
-def _taps(stream: Stream, folder: Path, wanted: tuple[str, ...]) -> dict[str, Tap]:
+def _taps(
+    network: StockNetwork, folder: Path, wanted: tuple[str, ...]
+) -> dict[str, Tap]:
     """Files of what is wanted, and of all payloads, which the sums are checked by."""
     return {
         name: Tap(
             path=folder / f"trace{number}",
-            shape=(stream.num_steps, *shape),
-            dtype=trace_dtype(stream, name),
+            shape=(network.num_steps, *shape),
+            dtype=trace_dtype(network, name),
         ).create()
-        for number, (name, shape) in enumerate(stream.traces.items())
+        for number, (name, shape) in enumerate(network.traces.items())
         if name in wanted or ":" not in name
     }
 
 
 def _first(
-    overflows: lava_runtime.OverflowsError, stream: Stream
+    overflows: lava_runtime.OverflowsError, network: StockNetwork
 ) -> OverflowLayerError:
-    order = [layer.name for layer in stream.layers]
+    order = [layer.name for layer in network.layers]
     return min(overflows.errors, key=lambda error: order.index(error.layer))

@@ -19,7 +19,7 @@ from export.compartment import MTIF, Accumulator
 from export.errors import UnsupportedLayerError
 from export.facts import STATE
 from export.network import Connection, Input, Layer, Network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from export.synapse import Shape
 from sim.backend import BackendError
 from sim.lava.conv import SumCheck
@@ -232,11 +232,11 @@ def build(
     Raises
     ------
     UnsupportedLayerError
-        If stock Conv cannot express a connection, or the network is a Stream.
+        If stock Conv cannot express a connection, or the network is a StockNetwork.
     """
-    if isinstance(network, Stream):
+    if isinstance(network, StockNetwork):
         raise UnsupportedLayerError(
-            "a Stream of stock neurons found: lava.lib.dl.netx.hdf5.Network is its "
-            "Process"
+            "stock neurons found (StockNetwork): lava.lib.dl.netx.hdf5.Network is "
+            "its Process"
         )
     return _Builder(network, reset_offset, num_windows, taps or {}).build()

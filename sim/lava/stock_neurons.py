@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A Stream as connected Lava processes: those that lava-nc ships, and a delay line.
+"""A StockNetwork as Lava processes: those that lava-nc ships, and a delay line.
 
 Lava adds what several synapses send to one port, so a layer of several sources has
 one synapse for each. A transposed convolution is a stock Conv whose phases are
@@ -24,7 +24,7 @@ from typing_extensions import assert_never
 
 from export import stock_compartment as stock
 from export.facts import DELAY
-from export.stock_network import StockConnection, StockLayer, Stream
+from export.stock_network import StockConnection, StockLayer, StockNetwork
 from export.synapse import ConvTranspose, Dense, Injection, IntArray, Shape
 from sim.lava.lowering import lower
 from sim.lava.processes.delay import DelayLine
@@ -32,11 +32,11 @@ from sim.lava.stock_graph import message_bits, whc
 
 
 class StockGraph:
-    """Makes the processes of a Stream, sources before targets.
+    """Makes the processes of a StockNetwork, sources before targets.
 
     Parameters
     ----------
-    stream : Stream
+    network : StockNetwork
         What to build.
     port : OutPort or InPort or None
         Where the input's payloads (W, H, C) come from; None where it is constant.
@@ -54,14 +54,16 @@ class StockGraph:
         What each node sends, axonal delays included.
     """
 
-    def __init__(self, stream: Stream, port: Any, constant: IntArray | None) -> None:
-        self.stream = stream
+    def __init__(
+        self, network: StockNetwork, port: Any, constant: IntArray | None
+    ) -> None:
+        self.network = network
         self.constant = constant
         self.processes: list[AbstractProcess] = []
         self.neurons: dict[str, AbstractProcess] = {}
         self.synapses: dict[str, AbstractProcess] = {}
-        self.ports: dict[str, Any] = {stream.input.name: port}
-        for layer in stream.layers:
+        self.ports: dict[str, Any] = {network.input.name: port}
+        for layer in network.layers:
             self._add(layer)
 
     def _add(self, layer: StockLayer) -> None:
@@ -89,7 +91,7 @@ class StockGraph:
         port: Any,
         neuron: AbstractProcess,
     ) -> None:
-        source = self.stream.nodes[connection.source]
+        source = self.network.nodes[connection.source]
         synapse, bits = connection.synapse, message_bits(source)
         if isinstance(synapse, Injection):
             if port is not None:
@@ -153,12 +155,12 @@ class StockGraph:
             "bias_mant": bias.transpose(2, 1, 0),
             "bias_exp": stock.STATE_SHIFT,
         }
-        reset = self.stream.reset
+        reset = self.network.reset
         if reset is None:
             return LIF(**arguments)
         return LIFReset(
             reset_interval=reset.interval,
-            reset_offset=reset.offset + self.stream.stages[layer.name],
+            reset_offset=reset.offset + self.network.stages[layer.name],
             **arguments,
         )
 

@@ -21,7 +21,7 @@ from export.stock_compartment import (
     SigmaDelta,
     column,
 )
-from export.stock_network import StockConnection, StockLayer, Stream
+from export.stock_network import StockConnection, StockLayer, StockNetwork
 from export.synapse import Injection, IntArray
 from sim.overflow import check_range, extremes
 from sim.reference import synapse
@@ -117,10 +117,10 @@ class Axons:
 class _LayerState:
     """States of one layer, and what its connections hold back."""
 
-    def __init__(self, stream: Stream, layer: StockLayer) -> None:
+    def __init__(self, network: StockNetwork, layer: StockLayer) -> None:
         self.layer = layer
-        self.reset = stream.reset
-        self.stage = stream.stages[layer.name]
+        self.reset = network.reset
+        self.stage = network.stages[layer.name]
         first = layer.connections[0]
         self.injected = isinstance(first.synapse, Injection)
         self.now = 0
@@ -128,7 +128,7 @@ class _LayerState:
         self.states = {name: zeros for name in layer.compartment.states}
         self.sigma = zeros
         self.incoming = [
-            Incoming(c, stream.nodes[c.source].shape) for c in layer.connections
+            Incoming(c, network.nodes[c.source].shape) for c in layer.connections
         ]
         self.axons = Axons(layer)
         self.arriving = arriving(layer)
@@ -201,7 +201,7 @@ class _LayerState:
 
 
 def run_one(
-    stream: Stream, values: IntArray, wanted: tuple[str, ...]
+    network: StockNetwork, values: IntArray, wanted: tuple[str, ...]
 ) -> dict[str, Int64]:
     """Wanted traces of one run; see `sim.stock_run.RunOne`.
 
@@ -211,14 +211,14 @@ def run_one(
         If an input sum leaves 24 bits signed (CUBA: after its shift by 6), or a
         sigma-delta state does.
     """
-    layers = [_LayerState(stream, layer) for layer in stream.layers]
+    layers = [_LayerState(network, layer) for layer in network.layers]
     traces = {
-        name: np.zeros((stream.num_steps, *stream.traces[name]), dtype=np.int64)
+        name: np.zeros((network.num_steps, *network.traces[name]), dtype=np.int64)
         for name in wanted
     }
-    for t in range(stream.num_steps):
-        frame = (values[t] if stream.input.changes else values).astype(np.int64)
-        emitted, leaving = {}, {stream.input.name: frame}
+    for t in range(network.num_steps):
+        frame = (values[t] if network.input.changes else values).astype(np.int64)
+        emitted, leaving = {}, {network.input.name: frame}
         for layer in layers:
             name = layer.layer.name
             emitted[name] = layer.step(t + 1, frame)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.facts import STATE
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from export.synapse import Injection, IntArray
 from sim.overflow import check_range, extremes
 from sim.recording import Payload
@@ -23,13 +23,13 @@ Int64 = npt.NDArray[np.int64]
 
 
 def check_sums(
-    stream: Stream, values: IntArray, payloads: Mapping[str, Payload]
+    network: StockNetwork, values: IntArray, payloads: Mapping[str, Payload]
 ) -> None:
     """Add up again what might have been too large.
 
     Parameters
     ----------
-    stream : Stream
+    network : StockNetwork
         What ran.
     values : ndarray, shape (T, C, H, W), or (C, H, W) where the input is constant
         What entered.
@@ -42,14 +42,14 @@ def check_sums(
         With the first layer, and its first step, at which a connection's sums left
         24 bits signed.
     """
-    leaving: dict[str, Payload] = {stream.input.name: values}
-    for layer in stream.layers:
+    leaving: dict[str, Payload] = {network.input.name: values}
+    for layer in network.layers:
         axons = Axons(layer)
         leaving[layer.name] = payloads[layer.name]
         if layer.delay is not None:
             steps = payloads[layer.name].astype(np.int64)
             leaving[layer.name] = np.stack([axons.leaving(step) for step in steps])
-    for layer in stream.layers:
+    for layer in network.layers:
         for connection in layer.connections:
             if isinstance(connection.synapse, Injection):
                 continue

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import assert_never
 
-from export.stock_network import StockConnection, StockLayer, Stream
+from export.stock_network import StockConnection, StockLayer, StockNetwork
 from export.synapse import (
     Conv,
     ConvTranspose,
@@ -35,40 +35,42 @@ from sim.torch.exact import FLOAT32_EXACT
 from sim.torch.int8 import convolve
 from sim.torch.stock_neurons import check, compartment_of
 
-RunOne = Callable[[Stream, IntArray, tuple[str, ...]], dict[str, Payload]]
+RunOne = Callable[[StockNetwork, IntArray, tuple[str, ...]], dict[str, Payload]]
 
 
 def runner(device: torch.device) -> RunOne:
     """Give a `sim.stock_run.RunOne` on ``device``; call it within exact_arithmetic."""
 
     def run_one(
-        stream: Stream, values: IntArray, wanted: tuple[str, ...]
+        network: StockNetwork, values: IntArray, wanted: tuple[str, ...]
     ) -> dict[str, Payload]:
         frames = torch.from_numpy(np.array(values)).to(device)
-        if not stream.input.changes:
-            frames = frames.expand(stream.num_steps, *frames.shape)
+        if not network.input.changes:
+            frames = frames.expand(network.num_steps, *frames.shape)
         try:
-            return _run(stream, frames, wanted)
+            return _run(network, frames, wanted)
         except OverflowLayerError as error:
-            raise _first_overflow(stream, frames, error) from None
+            raise _first_overflow(network, frames, error) from None
 
     return run_one
 
 
-def _run(stream: Stream, frames: Tensor, wanted: tuple[str, ...]) -> dict[str, Payload]:
+def _run(
+    network: StockNetwork, frames: Tensor, wanted: tuple[str, ...]
+) -> dict[str, Payload]:
     """Wanted traces of as many steps as there are frames."""
-    sent, traces = {stream.input.name: frames}, dict[str, Payload]()
-    for layer in stream.layers:
-        found = _run_layer(stream, layer, sent, wanted)
+    sent, traces = {network.input.name: frames}, dict[str, Payload]()
+    for layer in network.layers:
+        found = _run_layer(network, layer, sent, wanted)
         sent[layer.name] = _held_back(layer, found[layer.name])
         for name in set(wanted) & set(found):
-            dtype = trace_dtype(stream, name)
+            dtype = trace_dtype(network, name)
             traces[name] = found[name].cpu().numpy().astype(dtype)
     return traces
 
 
 def _first_overflow(
-    stream: Stream, frames: Tensor, error: OverflowLayerError
+    network: StockNetwork, frames: Tensor, error: OverflowLayerError
 ) -> OverflowLayerError:
     """Of the first step at which any layer overflows, the first layer.
 
@@ -79,20 +81,23 @@ def _first_overflow(
     step = error.step
     while step:
         try:
-            _run(stream, frames[:step], ())
+            _run(network, frames[:step], ())
         except OverflowLayerError as earlier:
             step = earlier.step
         else:
             break
     try:
-        _run(stream, frames[: step + 1], ())
+        _run(network, frames[: step + 1], ())
     except OverflowLayerError as first:
         return first
     return error
 
 
 def _run_layer(
-    stream: Stream, layer: StockLayer, sent: dict[str, Tensor], wanted: tuple[str, ...]
+    network: StockNetwork,
+    layer: StockLayer,
+    sent: dict[str, Tensor],
+    wanted: tuple[str, ...],
 ) -> dict[str, Tensor]:
     """What is sent at all steps, and wanted states after each, by trace name."""
     first = layer.connections[0]
@@ -100,8 +105,8 @@ def _run_layer(
         a = sent[first.source]
         check(a, layer.name, arriving(layer))
     else:
-        a = _all_arriving(stream, layer, sent)
-    compartment = compartment_of(stream, layer, a.device)
+        a = _all_arriving(network, layer, sent)
+    compartment = compartment_of(network, layer, a.device)
     feedback = [_Feedback(layer, c, a) for c in layer.connections if _own(layer, c)]
     names = [s for s in layer.compartment.states if f"{layer.name}:{s}" in wanted]
     sending: list[Tensor] = []
@@ -123,7 +128,9 @@ def _own(layer: StockLayer, connection: StockConnection) -> bool:
     return connection.source == layer.name
 
 
-def _all_arriving(stream: Stream, layer: StockLayer, sent: dict[str, Tensor]) -> Tensor:
+def _all_arriving(
+    network: StockNetwork, layer: StockLayer, sent: dict[str, Tensor]
+) -> Tensor:
     """Sums of all other layers at each step: of what they sent a step before."""
     device = next(iter(sent.values())).device
     total = torch.zeros((), dtype=torch.int64, device=device)

@@ -25,7 +25,7 @@ from export.stock_compartment import (
     SigmaDelta,
     column,
 )
-from export.stock_network import Reset, StockLayer, Stream
+from export.stock_network import Reset, StockLayer, StockNetwork
 from export.synapse import Injection
 from sim.overflow import check_range
 from sim.stock_run import arriving
@@ -46,13 +46,13 @@ class Compartment(Protocol):
 
 
 def compartment_of(
-    stream: Stream, layer: StockLayer, device: torch.device
+    network: StockNetwork, layer: StockLayer, device: torch.device
 ) -> Compartment:
     """Compartment of a layer, at rest.
 
     Parameters
     ----------
-    stream : Stream
+    network : StockNetwork
         Whose layer.
     layer : StockLayer
         What to run.
@@ -62,8 +62,8 @@ def compartment_of(
     compartment = layer.compartment
     match compartment:
         case CUBA():
-            stage = stream.stages[layer.name]
-            return _Cuba(layer, compartment, stream.reset, stage, device)
+            stage = network.stages[layer.name]
+            return _Cuba(layer, compartment, network.reset, stage, device)
         case Delta() | SigmaDelta():
             return _SigmaDelta(layer, compartment, device)
         case Sigma():

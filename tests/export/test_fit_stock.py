@@ -6,7 +6,7 @@ import dataclasses
 import netx_judge as judge
 import numpy as np
 import pytest
-import streams
+import stocks
 import structures
 
 from export.errors import NetworkError
@@ -38,29 +38,29 @@ def test_the_pilotnet_file_takes_the_cores_that_intel_printed():
     assert all(layer.compartments == layer.neurons for layer in single.layers)
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", stocks.KINDS)
 def test_every_kind_has_a_place_on_loihi_2(kind):
-    stream = streams.KINDS[kind](0)
-    report = fit(stream, chip="loihi2")
+    stock = stocks.KINDS[kind](0)
+    report = fit(stock, chip="loihi2")
     assert report.fits
     placed = [
         layer
-        for layer in stream.layers
+        for layer in stock.layers
         if not isinstance(layer.compartment, Delta)  # the host's
     ]
     assert [x.name for x in report.layers] == [layer.name for layer in placed]
     for found, layer in zip(report.layers, placed, strict=True):
         assert found.compartments == np.prod(layer.shape)
-        assert found.synapses == synapses(stream, layer)
-    assert report.timing.latency_steps == stream.latency
+        assert found.synapses == synapses(stock, layer)
+    assert report.timing.latency_steps == stock.latency
     assert report.suggestions == ()
 
 
-def synapses(stream, layer, sent=None):
+def synapses(stock, layer, sent=None):
     """Synapses of a layer, one at a time; each as often as its source spikes."""
     total = 0
     for connection in layer.connections:
-        shape = stream.nodes[connection.source].shape
+        shape = stock.nodes[connection.source].shape
         if isinstance(connection.synapse, Injection):
             continue
         spikes = np.ones(shape, dtype=int) if sent is None else sent[connection.source]
@@ -97,26 +97,26 @@ def of_transpose(synapse, spikes, target):
     return total
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", stocks.KINDS)
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
 def test_operations_of_a_recording(kind, chip):
-    stream = streams.KINDS[kind](1)
-    values = np.concatenate([streams.inputs(stream, seed=seed) for seed in (1, 2)])
-    recording = create("reference").run(stream, values)
-    counts = activity(stream, recording)
-    report = fit(stream, chip=chip, activity=counts)
+    stock = stocks.KINDS[kind](1)
+    values = np.concatenate([stocks.inputs(stock, seed=seed) for seed in (1, 2)])
+    recording = create("reference").run(stock, values)
+    counts = activity(stock, recording)
+    report = fit(stock, chip=chip, activity=counts)
     sent = {name: (p != 0).sum(axis=(0, 1)) for name, p in recording.payloads.items()}
-    if stream.input.changes:
+    if stock.input.changes:
         sent["input"] = (values != 0).sum(axis=(0, 1))
     expected = {
-        layer.name: synapses(stream, layer, sent) / 2
-        for layer in stream.layers
+        layer.name: synapses(stock, layer, sent) / 2
+        for layer in stock.layers
         if not isinstance(layer.compartment, Delta)
     }
     assert report.traffic.synops == expected
     assert sum(expected.values()) > 0
     compartments = sum(layer.compartments for layer in report.layers)
-    assert report.traffic.updates == stream.num_steps * compartments
+    assert report.traffic.updates == stock.num_steps * compartments
     assert report.traffic.spikes == {
         layer.name: sent[layer.name].sum() / 2 for layer in report.layers
     }
@@ -127,22 +127,22 @@ def test_operations_of_a_recording(kind, chip):
 
 
 def test_reset_to_zero_needs_no_second_compartment():
-    stream = streams.spiking()
-    structure = describe(stream)
+    stock = stocks.spiking()
+    structure = describe(stock)
     soft = dataclasses.replace(
         structure,
         layers=tuple(dataclasses.replace(x, soft_reset=True) for x in structure.layers),
     )
     assert not any(layer.built_reset for layer in structure.layers)
     assert all(layer.built_reset for layer in soft.layers)
-    report = fit(stream, chip="loihi1")
+    report = fit(stock, chip="loihi1")
     assert report.fits
     assert sum(x.compartments for x in report.layers) == sum(
         x.neurons for x in report.layers
     )
     # 6 x 7 x 2 inputs reach the strided convolution as spikes of the host.
     axons = {x.name: {u.resource: u.used for u in x.uses} for x in report.layers}
-    wide = stream.layers[1]
+    wide = stock.layers[1]
     sources = wide.connections[0].synapse.weight.shape[1]
     assert axons["wide"]["input axons"] == sources
     assert axons["conv"]["input axons"] > 0
@@ -150,24 +150,24 @@ def test_reset_to_zero_needs_no_second_compartment():
 
 
 def test_sigma_delta_does_not_fit_loihi_1():
-    report = fit(streams.sigma_delta(), chip="loihi1")
-    stream = streams.sigma_delta()
-    graded = [x.name for x in stream.layers]
+    report = fit(stocks.sigma_delta(), chip="loihi1")
+    stock = stocks.sigma_delta()
+    graded = [x.name for x in stock.layers]
     assert report.errors == tuple(
         f"layer '{name}': payload bits 24 found, 1..1 allowed; spikes are binary: "
         "sigma-delta neurons need a Loihi 2"
         for name in graded
     )
-    assert isinstance(stream.layers[-1].compartment, Sigma)
+    assert isinstance(stock.layers[-1].compartment, Sigma)
 
 
 def test_the_threshold_that_stands_for_never():
-    stream = streams.spiking()
-    last = stream.layers[-1]
+    stock = stocks.spiking()
+    last = stock.layers[-1]
     neuron = dataclasses.replace(last.compartment, vth_mant=131072)
     last = dataclasses.replace(last, compartment=neuron)
-    stream = dataclasses.replace(stream, layers=(*stream.layers[:-1], last))
-    report = fit(stream, chip="loihi2")
+    stock = dataclasses.replace(stock, layers=(*stock.layers[:-1], last))
+    report = fit(stock, chip="loihi2")
     assert report.fits
     assert any(
         "layer 'out': threshold 131072 found, 0..131071 allowed" in line
@@ -176,27 +176,27 @@ def test_the_threshold_that_stands_for_never():
 
 
 def test_delays_are_checked_and_named():
-    stream = streams.spiking(delayed=True)
-    checks = fit(stream, chip="loihi1").checks
+    stock = stocks.spiking(delayed=True)
+    checks = fit(stock, chip="loihi1").checks
     delay = [c for c in checks if c.quantity == "delay" and "'wide' <-" in c.place]
     assert [c.found for c in delay] == ["5"]
-    lines = {x.name: x.extrapolated for x in fit(stream, chip="loihi1").layers}
+    lines = {x.name: x.extrapolated for x in fit(stock, chip="loihi1").layers}
     assert lines["wide"] == (
         "delayed dense layer (compartments x delay range taken as constant)",
     )
-    assert fit(stream, chip="loihi2").layers[1].extrapolated == ()
+    assert fit(stock, chip="loihi2").layers[1].extrapolated == ()
 
 
 def test_mappings_are_not_for_stock_neurons():
     with pytest.raises(
         NetworkError, match="mapping 'parallel-if': a stock neuron is one compartment"
     ):
-        fit(streams.spiking(), chip="loihi2", mapping="parallel-if")
+        fit(stocks.spiking(), chip="loihi2", mapping="parallel-if")
 
 
 def test_notes_say_what_the_host_does():
-    frames = fit(streams.spiking(), chip="loihi2").notes
+    frames = fit(stocks.spiking(), chip="loihi2").notes
     assert "84 values at each of 12 steps" in frames[1]
-    biases = fit(streams.spiking(injected=True), chip="loihi1").notes
+    biases = fit(stocks.spiking(injected=True), chip="loihi1").notes
     assert "the host writes 84 biases before each run" in biases[1]
     assert "population axons would take fewer" in biases[2]

@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-import streams
+import stocks
 
 from export.difference import diff
 from export.netx import read_network
@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 def stream():
     reset = Reset(interval=4, offset=1)
-    return streams.spiking(0, injected=True, delayed=True, reset=reset)
+    return stocks.spiking(0, injected=True, delayed=True, reset=reset)
 
 
 FILES = [
@@ -34,7 +34,7 @@ FILES = [
     (
         "sigma_delta",
         "18624acbb7eef06d4154f9ceb82e458b9dd8c895edad9088f43f634527b7c8b3",
-        streams.sigma_delta,
+        stocks.sigma_delta,
     ),
 ]
 

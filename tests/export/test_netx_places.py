@@ -4,7 +4,7 @@
 import h5py
 import numpy as np
 import pytest
-import streams
+import stocks
 
 from export.errors import NetworkError
 from export.netx import read_network, write_network
@@ -55,7 +55,7 @@ def test_own_file(tmp_path, key, value, place):
     ],
 )
 def test_stock_file(tmp_path, key, value, place):
-    write_network(streams.spiking(), tmp_path / "a.net")
+    write_network(stocks.spiking(), tmp_path / "a.net")
     with h5py.File(tmp_path / "a.net", "a") as file:
         group = file["layer/1"]
         if key == "weight":

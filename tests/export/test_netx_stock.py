@@ -5,7 +5,7 @@ import h5py
 import netx_judge as judge
 import numpy as np
 import pytest
-import streams
+import stocks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from export.difference import diff
 from export.errors import NetworkError, UnsupportedLayerError
 from export.netx import StockOptions, read_network, read_stock, write_network
 from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta
-from export.stock_network import Reset, Stream
+from export.stock_network import Reset, StockNetwork
 from export.synapse import Conv, Dense, Injection
 
 UPSTREAM = [
@@ -36,15 +36,15 @@ UPSTREAM = [
 @pytest.mark.lava
 @pytest.mark.parametrize(("name", "count", "steps", "latency", "kinds"), UPSTREAM)
 def test_files_of_lava_dl(tmp_path, name, count, steps, latency, kinds):
-    stream = read_stock(judge.upstream(name), StockOptions(num_layers=count))
-    assert [type(layer.compartment) for layer in stream.layers] == kinds
-    assert (stream.num_steps, stream.latency) == (steps, latency)
+    network = read_stock(judge.upstream(name), StockOptions(num_layers=count))
+    assert [type(layer.compartment) for layer in network.layers] == kinds
+    assert (network.num_steps, network.latency) == (steps, latency)
     if count is None:
-        assert diff(stream, read_network(judge.upstream(name))) == []
-    write_network(stream, tmp_path / "a.net")
+        assert diff(network, read_network(judge.upstream(name))) == []
+    write_network(network, tmp_path / "a.net")
     back = read_network(tmp_path / "a.net")
-    assert diff(back, stream) == []
-    assert back.sha256 == stream.sha256
+    assert diff(back, network) == []
+    assert back.sha256 == network.sha256
 
 
 @pytest.mark.lava
@@ -62,16 +62,16 @@ def test_ntidigits_as_a_whole_is_refused():
         read_network(judge.upstream("gts/ntidigits/ntidigits.net"))
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", stocks.KINDS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
 @given(seed=st.integers(0, 2**16))
 def test_read_of_write_is_identical(tmp_path, kind, seed):
-    stream = streams.KINDS[kind](seed)
-    write_network(stream, tmp_path / "a.net")
+    network = stocks.KINDS[kind](seed)
+    write_network(network, tmp_path / "a.net")
     back = read_network(tmp_path / "a.net")
-    assert isinstance(back, Stream)
-    assert diff(back, stream) == []
-    assert back.sha256 == stream.sha256
+    assert isinstance(back, StockNetwork)
+    assert diff(back, network) == []
+    assert back.sha256 == network.sha256
     write_network(back, tmp_path / "b.net")
     assert (tmp_path / "a.net").read_bytes() == (tmp_path / "b.net").read_bytes()
 
@@ -120,16 +120,16 @@ def stock_file(path, edit=lambda file: None):
 
 def test_what_a_stock_file_means(tmp_path):
     options = StockOptions(reset=Reset(interval=5))
-    stream = read_stock(stock_file(tmp_path / "s.net"), options)
-    assert [layer.name for layer in stream.layers] == [
+    network = read_stock(stock_file(tmp_path / "s.net"), options)
+    assert [layer.name for layer in network.layers] == [
         "layer0",
         "layer1",
         "layer3",
         "layer4",
     ]
-    assert stream.num_steps == 7
-    assert stream.latency == 4
-    inject, conv, dense, last = stream.layers
+    assert network.num_steps == 7
+    assert network.latency == 4
+    inject, conv, dense, last = network.layers
     synapse = inject.connections[0].synapse
     assert isinstance(synapse, Injection)
     assert (synapse.gain, synapse.offset) == (64, 32)
@@ -165,8 +165,8 @@ def test_delays_as_netx_spreads_them(tmp_path, given_delay, expected):
     def edit(file):
         file["layer/3/delay"] = given_delay
 
-    stream = read_network(stock_file(tmp_path / "s.net", edit))
-    found = stream.layers[2].connections[0].synapse.delay
+    network = read_network(stock_file(tmp_path / "s.net", edit))
+    found = network.layers[2].connections[0].synapse.delay
     np.testing.assert_array_equal(found, expected)
 
 
@@ -350,12 +350,14 @@ def sdnn(file):
 
 
 def test_sigma_delta_file(tmp_path):
-    stream = read_stock(stock_file(tmp_path / "s.net", sdnn), StockOptions(spike_exp=3))
-    kinds = [type(layer.compartment) for layer in stream.layers]
+    network = read_stock(
+        stock_file(tmp_path / "s.net", sdnn), StockOptions(spike_exp=3)
+    )
+    kinds = [type(layer.compartment) for layer in network.layers]
     assert kinds == [Delta, SigmaDelta, SigmaDelta, Sigma]
-    assert stream.layers[1].compartment.bias.mant.tolist() == [2, -4, 6]
-    assert stream.layers[1].compartment.spike_exp == 3
-    assert (stream.input.minimum, stream.input.maximum) == (-(2**14), 2**14 - 1)
+    assert network.layers[1].compartment.bias.mant.tolist() == [2, -4, 6]
+    assert network.layers[1].compartment.spike_exp == 3
+    assert (network.input.minimum, network.input.maximum) == (-(2**14), 2**14 - 1)
 
 
 @pytest.mark.parametrize(
@@ -384,7 +386,7 @@ def test_reset_of_sigma_delta_is_refused(tmp_path):
 
 
 def test_changed_stream_file_is_noticed(tmp_path):
-    write_network(streams.spiking(), tmp_path / "a.net")
+    write_network(stocks.spiking(), tmp_path / "a.net")
     with h5py.File(tmp_path / "a.net", "a") as file:
         file["layer/1/neuron/vThMant"][()] = 21
     with pytest.raises(NetworkError, match="the sha256 inside does not match"):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a Stream may hold, and what only a Stream may hold."""
+"""What a StockNetwork may hold, and what only a StockNetwork may hold."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-import streams
+import stocks
 
 from export.compartment import Bias
 from export.errors import NetworkError, RangeError, UnsupportedLayerError
@@ -17,29 +17,29 @@ from export.synapse import AveragePool, Conv, Dense, Injection
 from sim.selftest import small_network
 
 
-def changed(stream, **fields):
-    return dataclasses.replace(stream, **fields)
+def changed(stock, **fields):
+    return dataclasses.replace(stock, **fields)
 
 
-def relayered(stream, index, **fields):
-    layers = list(stream.layers)
+def relayered(stock, index, **fields):
+    layers = list(stock.layers)
     layers[index] = dataclasses.replace(layers[index], **fields)
-    return changed(stream, layers=tuple(layers))
+    return changed(stock, layers=tuple(layers))
 
 
-def connected(stream, index, *, source=None, synapse=None, **fields):
-    connection = stream.layers[index].connections[0]
+def connected(stock, index, *, source=None, synapse=None, **fields):
+    connection = stock.layers[index].connections[0]
     connection = Connection(
         source=source or connection.source,
         synapse=synapse or connection.synapse,
         **fields,
     )
-    return relayered(stream, index, connections=(connection,))
+    return relayered(stock, index, connections=(connection,))
 
 
-def onto_conv(stream):
+def onto_conv(stock):
     """A dense synapse from the first layer to the last."""
-    return Dense(weight=np.full((3, int(np.prod(stream.layers[0].shape))), 2))
+    return Dense(weight=np.full((3, int(np.prod(stock.layers[0].shape))), 2))
 
 
 def square(size):
@@ -59,7 +59,7 @@ def constant(low=0, high=1):
     [
         (
             lambda s: connected(s, 1, delay=1),
-            "layer 'wide': a Stream's connections are Conv, ConvTranspose, Dense ",
+            "layer 'wide': connections of a StockNetwork are Conv, ",
         ),
         (lambda s: connected(s, 1, weight_exp=1), "without delay or weight_exp"),
         (
@@ -77,7 +77,7 @@ def constant(low=0, high=1):
                     i_decay=0, v_decay=0, vth_mant=1, bias=Bias(mant=[0, 0], exp=6)
                 ),
             ),
-            "layer 'conv': a Stream's connections are",
+            "layer 'conv': connections of a StockNetwork are",
         ),
         (
             lambda s: connected(s, 1, source="out", synapse=onto_conv(s)),
@@ -104,7 +104,7 @@ def constant(low=0, high=1):
             lambda s: changed(
                 s, input=small_network().input, layers=small_network().layers
             ),
-            "layer 'down': a Stream holds StockLayers only",
+            "layer 'down': a StockNetwork holds StockLayers only",
         ),
         (
             lambda s: relayered(
@@ -118,23 +118,23 @@ def constant(low=0, high=1):
         ),
     ],
 )
-def test_not_a_stream(make, message):
+def test_not_a_stock_network(make, message):
     with pytest.raises(NetworkError, match=message):
-        make(streams.spiking())
+        make(stocks.spiking())
 
 
 def test_injection_rules():
-    stream = streams.spiking(injected=True)
+    stock = stocks.spiking(injected=True)
     with pytest.raises(RangeError, match=r"injected bias 0\.\.4096 outside -4096"):
-        changed(stream, input=constant(0, 4096))
+        changed(stock, input=constant(0, 4096))
     frames = Frames(shape=(2, 6, 7), minimum=0, maximum=1, scale=1.0)
     with pytest.raises(NetworkError, match="an injection enters a first CUBA layer"):
-        changed(stream, input=frames)
+        changed(stock, input=frames)
     biased = dataclasses.replace(
-        stream.layers[0].compartment, bias=Bias(mant=[1, 0], exp=6)
+        stock.layers[0].compartment, bias=Bias(mant=[1, 0], exp=6)
     )
     with pytest.raises(NetworkError, match="bias and injected bias found"):
-        relayered(stream, 0, compartment=biased)
+        relayered(stock, 0, compartment=biased)
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ def test_parts(make, message):
 
 
 def test_windows_refuse_what_only_a_stream_holds():
-    stream, window = streams.spiking(delayed=True), small_network()
+    stock, window = stocks.spiking(delayed=True), small_network()
     frames = Frames(shape=window.input.shape, minimum=0, maximum=1, scale=1.0)
     with pytest.raises(NetworkError, match="an input that changes at every step"):
         Network(input=frames, layers=window.layers, num_steps=3, task="test")
     with pytest.raises(NetworkError, match="'conv': CUBA found, a Network in windows"):
-        Network(input=constant(), layers=stream.layers, num_steps=3, task="test")
+        Network(input=constant(), layers=stock.layers, num_steps=3, task="test")
     first = window.layers[0]
     size = int(np.prod(window.input.shape))
     for synapse in (
@@ -191,7 +191,9 @@ def test_windows_refuse_what_only_a_stream_holds():
         layer = dataclasses.replace(
             first, shape=shape, connections=(connection,), compartment=mtif
         )
-        with pytest.raises(NetworkError, match="found, only a Stream may have it"):
+        with pytest.raises(
+            NetworkError, match="found, only a StockNetwork may have it"
+        ):
             changed(window, layers=(layer,))
 
 
@@ -206,28 +208,28 @@ def test_due_is_netx_reset_phase():
 
 def test_hash_sees_the_reset_and_the_delays():
     hashes = {
-        streams.spiking().sha256,
-        streams.spiking(reset=Reset(interval=5)).sha256,
-        streams.spiking(reset=Reset(interval=5, offset=1)).sha256,
-        streams.spiking(delayed=True).sha256,
-        streams.spiking(seed=1).sha256,
+        stocks.spiking().sha256,
+        stocks.spiking(reset=Reset(interval=5)).sha256,
+        stocks.spiking(reset=Reset(interval=5, offset=1)).sha256,
+        stocks.spiking(delayed=True).sha256,
+        stocks.spiking(seed=1).sha256,
     }
     assert len(hashes) == 5
 
 
 def test_files_that_stock_netx_would_not_load(tmp_path):
-    stream = streams.spiking()
+    stock = stocks.spiking()
     for weight, message in (
         (np.zeros((3, 5)), "layer 'out': all weights are 0"),
         (-256 * np.eye(3, 5), r"layer 'out': weights -256\.\.0 found: none"),
     ):
-        bad = connected(stream, 2, synapse=Dense(weight=weight))
+        bad = connected(stock, 2, synapse=Dense(weight=weight))
         with pytest.raises(UnsupportedLayerError, match=message):
             write_network(bad, tmp_path / "a.net")
     conv = Conv(weight=np.full((3, 5, 1, 1), 2))
     with pytest.raises(UnsupportedLayerError, match="a convolution after a flat layer"):
-        write_network(connected(stream, 2, synapse=conv), tmp_path / "a.net")
-    mixed = streams.sigma_delta()
+        write_network(connected(stock, 2, synapse=conv), tmp_path / "a.net")
+    mixed = stocks.sigma_delta()
     other = dataclasses.replace(mixed.layers[1].compartment, spike_exp=5)
     with pytest.raises(UnsupportedLayerError, match=r"spike_exp: \[5, 6\] found, netx"):
         write_network(relayered(mixed, 1, compartment=other), tmp_path / "a.net")

@@ -4,7 +4,7 @@
 import numpy as np
 import oracle
 import pytest
-import streams
+import stocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import overflowing_runs
@@ -120,14 +120,14 @@ def test_lava_names_the_overflow_of_the_oracle(run):
 
 @settings(max_examples=30)
 @given(
-    kind=st.sampled_from(sorted(set(streams.KINDS) - {"injected"})),
+    kind=st.sampled_from(sorted(set(stocks.KINDS) - {"injected"})),
     seed=st.integers(0, 2**16),
     factor=st.sampled_from([2**8, 2**12, 2**16]),
 )
 def test_stock_networks(kind, seed, factor):
     """Inputs far above what the network was made for."""
-    quiet = streams.KINDS[kind](seed)
-    network = streams.loud(quiet)
-    values = streams.inputs(quiet, seed, runs=2).astype(np.int64) * factor
+    quiet = stocks.KINDS[kind](seed)
+    network = stocks.loud(quiet)
+    values = stocks.inputs(quiet, seed, runs=2).astype(np.int64) * factor
     expected = place(lambda: create("reference").run(network, values))
     assert place(lambda: create("torch").run(network, values)) == expected

@@ -3,14 +3,14 @@
 
 import numpy as np
 import pytest
-import streams
+import stocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.compartment import Bias
 from export.errors import NetworkError, RangeError
 from export.stock_compartment import CUBA
-from export.stock_network import Frames, Stream
+from export.stock_network import Frames, StockNetwork
 from export.synapse import Dense
 from sim.backend import OverflowLayerError, create
 from sim.recording import RecordingError
@@ -19,25 +19,25 @@ from sim.reference.stock import cuba_step
 from sim.verify.comparison import compare
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", stocks.KINDS)
 @settings(max_examples=6)
 @given(seed=st.integers(0, 2**16))
 def test_reference_and_torch_agree_in_every_spike_and_state(kind, seed):
-    stream = streams.KINDS[kind](seed)
-    values = streams.inputs(stream, seed, runs=2)
-    left = create("reference").run(stream, values)
-    right = create("torch").run(stream, values)
-    assert list(left.payloads) == list(stream.traces)
+    network = stocks.KINDS[kind](seed)
+    values = stocks.inputs(network, seed, runs=2)
+    left = create("reference").run(network, values)
+    right = create("torch").run(network, values)
+    assert list(left.payloads) == list(network.traces)
     comparison = compare(left, right)
     assert comparison.identical, comparison.to_json()
 
 
-@pytest.mark.parametrize("kind", streams.KINDS)
+@pytest.mark.parametrize("kind", stocks.KINDS)
 def test_layers_are_alive(kind):
     """The comparisons compare something: every layer sends at some step."""
-    stream = streams.KINDS[kind](0)
-    payloads = create("reference").run(stream, streams.inputs(stream)).payloads
-    for layer in stream.layers:
+    network = stocks.KINDS[kind](0)
+    payloads = create("reference").run(network, stocks.inputs(network)).payloads
+    for layer in network.layers:
         assert payloads[layer.name].any(), layer.name
 
 
@@ -95,15 +95,15 @@ def test_hand_trace_of_one_synapse():
     """Weight 10, decay of a quarter, threshold 5: a pencil can follow it."""
     weight = Dense(weight=[[10]], delay=[[1]])
     neuron = CUBA(i_decay=4096, v_decay=1024, vth_mant=5, bias=Bias(mant=[2], exp=6))
-    stream = Stream(
+    network = StockNetwork(
         input=Frames(shape=(1, 1, 1), minimum=0, maximum=1, scale=1.0),
-        layers=(streams.layer("one", "input", (1, 1, 1), weight, neuron),),
+        layers=(stocks.layer("one", "input", (1, 1, 1), weight, neuron),),
         num_steps=6,
         task="test",
     )
     spike_at_step_1 = np.array([1, 0, 0, 0, 0, 0]).reshape(1, 6, 1, 1, 1)
     for backend in ("reference", "torch"):
-        found = create(backend).run(stream, spike_at_step_1).payloads
+        found = create(backend).run(network, spike_at_step_1).payloads
         # Sent at step 1, one step of synapse, one of delay: it arrives at step 3.
         assert found["one:u"].ravel().tolist() == [0, 0, 640, 0, 0, 0]
         # 128, 128 * 3/4 + 128 = 224, 224 * 3/4 + 640 + 128 = 936 > 320: spike.
@@ -112,11 +112,9 @@ def test_hand_trace_of_one_synapse():
 
 
 def dense_stream(weight, neuron, maximum):
-    return Stream(
+    return StockNetwork(
         input=Frames(shape=(1, 1, 1), minimum=0, maximum=maximum, scale=1.0),
-        layers=(
-            streams.layer("one", "input", (1, 1, 1), Dense(weight=weight), neuron),
-        ),
+        layers=(stocks.layer("one", "input", (1, 1, 1), Dense(weight=weight), neuron),),
         num_steps=4,
         task="test",
     )
@@ -128,15 +126,15 @@ def dense_stream(weight, neuron, maximum):
 )
 def test_sums_that_stock_rules_do_not_define_are_errors(backend):
     neuron = CUBA(i_decay=0, v_decay=0, vth_mant=1, bias=Bias(mant=[0], exp=6))
-    stream = dense_stream([[254]], neuron, 2**15)
+    network = dense_stream([[254]], neuron, 2**15)
     payload = np.zeros((1, 4, 1, 1, 1), dtype=int)
     payload[0, 1] = 517  # 254 * 517 = 131318 >= 2**17
     message = r"layer 'one', step 2: input from 'input' << 6 8404352 outside 24 bits"
     with pytest.raises(OverflowLayerError, match=message):
-        create(backend).run(stream, payload)
+        create(backend).run(network, payload)
     payload[0, 1] = 2**15  # 254 * 2**15 = 8323072 fits, << 6 does not
     with pytest.raises(OverflowLayerError, match="<< 6 532676608 outside"):
-        create(backend).run(stream, payload)
+        create(backend).run(network, payload)
 
 
 @pytest.mark.parametrize(
@@ -148,31 +146,33 @@ def test_wide_sums_and_states_are_errors(backend):
     payload = np.full((1, 4, 1, 1, 1), 2**16)
     with pytest.raises(OverflowLayerError, match="step 1: input from 'input' 16646144"):
         create(backend).run(dense_stream([[254]], neuron, 2**16), payload)
-    stream = streams.sigma_delta()
-    wide = Frames(shape=stream.input.shape, minimum=0, maximum=2**22, scale=1.0)
-    stream = Stream(input=wide, layers=stream.layers[:1], num_steps=8, task="test")
+    network = stocks.sigma_delta()
+    wide = Frames(shape=network.input.shape, minimum=0, maximum=2**22, scale=1.0)
+    network = StockNetwork(
+        input=wide, layers=network.layers[:1], num_steps=8, task="test"
+    )
     values = np.full((1, 8, *wide.shape), 2**12)
     with pytest.raises(
         OverflowLayerError, match="layer 'delta', step 0: delta 16777216"
     ):
-        create(backend).run(stream, values)
+        create(backend).run(network, values)
 
 
 def test_inputs_are_checked():
-    stream = streams.spiking()
-    values = streams.inputs(stream)
+    network = stocks.spiking()
+    values = stocks.inputs(network)
     with pytest.raises(NetworkError, match=r"frames of shape .* \(runs, T, 2, 6, 7\)"):
-        create("reference").run(stream, values[0])
+        create("reference").run(network, values[0])
     with pytest.raises(NetworkError, match="runs of 11 frames found, num_steps is 12"):
-        create("reference").run(stream, values[:, :11])
+        create("reference").run(network, values[:, :11])
     with pytest.raises(RangeError, match=r"values 0\.\.2 found, 0\.\.1 allowed"):
-        create("torch").run(stream, values * 2)
+        create("torch").run(network, values * 2)
 
 
 def test_recording_of_chosen_traces_survives_its_file(tmp_path):
-    stream = streams.spiking()
-    values = streams.inputs(stream)
-    recording = create("torch").run(stream, values, layers=("out", "conv:u"))
+    network = stocks.spiking()
+    values = stocks.inputs(network)
+    recording = create("torch").run(network, values, layers=("out", "conv:u"))
     assert list(recording.payloads) == ["conv:u", "out"]
     write_recording(recording, tmp_path / "a.h5")
     back = read_recording(tmp_path / "a.h5")
@@ -180,4 +180,4 @@ def test_recording_of_chosen_traces_survives_its_file(tmp_path):
     assert comparison.not_compared == ("layer 'conv'", "layer 'wide'")
     assert comparison.mismatches == 0
     with pytest.raises(RecordingError, match="'conv:sigma': not a spiking layer"):
-        create("torch").run(stream, values, layers=("conv:sigma",))
+        create("torch").run(network, values, layers=("conv:sigma",))

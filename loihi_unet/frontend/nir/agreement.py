@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.facts import STATE
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from export.synapse import IntArray
 from loihi_unet.frontend.nir.floats import FloatRun
 from loihi_unet.frontend.nir.graph import Float
@@ -40,14 +40,14 @@ class Agreement:
     correlation: float | None
 
 
-def padded(stream: Stream, frames: IntArray) -> tuple[Stream, IntArray]:
-    """Stream and input with empty frames behind, until the last layer has seen all."""
-    more = max(stream.stages.values())
+def padded(network: StockNetwork, frames: IntArray) -> tuple[StockNetwork, IntArray]:
+    """Network and input with empty frames behind, until the last layer has seen all."""
+    more = max(network.stages.values())
     frames = np.pad(frames, ((0, 0), (0, more), (0, 0), (0, 0), (0, 0)))
-    return dataclasses.replace(stream, num_steps=frames.shape[1]), frames
+    return dataclasses.replace(network, num_steps=frames.shape[1]), frames
 
 
-def run_integers(stream: Stream, frames: IntArray) -> dict[str, Payload]:
+def run_integers(network: StockNetwork, frames: IntArray) -> dict[str, Payload]:
     """All traces of the integers, each (runs, T, C, H, W) in the float network's steps.
 
     Raises
@@ -55,12 +55,12 @@ def run_integers(stream: Stream, frames: IntArray) -> dict[str, Payload]:
     OverflowLayerError
         If a sum leaves 24 bits.
     """
-    longer, values = padded(stream, frames)
+    longer, values = padded(network, frames)
     found = create("torch").run(longer, values)
     steps = frames.shape[1]
     shifted = {}
     for name, trace in found.payloads.items():
-        stage = stream.stages[name.rpartition(":")[0] or name]
+        stage = network.stages[name.rpartition(":")[0] or name]
         shifted[name] = trace[:, stage : stage + steps]
     return shifted
 
@@ -77,19 +77,19 @@ def crowded(traces: dict[str, Payload]) -> list[str]:
 
 
 def agreement(
-    stream: Stream, run: FloatRun, traces: dict[str, Payload]
+    network: StockNetwork, run: FloatRun, traces: dict[str, Payload]
 ) -> list[Agreement]:
     """Compare all layers that both networks have.
 
     Parameters
     ----------
-    stream : Stream
+    network : StockNetwork
     run : FloatRun
     traces : dict
         What `run_integers` gave on the same input.
     """
     rows = []
-    for layer in stream.layers:
+    for layer in network.layers:
         if layer.name in run.spikes:
             rows.append(
                 _spiking(layer.name, run.spikes[layer.name], traces[layer.name])

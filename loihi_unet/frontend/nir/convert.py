@@ -13,7 +13,7 @@ import numpy as np
 from export.errors import UserError
 from export.files.kind import expect
 from export.netx import write_network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from export.synapse import IntArray
 from loihi_unet.frontend.nir.agreement import (
     Agreement,
@@ -40,7 +40,7 @@ class Converted:
 
     Attributes
     ----------
-    stream : Stream
+    network : StockNetwork
     errors : tuple of Error
         What rounding did to every parameter; empty for integers that were ours.
     proofs : dict of str to str
@@ -49,7 +49,7 @@ class Converted:
         Empty without data.
     """
 
-    stream: Stream
+    network: StockNetwork
     errors: tuple[Error, ...] = ()
     proofs: dict[str, str] = dataclasses.field(default_factory=dict)
     agreement: tuple[Agreement, ...] = ()
@@ -57,9 +57,9 @@ class Converted:
     def record(self) -> dict[str, Any]:
         """Everything as JSON values."""
         return {
-            "sha256": self.stream.sha256,
-            "sha256_any_size": self.stream.sha256_any_size,
-            "num_steps": self.stream.num_steps,
+            "sha256": self.network.sha256,
+            "sha256_any_size": self.network.sha256_any_size,
+            "num_steps": self.network.num_steps,
             "errors": [dataclasses.asdict(row) for row in self.errors],
             "within_24_bits": self.proofs,
             "agreement": [dataclasses.asdict(row) for row in self.agreement],
@@ -106,22 +106,22 @@ def convert_nir(
             result = _restored(found, graph, dt, frames)
     except NIRError as error:
         raise NIRError(f"{path}: {error}") from None
-    write_network(result.stream, Path(out))
+    write_network(result.network, Path(out))
     return result
 
 
 def _restored(
-    stream: Stream, graph: Graph, dt: float | None, frames: IntArray | None
+    network: StockNetwork, graph: Graph, dt: float | None, frames: IntArray | None
 ) -> Converted:
     """Integers that were ours, beside what their nodes say."""
-    own = step_of(stream)
+    own = step_of(network)
     if dt is not None and not np.isclose(dt, own):
         raise NIRError(f"--dt {dt}: its integers are those of dt {own}")
     if frames is None:
-        return Converted(stream)
+        return Converted(network)
     run = run_floats(graph, frames.astype(np.float64), own)
-    rows = agreement(stream, run, run_integers(stream, frames))
-    return Converted(stream, agreement=tuple(rows))
+    rows = agreement(network, run, run_integers(network, frames))
+    return Converted(network, agreement=tuple(rows))
 
 
 def _step(dt: float | None) -> float:
@@ -161,7 +161,7 @@ def convert(graph: Graph, dt: float, frames: IntArray | None = None) -> Converte
     lowering = Lowering(graph, dt, values, run)
     while True:
         made = lowering.lower(frames.shape[1])
-        traces = run_integers(made.stream, frames)
+        traces = run_integers(made.network, frames)
         tight = [name for name in crowded(traces) if name in made.layers]
         if not tight:
             return _result(made, graph, run, traces)
@@ -177,11 +177,11 @@ def _result(
 ) -> Converted:
     rows: list[Agreement] = []
     if run is not None and traces is not None:
-        rows = agreement(made.stream, run, traces)
+        rows = agreement(made.network, run, traces)
     errors = [row for layer in made.layers.values() for row in layer.errors]
-    errors += _delay_errors(graph, step_of(made.stream))
+    errors += _delay_errors(graph, step_of(made.network))
     return Converted(
-        made.stream,
+        made.network,
         tuple(errors),
         {name: layer.proof for name, layer in made.layers.items()},
         tuple(rows),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stream -> Graph: the same network in NIR's words, in units of our mantissas.
+"""StockNetwork -> Graph: the same network in NIR's words, in units of our mantissas.
 
 Times are counted as NIR does: an edge takes none, so of a delay only what goes
 beyond the alignment of a skip is written.
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.stock_compartment import CUBA
-from export.stock_network import StockConnection, StockLayer, Stream
+from export.stock_network import StockConnection, StockLayer, StockNetwork
 from export.synapse import Conv, Dense
 from loihi_unet.frontend.nir.graph import Graph, Node
 from loihi_unet.frontend.nir.primitives import NIRError
@@ -27,7 +27,7 @@ SCHEMA = 1
 USUAL_DT = 1e-3
 
 
-def express(stream: Stream) -> Graph:
+def express(network: StockNetwork) -> Graph:
     """Return a stock network as a NIR graph, our integers in its metadata.
 
     Raises
@@ -35,55 +35,57 @@ def express(stream: Stream) -> Graph:
     NIRError
         If NIR has no word for a layer: its name and why.
     """
-    return _Writer(stream).graph()
+    return _Writer(network).graph()
 
 
-def step_of(stream: Stream) -> float:
+def step_of(network: StockNetwork) -> float:
     """Seconds of a step: what a network came with, or the usual."""
-    dt = stream.provenance.get("dt")
+    dt = network.provenance.get("dt")
     return dt if isinstance(dt, float) and 0 < dt < np.inf else USUAL_DT
 
 
 class _Writer:
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.dt = step_of(stream)
+    def __init__(self, network: StockNetwork) -> None:
+        self.network = network
+        self.dt = step_of(network)
         self.nodes: dict[str, Node] = {}
         self.edges: list[tuple[str, str]] = []
         self.layers: list[dict[str, Any]] = []
         self.flat = {
             layer.name
-            for layer in stream.layers
+            for layer in network.layers
             if any(isinstance(c.synapse, Dense) for c in layer.connections)
         }
-        readers = [c for x in stream.layers for c in x.connections]
-        mine = [c.synapse for c in readers if c.source == stream.input.name]
-        if stream.input.shape[1:] == (1, 1) and all(isinstance(s, Dense) for s in mine):
-            self.flat.add(stream.input.name)
-        self.taken = {layer.name for layer in stream.layers} | {stream.input.name}
+        readers = [c for x in network.layers for c in x.connections]
+        mine = [c.synapse for c in readers if c.source == network.input.name]
+        if network.input.shape[1:] == (1, 1) and all(
+            isinstance(s, Dense) for s in mine
+        ):
+            self.flat.add(network.input.name)
+        self.taken = {layer.name for layer in network.layers} | {network.input.name}
 
     def graph(self) -> Graph:
-        stream = self.stream
-        source = stream.input
+        network = self.network
+        source = network.input
         if not source.changes:
             raise NIRError(f"'{source.name}': a constant input; NIR has no word for it")
-        if stream.reset not in (None, RUN_IN):
+        if network.reset not in (None, RUN_IN):
             raise NIRError("a reset of all layers; NIR has no word for it")
         shape = np.array(self._shape(source.name))
         self._add(Node(source.name, "Input", {"input_type": {"input": shape}}))
-        for layer in stream.layers:
+        for layer in network.layers:
             self._layer(layer)
         name = self._free("output")
-        shape = np.array(self._shape(stream.output.name))
+        shape = np.array(self._shape(network.output.name))
         self._add(Node(name, "Output", {"input_type": {"input": shape}}))
-        self.edges.append((stream.output.name, name))
+        self.edges.append((network.output.name, name))
         record = {
             "schema": SCHEMA,
-            "sha256": stream.sha256,
-            "numSteps": stream.num_steps,
-            "task": stream.task,
-            "provenance": dict(stream.provenance),
-            "reset": stream.reset is not None,
+            "sha256": network.sha256,
+            "numSteps": network.num_steps,
+            "task": network.task,
+            "provenance": dict(network.provenance),
+            "reset": network.reset is not None,
             "input": {
                 "name": source.name,
                 "shape": source.shape,
@@ -96,7 +98,7 @@ class _Writer:
         return Graph(nodes=self.nodes, edges=tuple(self.edges), metadata=metadata)
 
     def _shape(self, name: str) -> tuple[int, ...]:
-        shape = self.stream.nodes[name].shape
+        shape = self.network.nodes[name].shape
         return shape[:1] if name in self.flat else shape
 
     def _free(self, name: str) -> str:
@@ -158,7 +160,7 @@ class _Writer:
             self.edges.append((last, name))
             last = name
         name = self._free(f"{layer.name} from {connection.source}")
-        shape = self.stream.nodes[connection.source].shape
+        shape = self.network.nodes[connection.source].shape
         self._add(synapse_node(name, synapse, bias, shape))
         self.edges.append((last, name))
         last = self._delayed(name, after, self._shape(layer.name), f"{name} held")
@@ -186,12 +188,12 @@ class _Writer:
         self, layer: StockLayer, connection: StockConnection, synapse: Conv | Dense
     ) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
         """Steps before and after a synapse, beyond what aligns it."""
-        source = self.stream.nodes[connection.source]
+        source = self.network.nodes[connection.source]
         own = connection.source == layer.name
         axons = None if own else getattr(source, "delay", None)
         channels = source.shape[0]
         held = np.zeros(channels, dtype=np.int64) if axons is None else axons
-        stages = self.stream.stages
+        stages = self.network.stages
         slack = 0 if own else stages[layer.name] - stages[connection.source] - 1
         before, after = held.astype(np.int64) - slack, None
         if isinstance(synapse, Dense) and synapse.delay is not None:

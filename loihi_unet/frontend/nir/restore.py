@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Graph that holds our integers -> the Stream that it was written from."""
+"""Graph that holds our integers -> the StockNetwork that it was written from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from export.compartment import Bias
 from export.errors import NetworkError
 from export.stock_compartment import CUBA, STATE_SHIFT, PerChannel
-from export.stock_network import Frames, StockConnection, StockLayer, Stream
+from export.stock_network import Frames, StockConnection, StockLayer, StockNetwork
 from export.synapse import Conv, Dense, IntArray
 from loihi_unet.frontend.nir.express import SCHEMA, express, same
 from loihi_unet.frontend.nir.graph import Graph, Node
@@ -20,7 +20,7 @@ from loihi_unet.frontend.nir.stock import RUN_IN
 from loihi_unet.frontend.nir.words import OURS
 
 
-def restore(graph: Graph) -> Stream | None:
+def restore(graph: Graph) -> StockNetwork | None:
     """Return the network that a graph was written from; None if it is not ours.
 
     Raises
@@ -35,15 +35,15 @@ def restore(graph: Graph) -> Stream | None:
         record = json.loads(text.decode() if isinstance(text, bytes) else text)
         if record["schema"] != SCHEMA:
             raise NIRError(f"metadata {OURS}: schema {record['schema']}, not {SCHEMA}")
-        stream = _stream(record, graph)
-        if stream.sha256 != record["sha256"]:
+        network = _stream(record, graph)
+        if network.sha256 != record["sha256"]:
             raise NIRError(f"metadata {OURS}: the integers do not have its sha256")
     except NetworkError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NIRError(f"metadata {OURS}: damaged ({error})") from error
-    _compare(express(stream), graph)
-    return stream
+    _compare(express(network), graph)
+    return network
 
 
 def _compare(meant: Graph, found: Graph) -> None:
@@ -60,10 +60,10 @@ def _compare(meant: Graph, found: Graph) -> None:
             )
 
 
-def _stream(record: dict[str, Any], graph: Graph) -> Stream:
+def _stream(record: dict[str, Any], graph: Graph) -> StockNetwork:
     source = record["input"]
     low, high = source["range"]
-    return Stream(
+    return StockNetwork(
         input=Frames(
             shape=tuple(source["shape"]),
             minimum=low,

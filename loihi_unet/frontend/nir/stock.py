@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Graph -> Stream: every neuron layer a CUBA layer, every path a synapse.
+"""Graph -> StockNetwork: every neuron layer a CUBA layer, every path a synapse.
 
-A layer of a Stream takes one step, an edge of NIR none: layer of stage s does
+A layer of a StockNetwork takes one step, an edge of NIR none: layer of stage s does
 step t of the float network at step t + s. Shorter ways to a layer are held back
 until the longest has arrived, by the delays of a dense synapse, or, before a
 convolution, by a relay: a layer that hands every spike on.
@@ -15,7 +15,13 @@ import numpy as np
 
 from export.netx.dense import mangled
 from export.stock_compartment import STATE_SHIFT
-from export.stock_network import Frames, Reset, StockConnection, StockLayer, Stream
+from export.stock_network import (
+    Frames,
+    Reset,
+    StockConnection,
+    StockLayer,
+    StockNetwork,
+)
 from export.synapse import IntArray, Shape
 from loihi_unet.frontend.nir.floats import FloatRun, reads_sum
 from loihi_unet.frontend.nir.folding import Kernel
@@ -61,12 +67,12 @@ class Lowered:
 
     Attributes
     ----------
-    stream : Stream
+    network : StockNetwork
     layers : dict of str to IntegerLayer
         By the names of its layers, relays left out.
     """
 
-    stream: Stream
+    network: StockNetwork
     layers: dict[str, IntegerLayer]
 
 
@@ -167,7 +173,7 @@ class Lowering:
             layers += [r for r in relays if r not in layers]
             layers.append(layer)
         biased = any(layer.compartment.bias.mant.any() for layer in made.values())
-        stream = Stream(
+        network = StockNetwork(
             input=self.input,
             layers=tuple(layers),
             num_steps=num_steps or 1 + max(stages.values()),
@@ -179,7 +185,7 @@ class Lowering:
                 "scales": {name: layer.scale for name, layer in made.items()},
             },
         )
-        return Lowered(stream, made)
+        return Lowered(network, made)
 
     def _layer(
         self, part: _Part, stages: dict[str, int]

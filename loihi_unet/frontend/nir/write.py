@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stream -> NIR file, by the package nir."""
+"""StockNetwork -> NIR file, by the package nir."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from export.errors import UserError
 from export.files.atomic import atomic
 from export.network import Network
-from export.stock_network import Stream
+from export.stock_network import StockNetwork
 from loihi_unet.frontend.nir.express import express
 from loihi_unet.frontend.nir.primitives import NIRError
 from loihi_unet.frontend.nir.read import nir_package
@@ -20,7 +20,7 @@ def write_nir(network: Network, path: str | Path) -> None:
     Parameters
     ----------
     network : Network
-        A `Stream` of CUBA layers with convolutions and dense synapses.
+        A `StockNetwork` of CUBA layers with convolutions and dense synapses.
     path : str or Path
         File, by custom ``*.nir``. Read back it gives the same integers.
 
@@ -29,7 +29,7 @@ def write_nir(network: Network, path: str | Path) -> None:
     UserError
         If nir is not installed, or NIR has no word for a layer.
     """
-    if not isinstance(network, Stream):
+    if not isinstance(network, StockNetwork):
         raise NIRError(
             f"layer '{network.layers[0].name}': "
             f"{type(network.layers[0].compartment).__name__}; NIR has no "

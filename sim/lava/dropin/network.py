@@ -18,7 +18,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from export import network as contract
 from export.errors import NetworkError
 from export.facts import PAYLOAD
-from export.stock_network import Frames, Reset, Stream
+from export.stock_network import Frames, Reset, StockNetwork
 from export.synapse import Dense, Shape
 from sim.lava import stock_graph as lava_graph
 from sim.lava.stock_neurons import StockGraph, block_of
@@ -105,7 +105,7 @@ class Network(AbstractProcess):  # type: ignore[misc]
         self.spike_exp = spike_exp
         self.input_message_bits = bits = lava_graph.message_bits(network.input)
         self.output_message_bits = lava_graph.output_bits(network.output)
-        if isinstance(network, Stream):
+        if isinstance(network, StockNetwork):
             self._stock(network)
             return
         shape = lava_graph.whc(network.input.shape)
@@ -132,18 +132,18 @@ class Network(AbstractProcess):  # type: ignore[misc]
         self.inp.connect(list(graph.entries))
         self.layers[-1].s_out.connect(self.out)
 
-    def _stock(self, stream: Stream) -> None:
+    def _stock(self, stock: StockNetwork) -> None:
         """Build stock neurons; ports have netx's shapes, flat ones one axis."""
-        whc = lava_graph.whc(stream.input.shape)
-        flat = reads_flat(stream)
+        whc = lava_graph.whc(stock.input.shape)
+        flat = reads_flat(stock)
         self.inp = InPort(shape=whc[2:] if flat else whc)
         port = self.inp.reshape(whc) if flat else self.inp
-        graph = StockGraph(stream, port if stream.input.changes else None, None)
-        self.layers = [block_of(graph, layer) for layer in stream.layers]
+        graph = StockGraph(stock, port if stock.input.changes else None, None)
+        self.layers = [block_of(graph, layer) for layer in stock.layers]
         self.in_layer, self.out_layer = self.layers[0], self.layers[-1]
-        last = lava_graph.whc(stream.output.shape)
-        sending = graph.ports[stream.output.name]
-        flat = isinstance(stream.output.connections[0].synapse, Dense)
+        last = lava_graph.whc(stock.output.shape)
+        sending = graph.ports[stock.output.name]
+        flat = isinstance(stock.output.connections[0].synapse, Dense)
         self.out = OutPort(shape=last[2:] if flat else last)
         (sending.reshape(last[2:]) if flat else sending).connect(self.out)
 
@@ -203,15 +203,15 @@ def _read(
     return read_stock(path, options)
 
 
-def reads_flat(stream: Stream) -> bool:
+def reads_flat(stock: StockNetwork) -> bool:
     """Whether dense layers read the input, and nothing else does."""
     synapses = [
         c.synapse
-        for layer in stream.layers
+        for layer in stock.layers
         for c in layer.connections
-        if c.source == stream.input.name
+        if c.source == stock.input.name
     ]
-    on_axis = stream.input.shape[1:] == (1, 1)
+    on_axis = stock.input.shape[1:] == (1, 1)
     return on_axis and all(isinstance(synapse, Dense) for synapse in synapses)
 
 
@@ -261,7 +261,7 @@ def part(
         )
     source = network.nodes[outside.pop()]
     if isinstance(source, contract.Layer):
-        stock = isinstance(network, Stream)
+        stock = isinstance(network, StockNetwork)
         kind = Frames if stock else contract.Input
         graded = stock and source.magnitude > 1
         source = kind(

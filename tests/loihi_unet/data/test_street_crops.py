@@ -7,7 +7,7 @@ import torch
 
 from loihi_unet.data.pictures import VOID, Picture
 from loihi_unet.data.street_crops import LIGHT, TINT, ZOOM, class_weights, street_crop
-from loihi_unet.seeds import Stream, generator
+from loihi_unet.seeds import Purpose, generator
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def scene():
 
 def crops(scene, size=16, count=40):
     return [
-        street_crop([scene], size, generator(0, Stream.TRAINING, index))
+        street_crop([scene], size, generator(0, Purpose.TRAINING, index))
         for index in range(count)
     ]
 

@@ -87,7 +87,7 @@ def test_shares_count_what_the_machine_sends(silent, task):
     network = lower(silent, 16, 16)
     sent = []
     for index in range(32):
-        x, _ = task.batch(index, finetuning.Stream.CALIBRATION)
+        x, _ = task.batch(index, finetuning.Purpose.CALIBRATION)
         images = np.rint(x.numpy() * 255).astype(np.int32)
         recording = create("torch").run(network, images, layers=("enc1.conv1",))
         sent.append((recording.payloads["enc1.conv1"] > 0).mean(axis=(0, 1, 3, 4)))
@@ -97,7 +97,7 @@ def test_shares_count_what_the_machine_sends(silent, task):
 
 def test_cost_counts_messages_and_operations(silent, task):
     found = cost(silent, task)
-    x, _ = task.batch(0, finetuning.Stream.CALIBRATION)
+    x, _ = task.batch(0, finetuning.Purpose.CALIBRATION)
     counted = {}
     IntegerUNet(
         settle(silent),

@@ -60,5 +60,5 @@ def test_from_training_to_lava(tmp_path, monkeypatch, capsys):
     assert len(np.load("spikes.npy")) == 100
     exec(count, {})
     assert int(re.search(r"(\d+)% right", capsys.readouterr().out)[1]) >= 85
-    stream = read_network(Path("net.net"))
-    assert restore(read_graph(Path("integers.nir"))).sha256 == stream.sha256
+    network = read_network(Path("net.net"))
+    assert restore(read_graph(Path("integers.nir"))).sha256 == network.sha256

@@ -9,7 +9,7 @@ import h5py
 import nir_graphs as g
 import numpy as np
 import pytest
-import streams
+import stocks
 
 from export.compartment import Bias
 from export.errors import UserError
@@ -83,15 +83,15 @@ def test_nested_graphs_are_taken_apart(tmp_path):
         ("rec.lif", "rec.w_rec"),
         ("rec.w_rec", "rec.lif"),
     ]
-    (layer,) = convert(graph, 1.0).stream.layers
+    (layer,) = convert(graph, 1.0).network.layers
     assert layer.recurrent
 
 
 def all_kinds():
-    """A Stream that NIR can say all of: every neuron, bias, delay, skip."""
+    """A StockNetwork that NIR can say all of: every neuron, bias, delay, skip."""
     rng = np.random.default_rng(2)
     graph = g.whole(rng)
-    return convert(graph, 1.0).stream
+    return convert(graph, 1.0).network
 
 
 def neurons(i_decay, v_decay, vth):
@@ -102,9 +102,9 @@ def neurons(i_decay, v_decay, vth):
         vth_mant=vth,
         bias=Bias(mant=np.array([3, 0, -5]), exp=6),
     )
-    synapse = Dense(weight=streams.even(rng, 200, 3, 2))
-    layer = streams.layer("n", "input", (3, 1, 1), synapse, compartment)
-    return streams.Stream(
+    synapse = Dense(weight=stocks.even(rng, 200, 3, 2))
+    layer = stocks.layer("n", "input", (3, 1, 1), synapse, compartment)
+    return stocks.StockNetwork(
         input=Frames(shape=(2, 1, 1), minimum=0, maximum=1, scale=1.0),
         layers=(layer,),
         num_steps=5,
@@ -124,20 +124,20 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_neuron_comes_back_with_the_same_sha256(kind, tmp_path):
-    stream = neurons(*KINDS[kind])
-    write_nir(stream, tmp_path / "x.nir")
+    network = neurons(*KINDS[kind])
+    write_nir(network, tmp_path / "x.nir")
     graph = read_graph(tmp_path / "x.nir")
     assert graph.nodes["n"].kind == kind
-    assert restore(graph).sha256 == stream.sha256
+    assert restore(graph).sha256 == network.sha256
     assert nir.read(tmp_path / "x.nir", type_check=False).nodes["n"] is not None
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_means_the_same_without_our_integers(kind, tmp_path):
     """The floats alone, rounded again, differ by their scale only."""
-    stream = neurons(*KINDS[kind])
-    graph = dataclasses.replace(express(stream), metadata={})
-    (old,), (new,) = stream.layers, convert(graph, 1e-3).stream.layers
+    network = neurons(*KINDS[kind])
+    graph = dataclasses.replace(express(network), metadata={})
+    (old,), (new,) = network.layers, convert(graph, 1e-3).network.layers
     assert np.array_equal(old.compartment.i_decay, new.compartment.i_decay)
     assert np.array_equal(old.compartment.v_decay, new.compartment.v_decay)
     ratio = new.connections[0].synapse.weight.max() / (
@@ -151,10 +151,10 @@ def test_what_is_written_means_the_same_without_our_integers(kind, tmp_path):
 
 
 def test_skips_delays_and_relays_come_back(tmp_path):
-    stream = all_kinds()
-    write_nir(stream, tmp_path / "x.nir")
+    network = all_kinds()
+    write_nir(network, tmp_path / "x.nir")
     graph = read_graph(tmp_path / "x.nir")
-    assert restore(graph).sha256 == stream.sha256
+    assert restore(graph).sha256 == network.sha256
     kinds = [node.kind for node in graph.nodes.values()]
     assert kinds.count("Delay") == 2  # the alignment of skips is none
     frames = g.spikes(np.random.default_rng(0), (2, 6, 6))
@@ -189,12 +189,12 @@ def test_a_flipped_parameter_is_found(where, text, tmp_path):
 
 
 def beside(synapse, shape, compartment=None):
-    stream = neurons(4096, 410, 99)
-    layer = streams.layer(
-        "m", "input", shape, synapse, compartment or stream.layers[0].compartment
+    network = neurons(4096, 410, 99)
+    layer = stocks.layer(
+        "m", "input", shape, synapse, compartment or network.layers[0].compartment
     )
     source = Frames(shape=(2, 2, 2), minimum=0, maximum=1, scale=1.0)
-    return dataclasses.replace(stream, input=source, layers=(layer,))
+    return dataclasses.replace(network, input=source, layers=(layer,))
 
 
 @pytest.mark.parametrize(
@@ -281,15 +281,15 @@ def test_from_nir_to_the_network_and_back(tmp_path, capsys):
     for text in ("rec.lif", "threshold", "decay of v", "agreement", "on the data"):
         assert text in out
     assert "EXACT" not in out
-    stream = read_network(net)
-    assert stream.provenance["dt"] == 1.0
+    network = read_network(net)
+    assert network.provenance["dt"] == 1.0
     assert command(capsys, "export", net, "--out", again)[0] == 0
     code, out, _ = command(
         capsys, "convert", again, "--out", tmp_path / "y.net", "--json"
     )
     assert code == 0
-    assert json.loads(out)["sha256"] == stream.sha256
-    assert read_network(tmp_path / "y.net").sha256 == stream.sha256
+    assert json.loads(out)["sha256"] == network.sha256
+    assert read_network(tmp_path / "y.net").sha256 == network.sha256
     code, out, _ = command(
         capsys, "convert", again, *data, "--out", tmp_path / "y.net", "--json"
     )

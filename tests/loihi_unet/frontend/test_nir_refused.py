@@ -144,7 +144,7 @@ def test_large_thresholds_and_biases_shrink_the_scale():
         (2,), g.linear("x", EYE, bias=[100.0, 0.0]), g.neuron_if("n", (2,), 500)
     )
     found = convert(graph, 1.0)
-    layer = found.stream.layers[0].compartment
+    layer = found.network.layers[0].compartment
     assert 3900 < layer.bias.mant[0] <= 4095
     assert layer.vth_mant == pytest.approx(5 * layer.bias.mant[0], abs=5)
     errors = {row.parameter: row.error for row in found.errors}
@@ -167,7 +167,7 @@ def test_sums_keep_within_24_bits_however_many_synapses():
     graph = g.chain((4000,), g.linear("x", weight), g.lif("n", (1,), r=4.0))
     for frames in (None, np.ones((1, 5, 4000, 1, 1), dtype=np.int64)):
         found = convert(graph, 1.0, frames)
-        layer = found.stream.layers[0]
+        layer = found.network.layers[0]
         bound = int(layer.connections[0].synapse.absolute_sum().max())
         assert bound << 6 <= STATE.maximum
     assert convert(graph, 1.0).proofs == {"n": "always"}

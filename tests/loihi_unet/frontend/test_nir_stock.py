@@ -45,10 +45,10 @@ def test_what_8_bits_hold_spikes_at_the_same_steps_as_the_float_network():
     frames = inputs(graph)
     run = run_floats(graph, frames.astype(float), 1.0)
     found = convert(graph, 1.0, frames)
-    names = [layer.name for layer in found.stream.layers]
+    names = [layer.name for layer in found.network.layers]
     assert [row.layer for row in found.agreement] == ["a", "b", "r", "z"]
     assert any("later" in name for name in names)  # a relay
-    traces = run_integers(found.stream, frames)
+    traces = run_integers(found.network, frames)
     for name, spikes in run.spikes.items():
         assert spikes.any()
         np.testing.assert_array_equal(traces[name], spikes, err_msg=name)
@@ -74,7 +74,7 @@ def test_another_parameter_spikes_at_other_steps(name, change):
     values = {**old.values, **change(old.values)}
     nodes = {**graph.nodes, name: dataclasses.replace(old, values=values)}
     other = convert(dataclasses.replace(graph, nodes=nodes), 1.0, frames)
-    traces = run_integers(other.stream, frames)
+    traces = run_integers(other.network, frames)
     assert any((traces[n] != spikes).any() for n, spikes in run.spikes.items())
 
 
@@ -100,21 +100,21 @@ MACHINES = ["torch", pytest.param("lava", marks=pytest.mark.lava)]
 def test_machines_give_the_same_integers(machine, which):
     graph = small() if which == "small" else g.whole(np.random.default_rng(1))
     frames = inputs(graph, runs=1)
-    stream, frames = padded(convert(graph, 1.0, frames).stream, frames)
-    judge = create("reference").run(stream, frames)
-    found = compare(judge, create(machine).run(stream, frames))
+    network, frames = padded(convert(graph, 1.0, frames).network, frames)
+    judge = create("reference").run(network, frames)
+    found = compare(judge, create(machine).run(network, frames))
     assert found.identical
-    assert {layer.name for layer in found.layers} == set(stream.traces)
-    last = stream.layers[-1]
+    assert {layer.name for layer in found.layers} == set(network.traces)
+    last = network.layers[-1]
     vth = last.compartment.vth_mant // 2
     if which == "small":  # the last layer never fires
-        last, vth = stream.layers[-2], stream.layers[-2].compartment.vth_mant // 4
+        last, vth = network.layers[-2], network.layers[-2].compartment.vth_mant // 4
     flipped = dataclasses.replace(last.compartment, vth_mant=vth)
     layers = tuple(
         dataclasses.replace(x, compartment=flipped) if x is last else x
-        for x in stream.layers
+        for x in network.layers
     )
-    other = create(machine).run(dataclasses.replace(stream, layers=layers), frames)
+    other = create(machine).run(dataclasses.replace(network, layers=layers), frames)
     other = dataclasses.replace(other, network_sha256=judge.network_sha256)
     assert not compare(judge, other).identical
 
@@ -122,9 +122,9 @@ def test_machines_give_the_same_integers(machine, which):
 @pytest.mark.parametrize("which", ["small", "whole"])
 def test_the_network_file_holds_the_same_integers(which, tmp_path):
     graph = small() if which == "small" else g.whole(np.random.default_rng(1))
-    stream = convert(graph, 1.0).stream
-    write_network(stream, tmp_path / "x.net")
-    assert read_network(tmp_path / "x.net").sha256 == stream.sha256
+    network = convert(graph, 1.0).network
+    write_network(network, tmp_path / "x.net")
+    assert read_network(tmp_path / "x.net").sha256 == network.sha256
 
 
 def test_a_bias_that_acts_before_the_first_input_is_forgotten():
@@ -137,7 +137,7 @@ def test_a_bias_that_acts_before_the_first_input_is_forgotten():
     )
     frames = np.zeros((1, 9, 2, 1, 1), dtype=np.int64)
     found = convert(graph, 1.0, frames)
-    spikes = run_integers(found.stream, frames)["b"][0, :, 0, 0, 0]
+    spikes = run_integers(found.network, frames)["b"][0, :, 0, 0, 0]
     assert spikes.tolist() == [0, 0, 0, 1, 0, 0, 0, 1, 0]
 
 
@@ -147,11 +147,11 @@ def test_scales_shrink_until_the_data_saturates_nothing():
     frames = np.ones((1, 900, 1, 1, 1), dtype=np.int64)
     found = convert(graph, 1.0, frames)
     assert found.proofs == {"i": "on the data"}
-    v = run_integers(found.stream, frames)["i:v"][0, :, 0, 0, 0]
+    v = run_integers(found.network, frames)["i:v"][0, :, 0, 0, 0]
     assert (np.diff(v) == v[0]).all()
     blind = convert(graph, 1.0)
     assert blind.proofs == {"i": "for 516 steps of the worst input"}
-    v = run_integers(blind.stream, frames)["i:v"][0, :, 0, 0, 0]
+    v = run_integers(blind.network, frames)["i:v"][0, :, 0, 0, 0]
     assert v[515] < v[516] == v[-1]  # saturated
 
 
@@ -161,9 +161,10 @@ def test_what_saturates_is_rounded_again_at_half_the_scale(monkeypatch):
     fits = convert(graph, 1.0, frames)
     monkeypatch.setattr(quantise, "MARGIN", 0.4)  # the float network goes beyond it
     found = convert(graph, 1.0, frames)
-    v = run_integers(found.stream, frames)["i:v"][0, :, 0, 0, 0]
+    v = run_integers(found.network, frames)["i:v"][0, :, 0, 0, 0]
     assert (np.diff(v) == v[0]).all()
     weights = [
-        x.stream.layers[0].connections[0].synapse.weight.tolist() for x in (fits, found)
+        x.network.layers[0].connections[0].synapse.weight.tolist()
+        for x in (fits, found)
     ]
     assert weights == [[[72]], [[128]]]  # half of 254, even

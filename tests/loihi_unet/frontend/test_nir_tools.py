@@ -82,7 +82,7 @@ def test_snntorch_recurrent(tmp_path):
         ),
     )
     graph = exchanged(export(net, torch.zeros(1, 6), ignore_dims=[0]), tmp_path)
-    (layer,) = convert(graph, 1e-4, frames((6,))).stream.layers
+    (layer,) = convert(graph, 1e-4, frames((6,))).network.layers
     assert layer.recurrent
 
 

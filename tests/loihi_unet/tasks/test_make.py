@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from loihi_unet.data.pictures import hold_out, load_pictures
-from loihi_unet.seeds import Stream
+from loihi_unet.seeds import Purpose
 from loihi_unet.tasks.make import DenoiseTask
 
 
@@ -19,7 +19,7 @@ def test_a_batch_is_a_function_of_its_index(task, tiny, folder):
     for one, other in zip(task.batch(7), again.batch(7), strict=True):
         assert torch.equal(one, other)
     assert len({task.batch(index)[0].numpy().tobytes() for index in range(20)}) == 20
-    assert not torch.equal(task.batch(7)[0], task.batch(7, Stream.CALIBRATION)[0])
+    assert not torch.equal(task.batch(7)[0], task.batch(7, Purpose.CALIBRATION)[0])
 
 
 def test_a_batch_is_gray_levels_over_255(task):

@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from streams import spiking
+from stocks import spiking
 
 from sim.backend import create
 from sim.coverage.counter import Coverage
@@ -13,32 +13,33 @@ from sim.coverage.counter import Coverage
 MACHINE = create("reference")
 
 
-def run(stream, frames):
-    recording = MACHINE.run(stream, frames)
-    coverage = Coverage(stream)
-    coverage.add(stream, recording)
-    return recording, coverage.report(stream)
+def run(network, frames):
+    recording = MACHINE.run(network, frames)
+    coverage = Coverage(network)
+    coverage.add(network, recording)
+    return recording, coverage.report(network)
 
 
-def with_weight(stream, number, weight):
-    layers = list(stream.layers)
+def with_weight(network, number, weight):
+    layers = list(network.layers)
     (c,) = layers[number].connections
     synapse = dataclasses.replace(c.synapse, weight=weight)
     layers[number] = dataclasses.replace(
         layers[number], connections=(dataclasses.replace(c, synapse=synapse),)
     )
-    return dataclasses.replace(stream, layers=tuple(layers))
+    return dataclasses.replace(network, layers=tuple(layers))
 
 
 @pytest.mark.parametrize("last", [0, 1])
 def test_what_comes_at_the_last_step_meets_nothing(last):
-    stream = spiking(num_steps=4)
-    frames = np.zeros((1, 4, *stream.input.shape), dtype=int)
+    network = spiking(num_steps=4)
+    frames = np.zeros((1, 4, *network.input.shape), dtype=int)
     frames[0, -1 - last] = 1
-    right, report = run(stream, frames)
+    right, report = run(network, frames)
     met = report.layers[0].weights.met
     other, _ = run(
-        with_weight(stream, 0, -stream.layers[0].connections[0].synapse.weight), frames
+        with_weight(network, 0, -network.layers[0].connections[0].synapse.weight),
+        frames,
     )
     same = all(
         np.array_equal(right.payloads[name], other.payloads[name])
@@ -50,11 +51,11 @@ def test_what_comes_at_the_last_step_meets_nothing(last):
 
 
 def test_delays_of_dense_synapses_by_hand():
-    stream = spiking(seed=3, num_steps=6, delayed=True)
+    network = spiking(seed=3, num_steps=6, delayed=True)
     rng = np.random.default_rng(0)
-    frames = rng.integers(0, 2, (2, 6, *stream.input.shape))
-    recording, report = run(stream, frames)
-    (c,) = stream.layers[1].connections
+    frames = rng.integers(0, 2, (2, 6, *network.input.shape))
+    recording, report = run(network, frames)
+    (c,) = network.layers[1].connections
     sent = recording.payloads[c.source].reshape(2, 6, -1)
     met = sum(
         any(

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("lava.magma", reason="no Lava: loihi-unet setup-lava")
 
 import netx_judge as judge
-import streams
+import stocks
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.conv.process import Conv
@@ -190,8 +190,8 @@ def test_biases_and_resets_as_in_netx():
 
 @pytest.mark.parametrize("kind", ["graph", "recurrent, delayed", "sigma-delta graph"])
 def test_graphs_that_netx_does_not_load(kind, tmp_path):
-    stream = streams.KINDS[kind](1)
-    values = streams.inputs(stream, seed=1)
+    stream = stocks.KINDS[kind](1)
+    values = stocks.inputs(stream, seed=1)
     write_network(stream, tmp_path / "a.net")
     net = Network(tmp_path / "a.net")
     frames = values[0].transpose(3, 2, 1, 0)
@@ -203,7 +203,7 @@ def test_graphs_that_netx_does_not_load(kind, tmp_path):
 
 
 def test_netx_shapes_are_xyc(tmp_path):
-    stream = streams.spiking(0)
+    stream = stocks.spiking(0)
     write_network(stream, tmp_path / "a.net")
     assert Network(tmp_path / "a.net").inp.shape == (7, 6, 2)
     path = judge.upstream("gts/pilotnet_sdnn/network.net")

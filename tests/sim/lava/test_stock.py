@@ -4,7 +4,7 @@
 import netx_judge as judge
 import numpy as np
 import pytest
-import streams
+import stocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +12,7 @@ from export.compartment import Bias
 from export.netx import StockOptions, read_network, read_stock, write_network
 from export.netx.dense import mangled
 from export.stock_compartment import CUBA
-from export.stock_network import Frames, Reset, Stream
+from export.stock_network import Frames, Reset, StockNetwork
 from export.synapse import Conv, Dense
 from sim.backend import OverflowLayerError, create
 from sim.reference.stock import cuba_step
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.lava
 MACHINES = ("reference", "torch", "lava")
 
 
-def every_machine(stream, values, machines=MACHINES):
+def every_machine(network, values, machines=MACHINES):
     """Recording that all machines agree on, in every spike and state."""
-    first, *others = [create(name).run(stream, values) for name in machines]
+    first, *others = [create(name).run(network, values) for name in machines]
     for other in others:
         assert compare(first, other).identical
     return {
@@ -33,9 +33,9 @@ def every_machine(stream, values, machines=MACHINES):
     }
 
 
-def assert_judged(stream, found, judged):
+def assert_judged(network, found, judged):
     """What netx's blocks did is what the layers did."""
-    names = [layer.name for layer in stream.layers]
+    names = [layer.name for layer in network.layers]
     assert {key.partition(":")[0] for key in judged} == set(map(str, range(len(names))))
     for key, expected in judged.items():
         number, colon, state = key.partition(":")
@@ -64,11 +64,11 @@ def tchw(values):
 
 def test_tiny():
     path = judge.upstream("tiny.net")
-    stream = read_stock(path, StockOptions(num_steps=18, reset=Reset(interval=17)))
+    network = read_stock(path, StockOptions(num_steps=18, reset=Reset(interval=17)))
     bias = array("tinynet/input_bias")
-    found = every_machine(stream, judge.chw(bias)[None], (*MACHINES, "lava-stock"))
+    found = every_machine(network, judge.chw(bias)[None], (*MACHINES, "lava-stock"))
     judged = judge.run(path, 18, bias=bias, reset_interval=17)
-    assert_judged(stream, found, judged)
+    assert_judged(network, found, judged)
     # lava-dl's own comparison: test_hdf5.TestHdf5Netx.test_tinynet.
     truth = np.moveaxis(array("tinynet/output")[0], -1, 0)
     np.testing.assert_array_equal(found["layer2"][2:17], truth[1:])
@@ -77,10 +77,10 @@ def test_tiny():
 
 def test_mnist():
     path = judge.upstream("mnist.net")
-    stream = read_stock(path, StockOptions(num_steps=8))
+    network = read_stock(path, StockOptions(num_steps=8))
     bias = np.random.default_rng(0).integers(0, 140, 784)
-    found = every_machine(stream, bias.reshape(1, 784, 1, 1))
-    assert_judged(stream, found, judge.run(path, 8, bias=bias))
+    found = every_machine(network, bias.reshape(1, 784, 1, 1))
+    assert_judged(network, found, judge.run(path, 8, bias=bias))
     assert found["layer3:v"].any()
     assert not found["layer3"].any()  # netx's default threshold: never
 
@@ -89,21 +89,21 @@ def test_ntidigits():
     path = judge.upstream("gts/ntidigits/ntidigits.net")
     spikes = array("ntidigits/input")
     steps = 40
-    stream = read_stock(path, StockOptions(num_steps=steps, num_layers=5))
+    network = read_stock(path, StockOptions(num_steps=steps, num_layers=5))
     values = spikes[:, :steps].T.reshape(1, steps, 1, 1, 64).astype(int)
-    found = every_machine(stream, values)
+    found = every_machine(network, values)
     frames = spikes[:, :steps]
-    assert_judged(stream, found, judge.run(path, steps, frames=frames, num_layers=5))
+    assert_judged(network, found, judge.run(path, steps, frames=frames, num_layers=5))
 
 
 def test_ntidigits_truth_of_all_steps():
     """lava-dl's array is netx's output one step later, at every one of its steps."""
     path = judge.upstream("gts/ntidigits/ntidigits.net")
     spikes, truth = array("ntidigits/input"), array("ntidigits/output")
-    stream = read_stock(path, StockOptions(num_layers=5))
-    assert stream.num_steps == spikes.shape[1] == 3000  # simulation/tSample
+    network = read_stock(path, StockOptions(num_layers=5))
+    assert network.num_steps == spikes.shape[1] == 3000  # simulation/tSample
     values = spikes.T.reshape(1, 3000, 1, 1, 64).astype(int)
-    payloads = create("torch").run(stream, values, layers=("layer4",)).payloads
+    payloads = create("torch").run(network, values, layers=("layer4",)).payloads
     found = payloads["layer4"][0].reshape(3000, 242)
     np.testing.assert_array_equal(found[:-1], truth.T[1:])
     assert truth.sum() == 22572
@@ -116,10 +116,10 @@ PILOTNET += ["fc-0", "fc-1", "fc-2"]
 def test_pilotnet_lif_truth_of_all_steps():
     """Recorded on Loihi 2 with a reset every 17 steps; 128 in v marks a spike."""
     path = judge.upstream("gts/pilotnet_lif/network.net")
-    stream = read_stock(path, StockOptions(num_steps=24, reset=Reset(interval=17)))
+    network = read_stock(path, StockOptions(num_steps=24, reset=Reset(interval=17)))
     image = judge.chw(array("pilotnet_lif/image"))[None]
-    payloads = create("torch").run(stream, image).payloads
-    for layer, name in zip(stream.layers, PILOTNET, strict=False):
+    payloads = create("torch").run(network, image).payloads
+    for layer, name in zip(network.layers, PILOTNET, strict=False):
         spikes = tchw(array(f"pilotnet_lif/{name}"))
         np.testing.assert_array_equal(payloads[layer.name][0], spikes, err_msg=name)
         if name == "input":
@@ -136,10 +136,10 @@ def test_pilotnet_lif_truth_of_all_steps():
 def test_pilotnet_lif_all_machines_and_netx(conv, steps, tmp_path):
     """Spikes, u and v of all ten layers; the last one is reached at step 10."""
     path = judge.upstream("gts/pilotnet_lif/network.net")
-    stream = read_stock(path, StockOptions(num_steps=steps, reset=Reset(interval=17)))
+    network = read_stock(path, StockOptions(num_steps=steps, reset=Reset(interval=17)))
     image = array("pilotnet_lif/image")
     machines = MACHINES if conv == "fast" else ("torch",)
-    found = every_machine(stream, judge.chw(image)[None], machines)
+    found = every_machine(network, judge.chw(image)[None], machines)
     judged = judge.probe(
         path,
         steps,
@@ -149,20 +149,20 @@ def test_pilotnet_lif_all_machines_and_netx(conv, steps, tmp_path):
         reset_interval=17,
     )
     assert len(judged) == 3 * 10
-    assert_judged(stream, found, judged)
+    assert_judged(network, found, judged)
     if conv == "fast":
-        assert all(found[f"{layer.name}:v"].any() for layer in stream.layers)
-        assert all(found[layer.name].any() for layer in stream.layers[:-1])
+        assert all(found[f"{layer.name}:v"].any() for layer in network.layers)
+        assert all(found[layer.name].any() for layer in network.layers[:-1])
 
 
 def test_pilotnet_sdnn(tmp_path):
     path = judge.upstream("gts/pilotnet_sdnn/network.net")
-    stream = read_network(path)
-    assert stream.num_steps == stream.latency == 9  # the file does not say
+    network = read_network(path)
+    assert network.num_steps == network.latency == 9  # the file does not say
     frame = array("pilotnet_sdnn/input")
-    found = every_machine(stream, judge.chw(frame[..., 0])[None, None].repeat(9, 1))
+    found = every_machine(network, judge.chw(frame[..., 0])[None, None].repeat(9, 1))
     judged = judge.probe(path, 9, tmp_path, frames=frame)
-    assert_judged(stream, found, judged)
+    assert_judged(network, found, judged)
     truth = array("pilotnet_sdnn/output").ravel()
     np.testing.assert_array_equal(found["layer9"].ravel(), truth)
     assert truth[-1] == -31026
@@ -173,19 +173,19 @@ def test_pilotnet_sdnn_states_of_a_moving_picture(name, tmp_path):
     """Every layer has changes to send at most steps."""
     path = judge.upstream(f"gts/pilotnet_sdnn/{name}.net")
     steps = 24
-    stream = read_stock(path, StockOptions(num_steps=steps))
+    network = read_stock(path, StockOptions(num_steps=steps))
     frame = array("pilotnet_sdnn/input")[..., 0]
-    frame = frame[: stream.input.shape[2], : stream.input.shape[1]]
+    frame = frame[: network.input.shape[2], : network.input.shape[1]]
     frames = np.stack([np.roll(frame, 3 * t, axis=0) for t in range(steps)], axis=-1)
-    found = every_machine(stream, tchw(frames)[None])
+    found = every_machine(network, tchw(frames)[None])
     judged = judge.probe(path, steps, tmp_path, conv=fast_conv(), frames=frames)
     states = {"Delta": 2, "SigmaDelta": 3, "Sigma": 0}
-    kinds = [type(layer.compartment).__name__ for layer in stream.layers]
+    kinds = [type(layer.compartment).__name__ for layer in network.layers]
     assert len(judged) == sum(1 + states[kind] for kind in kinds)
-    assert_judged(stream, found, judged)
-    for layer in stream.layers[:-1]:
+    assert_judged(network, found, judged)
+    for layer in network.layers[:-1]:
         sending = found[layer.name].any(axis=(1, 2, 3))
-        assert sending[stream.stages[layer.name] :].mean() >= 0.75
+        assert sending[network.stages[layer.name] :].mean() >= 0.75
 
 
 @pytest.mark.parametrize(
@@ -194,20 +194,20 @@ def test_pilotnet_sdnn_states_of_a_moving_picture(name, tmp_path):
 )
 def test_pilotnet_sdnn_sigmas(name, suffix, size):
     """Recorded on Loihi 2 from the second layer on: 20 steps of every sigma."""
-    stream = read_stock(judge.upstream(f"gts/pilotnet_sdnn/{name}.net"))
-    first, *rest = stream.layers[1:5]
+    network = read_stock(judge.upstream(f"gts/pilotnet_sdnn/{name}.net"))
+    first, *rest = network.layers[1:5]
     synapse = first.connections[0].synapse
-    first = streams.layer(first.name, "input", first.shape, synapse, first.compartment)
+    first = stocks.layer(first.name, "input", first.shape, synapse, first.compartment)
     act = array("pilotnet_sdnn/act0")[:size, :size]
-    stream = Stream(
+    network = StockNetwork(
         input=Frames(
-            shape=stream.layers[0].shape, minimum=-(2**15), maximum=2**15, scale=1.0
+            shape=network.layers[0].shape, minimum=-(2**15), maximum=2**15, scale=1.0
         ),
         layers=(first, *rest),
         num_steps=20,
         task="test",
     )
-    payloads = create("torch").run(stream, tchw(act)[None]).payloads
+    payloads = create("torch").run(network, tchw(act)[None]).payloads
     compared = 0
     for number in range(1, 5):
         path = judge.upstream(f"gts/pilotnet_sdnn/sigma{number}{suffix}.npy")
@@ -219,27 +219,27 @@ def test_pilotnet_sdnn_sigmas(name, suffix, size):
     assert compared == (4 if suffix else 2)
 
 
-@pytest.mark.parametrize("kind", streams.CHAINS)
+@pytest.mark.parametrize("kind", stocks.CHAINS)
 def test_our_file_in_stock_netx(kind, tmp_path):
-    stream = streams.KINDS[kind](3)
-    write_network(stream, tmp_path / "a.net")
-    values = streams.inputs(stream, seed=3)
+    network = stocks.KINDS[kind](3)
+    write_network(network, tmp_path / "a.net")
+    values = stocks.inputs(network, seed=3)
     found = every_machine(read_network(tmp_path / "a.net"), values)
     arguments = {}
-    if stream.reset is not None:
-        arguments["reset_interval"] = stream.reset.interval
-        arguments["reset_offset"] = stream.reset.offset
-    if stream.input.changes:
+    if network.reset is not None:
+        arguments["reset_interval"] = network.reset.interval
+        arguments["reset_offset"] = network.reset.offset
+    if network.input.changes:
         frames = np.moveaxis(values[0].transpose(0, 3, 2, 1), 0, -1)
         arguments["frames"] = frames
         if kind != "sigma-delta" and kind != "spike_exp 2":
-            arguments["input_shape"] = stream.input.shape[::-1]
+            arguments["input_shape"] = network.input.shape[::-1]
     else:
         arguments["bias"] = values[0].transpose(2, 1, 0)
     if kind == "spike_exp 2":
         arguments["spike_exp"] = 2
-    judged = judge.run(tmp_path / "a.net", stream.num_steps, **arguments)
-    assert_judged(stream, found, judged)
+    judged = judge.run(tmp_path / "a.net", network.num_steps, **arguments)
+    assert_judged(network, found, judged)
 
 
 @settings(max_examples=30)
@@ -312,9 +312,9 @@ def test_stock_dense_keeps_exactly_the_weights_that_we_accept():
 def test_overflow_in_lava_names_layer_and_step():
     neuron = CUBA(i_decay=0, v_decay=0, vth_mant=1, bias=Bias(mant=[0], exp=6))
     weight = Dense(weight=[[254]])
-    stream = Stream(
+    network = StockNetwork(
         input=Frames(shape=(1, 1, 1), minimum=0, maximum=2**15, scale=1.0),
-        layers=(streams.layer("one", "input", (1, 1, 1), weight, neuron),),
+        layers=(stocks.layer("one", "input", (1, 1, 1), weight, neuron),),
         num_steps=4,
         task="test",
     )
@@ -322,7 +322,7 @@ def test_overflow_in_lava_names_layer_and_step():
     values[0, 1] = 517
     message = "layer 'one', step 2: input from 'input' << 6 8404352 outside"
     with pytest.raises(OverflowLayerError, match=message):
-        create("lava").run(stream, values)
+        create("lava").run(network, values)
 
 
 @pytest.mark.parametrize("machine", ["lava", "lava-stock"])
@@ -330,9 +330,9 @@ def test_a_sum_that_stock_conv_wraps_into_range_is_an_error(machine):
     """254 * 2**16 wraps to -2**17, whose shift by 6 fits 24 bits again."""
     neuron = CUBA(i_decay=0, v_decay=0, vth_mant=1, bias=Bias(mant=[0], exp=6))
     conv = Conv(weight=np.full((1, 1, 1, 1), 254))
-    stream = Stream(
+    network = StockNetwork(
         input=Frames(shape=(1, 1, 1), minimum=0, maximum=2**16, scale=1.0),
-        layers=(streams.layer("one", "input", (1, 1, 1), conv, neuron),),
+        layers=(stocks.layer("one", "input", (1, 1, 1), conv, neuron),),
         num_steps=4,
         task="test",
     )
@@ -341,15 +341,15 @@ def test_a_sum_that_stock_conv_wraps_into_range_is_an_error(machine):
     message = "layer 'one', step 2: input from 'input' 16646144 outside"
     for name in ("reference", "torch", machine):
         with pytest.raises(OverflowLayerError, match=message):
-            create(name).run(stream, values)
+            create(name).run(network, values)
 
 
-@pytest.mark.parametrize("kind", sorted(set(streams.KINDS) - set(streams.CHAINS)))
+@pytest.mark.parametrize("kind", sorted(set(stocks.KINDS) - set(stocks.CHAINS)))
 def test_graphs_on_every_machine(kind):
-    stream = streams.KINDS[kind](2)
-    values = streams.inputs(stream, seed=2)
-    found = every_machine(stream, values, (*MACHINES, "lava-stock"))
-    assert found[stream.output.name].any()
+    network = stocks.KINDS[kind](2)
+    values = stocks.inputs(network, seed=2)
+    found = every_machine(network, values, (*MACHINES, "lava-stock"))
+    assert found[network.output.name].any()
 
 
 @settings(max_examples=60)

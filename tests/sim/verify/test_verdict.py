@@ -7,7 +7,7 @@ import re
 import h5py
 import numpy as np
 import pytest
-import streams
+import stocks
 
 from sim.backend import create
 from sim.recording import RecordingError
@@ -282,8 +282,8 @@ def test_hash_of_any_size():
 
 
 def test_states_of_stock_neurons_are_compared_where_both_have_them():
-    stream = streams.spiking()
-    run = create("torch").run(stream, streams.inputs(stream, seed=0))
+    stream = stocks.spiking()
+    run = create("torch").run(stream, stocks.inputs(stream, seed=0))
     sent = {n: p for n, p in run.payloads.items() if ":" not in n}
     chip = dataclasses.replace(run, payloads=sent, backend="chip")
     assert len(sent) < len(run.payloads)

@@ -8,7 +8,13 @@ import numpy as np
 from export.compartment import Bias
 from export.network import Input
 from export.stock_compartment import CUBA, Delta, Sigma, SigmaDelta
-from export.stock_network import Frames, Reset, StockConnection, StockLayer, Stream
+from export.stock_network import (
+    Frames,
+    Reset,
+    StockConnection,
+    StockLayer,
+    StockNetwork,
+)
 from export.synapse import Conv, ConvTranspose, Dense, Injection
 
 
@@ -68,7 +74,7 @@ def spiking(seed=0, *, num_steps=12, reset=None, injected=False, delayed=False):
     layers.append(layer("wide", "conv", (5, 1, 1), wide, cuba(rng, 5)))
     out = Dense(weight=even(rng, 256, 3, 5))
     layers.append(layer("out", "wide", (3, 1, 1), out, cuba(rng, 3, vth=40)))
-    return Stream(
+    return StockNetwork(
         input=source,
         layers=tuple(layers),
         num_steps=num_steps,
@@ -109,7 +115,7 @@ def sigma_delta(seed=0, *, num_steps=8, spike_exp=6):
         ),
         layer("sigma", "dense", (2, 1, 1), Dense(weight=even(rng, 6, 2, 4)), Sigma()),
     )
-    return Stream(input=source, layers=layers, num_steps=num_steps, task="test")
+    return StockNetwork(input=source, layers=layers, num_steps=num_steps, task="test")
 
 
 def graph(seed=0, *, num_steps=14, reset=None, delayed=True):
@@ -160,7 +166,7 @@ def graph(seed=0, *, num_steps=14, reset=None, delayed=True):
             varied(3),
         ),
     )
-    return Stream(
+    return StockNetwork(
         input=source, layers=layers, num_steps=num_steps, reset=reset, task="test"
     )
 
@@ -179,7 +185,7 @@ def recurrent(seed=0, *, num_steps=12, delayed=False):
 
     delay = rng.integers(0, 5, 5) if delayed else None
     layers = (own("first", "input", 6, 5, delay=delay), own("second", "first", 5, 4))
-    return Stream(input=source, layers=layers, num_steps=num_steps, task="test")
+    return StockNetwork(input=source, layers=layers, num_steps=num_steps, task="test")
 
 
 def sigma_delta_graph(seed=0, *, num_steps=8):
@@ -209,26 +215,26 @@ def sigma_delta_graph(seed=0, *, num_steps=8):
             Sigma(),
         ),
     )
-    return Stream(input=source, layers=layers, num_steps=num_steps, task="test")
+    return StockNetwork(input=source, layers=layers, num_steps=num_steps, task="test")
 
 
-def inputs(stream, seed=0, runs=1):
+def inputs(stock, seed=0, runs=1):
     """Random payloads of the stream's input."""
     rng = np.random.default_rng(seed)
-    low, high = stream.input.minimum, stream.input.maximum
-    if not stream.input.changes:
-        return rng.integers(0, 120, (runs, *stream.input.shape))
-    shape = (runs, stream.num_steps, *stream.input.shape)
+    low, high = stock.input.minimum, stock.input.maximum
+    if not stock.input.changes:
+        return rng.integers(0, 120, (runs, *stock.input.shape))
+    shape = (runs, stock.num_steps, *stock.input.shape)
     if (low, high) == (0, 1):
         return (rng.random(shape) < 0.4).astype(np.int32)
     return rng.integers(low, high + 1, shape)
 
 
-def loud(stream):
+def loud(stock):
     """Let the input be far above what the stream was made for."""
-    low = -(2**23) if stream.input.minimum < 0 else 0
-    source = dataclasses.replace(stream.input, minimum=low, maximum=2**23 - 1)
-    return dataclasses.replace(stream, input=source)
+    low = -(2**23) if stock.input.minimum < 0 else 0
+    source = dataclasses.replace(stock.input, minimum=low, maximum=2**23 - 1)
+    return dataclasses.replace(stock, input=source)
 
 
 # Kinds that stock netx loads from a file of ours.
