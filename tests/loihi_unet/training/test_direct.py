@@ -25,7 +25,8 @@ from loihi_unet.files.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from loihi_unet.finetuning.finetune import FinetuneConfig, finetune
+from loihi_unet.finetuning.config import FinetuneConfig
+from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.networks import net
 from loihi_unet.networks.config import NeuronConfig
 from loihi_unet.networks.net import Net
