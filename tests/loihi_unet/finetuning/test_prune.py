@@ -85,8 +85,8 @@ def test_a_share_takes_more_and_leaves_one_of_each(silent, task):
     lower(half, 16, 16)
 
 
-def test_shares_count_what_the_machine_sends(silent, task):
-    """By the recording of another machine, on the same crops."""
+def test_shares_count_what_the_backend_sends(silent, task):
+    """By the recording of another backend, on the same crops."""
     shares = firing_shares(silent, task, torch.device("cpu"))
     network = lower(silent, 16, 16)
     sent = []

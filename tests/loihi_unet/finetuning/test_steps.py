@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fine-tuning through the steps, and thresholds per channel, on every machine."""
+"""Fine-tuning through the steps, and thresholds per channel, on every backend."""
 
 import dataclasses
 import signal
@@ -103,12 +103,12 @@ def test_mixed_thresholds_keep_their_budget(files):
 @pytest.mark.parametrize("mapping", MAPPINGS)
 @pytest.mark.parametrize("which", ["channel", "mixed", "tuned"])
 @pytest.mark.parametrize(
-    "machine", ["torch", pytest.param("lava", marks=pytest.mark.lava)]
+    "backend", ["torch", pytest.param("lava", marks=pytest.mark.lava)]
 )
-def test_all_machines_and_mappings_agree(files, noisy, which, machine, mapping):
+def test_all_backends_and_mappings_agree(files, noisy, which, backend, mapping):
     network = lower(load_spiking_unet(files / which), 36, 32, mapping=mapping)
     left = create("reference").run(network, noisy[None])
-    assert compare(left, create(machine).run(network, noisy[None])).identical
+    assert compare(left, create(backend).run(network, noisy[None])).identical
     assert left.payloads["enc0.conv1"].any()
 
 

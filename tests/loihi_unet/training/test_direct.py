@@ -244,7 +244,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("kind", POWERS)
 @pytest.mark.parametrize(
-    ("shape", "machine"),
+    ("shape", "backend"),
     [
         *((name, "reference") for name in SHAPES),
         *(
@@ -253,8 +253,8 @@ SHAPES = {
         ),
     ],
 )
-def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, machine, tmp_path):
-    """Two implementations of the float network; two machines of the integers."""
+def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, backend, tmp_path):
+    """Two implementations of the float network; two backends of the integers."""
     torch.manual_seed(1)
     model = Net(SHAPES[shape], NeuronConfig(kind=kind, num_steps=5)).double()
     with torch.no_grad():
@@ -278,7 +278,7 @@ def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, machine, tmp_pat
     write_network(network, tmp_path / "x.net")
     assert read_network(tmp_path / "x.net").sha256 == network.sha256
     images = levels.astype(np.int32)
-    sides = [create(name).run(network, images) for name in ("torch", machine)]
+    sides = [create(name).run(network, images) for name in ("torch", backend)]
     assert compare(*sides).identical
 
 
