@@ -70,7 +70,7 @@ def restore_moments(
             key = f"{moment}.{name}"
             if key not in moments:
                 raise CheckpointError(
-                    f"{where}: incomplete, without {key}: cannot go on from it"
+                    f"{where}: incomplete run without {key}: cannot go on from it"
                 )
             value = moments[key]
             # A file may leave out axes of length 1.
