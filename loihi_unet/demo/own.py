@@ -52,9 +52,9 @@ class OwnPicture:
         self.picture = found[0]
         self.judge = Judge(task=config.task)
         # Crops for the backends are cut out of it, so it has the networks' size.
-        entering = self.judge.entering(self.picture, 0)
-        self.size = entering.shape[1:]
-        self.pixels: Pixels = pad_to_multiple(entering, self.multiple)
+        pixels = self.judge.shown(self.picture, 0)
+        self.size = pixels.shape[1:]
+        self.pixels: Pixels = pad_to_multiple(pixels, self.multiple)
         self.corners: tuple[tuple[int, int], ...] = ((0, 0),)
         self.title = f"{self.picture.name} through every backend"
         self.settings: dict[str, Any] = {"photograph": self.picture.name}
@@ -84,10 +84,10 @@ class OwnPicture:
 
     def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, tuple[str, Pixels]]:
         """Input, what each network made of it, and the truth."""
-        entering = self._cut(self.pixels)
+        given = self._cut(self.pixels)
         shown = {key: self._shown(self._cut(x)) for key, x in outputs.items()}
         ann, chip = shown["ann"], shown["chip"]
-        found: dict[str, tuple[str, Pixels]] = {"input": ("input", entering)}
+        found: dict[str, tuple[str, Pixels]] = {"input": ("input", given)}
         if not isinstance(self.task, ClassifyConfig):
             found |= {
                 "ann": ("float ANN", ann),

@@ -112,7 +112,7 @@ def _scores(evaluation: Evaluation) -> list[dict[str, dict[str, float]]]:
         measures = {name: judge.measures([one]) for name, one in found.items()}
         if evaluation.config.task.kind == "denoise":
             picture = job.picture
-            noisy = quality(picture.pixels, judge.entering(picture, job.index))
+            noisy = quality(picture.pixels, judge.shown(picture, job.index))
             measures = {"noisy": noisy._asdict(), **measures}
         scores.append({name: _quoted(one) for name, one in measures.items()})
     return scores
@@ -238,7 +238,7 @@ def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Show
 
 
 def _denoised(evaluation: Evaluation, index: int, picture: Picture) -> Shown:
-    noisy = evaluation.judge.entering(picture, index)
+    noisy = evaluation.judge.shown(picture, index)
     networks, multiple = load(evaluation.contestants)
     outputs = {
         name: restore(network, noisy, multiple=multiple)
