@@ -51,12 +51,12 @@ class OwnPicture:
         found = load_data(config.task, data, channels, "test", reading)
         self.picture = found[0]
         self.judge = Judge(task=config.task)
-        # Crops for the machines are cut out of it, so it has the networks' size.
+        # Crops for the backends are cut out of it, so it has the networks' size.
         entering = self.judge.entering(self.picture, 0)
         self.size = entering.shape[1:]
         self.pixels: Pixels = pad_to_multiple(entering, self.multiple)
         self.corners: tuple[tuple[int, int], ...] = ((0, 0),)
-        self.title = f"{self.picture.name} through every machine"
+        self.title = f"{self.picture.name} through every backend"
         self.settings: dict[str, Any] = {"photograph": self.picture.name}
         if isinstance(self.task, ClassifyConfig):
             self.settings["class"] = self.task.folders.classes[class_of(self.picture)]

@@ -22,7 +22,7 @@ from sim.backend import create
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machines:
+class Contestants:
     """The networks to be scored, as files that every worker can read.
 
     Attributes
@@ -32,7 +32,7 @@ class Machines:
     sha256 : str
         `Network.sha256` of what it must hold.
     backend : str
-        Machine that runs it.
+        Backend that runs it.
     tile : int
         Longest side that is run in one piece.
     checkpoint : str or None
@@ -58,7 +58,7 @@ class ScoreJob:
 
     Attributes
     ----------
-    machines : Machines
+    contestants : Contestants
         What to run.
     pictures : sequence or mapping of int to Picture
         Holds the picture; of a whole set only this one travels to a worker.
@@ -68,7 +68,7 @@ class ScoreJob:
         Scores it.
     """
 
-    machines: Machines
+    contestants: Contestants
     pictures: Sequence[Picture] | Mapping[int, Picture]
     index: int
     judge: Judge
@@ -81,13 +81,15 @@ class ScoreJob:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel with one picture, read now: a worker may not see the files."""
         one = {self.index: self.picture}
-        return _job, (self.machines, one, self.index, self.judge)
+        return _job, (self.contestants, one, self.index, self.judge)
 
 
 def _job(
-    machines: Machines, pictures: dict[int, Picture], index: int, judge: Judge
+    contestants: Contestants, pictures: dict[int, Picture], index: int, judge: Judge
 ) -> ScoreJob:
-    return ScoreJob(machines=machines, pictures=pictures, index=index, judge=judge)
+    return ScoreJob(
+        contestants=contestants, pictures=pictures, index=index, judge=judge
+    )
 
 
 def score(job: ScoreJob) -> dict[str, Found]:
@@ -108,7 +110,7 @@ def score(job: ScoreJob) -> dict[str, Found]:
     DataError
         If the network's file is not the one that is meant.
     """
-    networks, multiple = load(job.machines)
+    networks, multiple = load(job.contestants)
     picture = job.picture
     return {
         name: job.judge.judge(network, picture, job.index, multiple=multiple)
@@ -117,12 +119,12 @@ def score(job: ScoreJob) -> dict[str, Found]:
 
 
 @functools.lru_cache(maxsize=1)
-def load(machines: Machines) -> tuple[dict[str, Network], tuple[int, int]]:
+def load(contestants: Contestants) -> tuple[dict[str, Network], tuple[int, int]]:
     """Read the networks; a worker does so once per sweep.
 
     Parameters
     ----------
-    machines : Machines
+    contestants : Contestants
         Files and settings.
 
     Returns
@@ -138,17 +140,17 @@ def load(machines: Machines) -> tuple[dict[str, Network], tuple[int, int]]:
         If a file cannot be used, the network's is not the one that is meant, or
         the backend cannot run here.
     """
-    network = load_network(machines.network)
-    if network.sha256 != machines.sha256:
+    network = load_network(contestants.network)
+    if network.sha256 != contestants.sha256:
         raise DataError(
-            f"{machines.network}: sha256 {network.sha256[:12]} on this worker, "
-            f"{machines.sha256[:12]} needed"
+            f"{contestants.network}: sha256 {network.sha256[:12]} on this worker, "
+            f"{contestants.sha256[:12]} needed"
         )
-    chip = WholeNetwork(network, create(machines.backend), machines.tile)
+    chip = WholeNetwork(network, create(contestants.backend), contestants.tile)
     networks: dict[str, Network] = {"chip": chip}
-    if machines.checkpoint is not None:
-        networks["ann"], _ = load_checkpoint(machines.checkpoint)
-    if machines.spiking is not None:
-        snn = load_spiking_unet(machines.spiking)
+    if contestants.checkpoint is not None:
+        networks["ann"], _ = load_checkpoint(contestants.checkpoint)
+    if contestants.spiking is not None:
+        snn = load_spiking_unet(contestants.spiking)
         networks["snn"] = lambda x: run(snn, x).output
     return networks, chip.multiple

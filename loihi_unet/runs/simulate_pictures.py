@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Any number of pictures through one machine, in constant memory."""
+"""Any number of pictures through one backend, in constant memory."""
 
 from __future__ import annotations
 

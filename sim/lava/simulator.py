@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Lava CPU runtime as a machine: every layer a Process, one step per hop."""
+"""The Lava CPU runtime as a backend: every layer a Process, one step per hop."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.finetuning import finetune as finetuning
-from loihi_unet.finetuning.finetune import FinetuneConfig, FinetuneFiles, finetune
+from loihi_unet.finetuning.config import FinetuneConfig, FinetuneFiles
+from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.finetuning.flow import IntegerUNet
 from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import OverflowLayerError, create
@@ -127,7 +128,8 @@ KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from loihi_unet.finetuning import finetune as module
+from loihi_unet.finetuning import finetune as command
+from loihi_unet.finetuning import fit as module
 
 step = module.step
 
@@ -139,8 +141,8 @@ def step_or_die(state, task, settings, teacher):
 module.step = step_or_die
 source, out, data, settings, threads = sys.argv[1:]
 torch.set_num_threads(int(threads))
-settings = module.FinetuneConfig.model_validate_json(settings)
-module.finetune(Path(source), Path(out), Path(data), settings)
+settings = command.FinetuneConfig.model_validate_json(settings)
+command.finetune(Path(source), Path(out), Path(data), settings)
 """
 
 

@@ -25,7 +25,8 @@ from loihi_unet.files.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from loihi_unet.finetuning.finetune import FinetuneConfig, finetune
+from loihi_unet.finetuning.config import FinetuneConfig
+from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.networks import net
 from loihi_unet.networks.config import NeuronConfig
 from loihi_unet.networks.net import Net
@@ -243,7 +244,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("kind", POWERS)
 @pytest.mark.parametrize(
-    ("shape", "machine"),
+    ("shape", "backend"),
     [
         *((name, "reference") for name in SHAPES),
         *(
@@ -252,8 +253,8 @@ SHAPES = {
         ),
     ],
 )
-def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, machine, tmp_path):
-    """Two implementations of the float network; two machines of the integers."""
+def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, backend, tmp_path):
+    """Two implementations of the float network; two backends of the integers."""
     torch.manual_seed(1)
     model = Net(SHAPES[shape], NeuronConfig(kind=kind, num_steps=5)).double()
     with torch.no_grad():
@@ -277,7 +278,7 @@ def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, machine, tmp_pat
     write_network(network, tmp_path / "x.net")
     assert read_network(tmp_path / "x.net").sha256 == network.sha256
     images = levels.astype(np.int32)
-    sides = [create(name).run(network, images) for name in ("torch", machine)]
+    sides = [create(name).run(network, images) for name in ("torch", backend)]
     assert compare(*sides).identical
 
 
