@@ -44,7 +44,7 @@ def demo(
     Your own: loihi-unet demo --checkpoint runs/cells --spiking cells.safetensors
     --data cells
     """
-    from loihi_unet.demo.own import OwnPicture
+    from loihi_unet.demo.own_picture import OwnPicture
     from loihi_unet.demo.run import run_demo
     from loihi_unet.errors import ConfigError
     from loihi_unet.files.checkpoint import load_checkpoint

@@ -5,10 +5,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.gain import settle
+from export.theta import settle
 from loihi_unet.data.datasets import AS_STATED, Reading
-from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import fingerprint
+from loihi_unet.data.white_level import records
 from loihi_unet.errors import CheckpointError, ConfigError
 from loihi_unet.files.spiking_file import load_spiking_unet
 from loihi_unet.finetuning import state as finetune_state
@@ -38,7 +38,7 @@ class FinetuneResult:
     seconds : float
         Wall-clock time.
     white_levels : list[dict[str, int]]
-        As `loihi_unet.data.deep.records`.
+        As `loihi_unet.data.white_level.records`.
     """
 
     before: float
@@ -60,7 +60,7 @@ def finetune(
 ) -> FinetuneResult:
     """Fine-tune a converted network and write the best iteration.
 
-    By flow, thresholds and weight exponents stay as `export.gain.settle` chooses them
+    By flow, thresholds and weight exponents stay as `export.theta.settle` chooses them
     at the start; they are written with the result. Through the steps thresholds are
     trained, and chosen anew for every pass. Either way the result exports to the very
     integers it was scored with.

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from export.gain import settle
+from export.theta import settle
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.spiking_file import save_spiking_unet
 from loihi_unet.finetuning import state as finetune_state

@@ -254,15 +254,17 @@ def clamp(snn: SpikingUNet) -> None:
         Settled; changed in place.
     """
     for layer in snn.layers:
-        settled = layer.quantisation
-        assert settled is not None  # a run begins with a settled network
-        gain = torch.from_numpy(gains(settled))
-        for c, exponent in zip(layer.connections, settled.weight_exps, strict=True):
+        quantisation = layer.quantisation
+        assert quantisation is not None  # a run begins with a settled network
+        gain = torch.from_numpy(gains(quantisation))
+        for c, exponent in zip(
+            layer.connections, quantisation.weight_exps, strict=True
+        ):
             if c.weight is not None:
                 unit = payload_unit(layer, c.source, snn.base_threshold) * gain
                 limit = 2 * WEIGHT_LEVEL.maximum * 2**exponent / per_row(unit, c)
                 c.weight.copy_(c.weight.clamp(-limit.to(c.weight), limit.to(c.weight)))
         if layer.bias is not None:
             unit = gain / threshold_unit(layer, snn.base_threshold)
-            limit = (BIAS_MANT.maximum * 2**settled.bias_exp / unit).to(layer.bias)
+            limit = (BIAS_MANT.maximum * 2**quantisation.bias_exp / unit).to(layer.bias)
             layer.bias.copy_(layer.bias.clamp(-limit, limit))

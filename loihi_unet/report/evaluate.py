@@ -212,7 +212,7 @@ def _pictures(evaluation: Evaluation, index: int) -> Shown:
 
 def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) -> Shown:
     assert picture.label is not None  # it was scored
-    networks, multiple = load(evaluation.contestants)
+    networks, multiple = load(evaluation.files)
     found = {
         name: find_classes(network, picture, multiple=multiple)
         for name, network in networks.items()
@@ -228,7 +228,7 @@ def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) ->
 
 
 def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Shown:
-    networks, multiple = load(evaluation.contestants)
+    networks, multiple = load(evaluation.files)
     outputs = {
         name: restored(network, picture, task, multiple=multiple)
         for name, network in networks.items()
@@ -239,7 +239,7 @@ def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Show
 
 def _denoised(evaluation: Evaluation, index: int, picture: Picture) -> Shown:
     noisy = evaluation.judge.shown(picture, index)
-    networks, multiple = load(evaluation.contestants)
+    networks, multiple = load(evaluation.files)
     outputs = {
         name: restore(network, noisy, multiple=multiple)
         for name, network in networks.items()

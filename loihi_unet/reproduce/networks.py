@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.gain import settle
+from export.theta import settle
 from loihi_unet.config import TrainConfig, load_config, parse_config
 from loihi_unet.conversion.calibrate import calibrate
 from loihi_unet.conversion.normalise import spiking_unet

@@ -22,7 +22,7 @@ from sim.backend import create
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contestants:
+class NetworkFiles:
     """The networks to be scored, as files that every worker can read.
 
     Attributes
@@ -58,7 +58,7 @@ class ScoreJob:
 
     Attributes
     ----------
-    contestants : Contestants
+    files : NetworkFiles
         What to run.
     pictures : sequence or mapping of int to Picture
         Holds the picture; of a whole set only this one travels to a worker.
@@ -68,7 +68,7 @@ class ScoreJob:
         Scores it.
     """
 
-    contestants: Contestants
+    files: NetworkFiles
     pictures: Sequence[Picture] | Mapping[int, Picture]
     index: int
     judge: Judge
@@ -81,15 +81,13 @@ class ScoreJob:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel with one picture, read now: a worker may not see the files."""
         one = {self.index: self.picture}
-        return _job, (self.contestants, one, self.index, self.judge)
+        return _job, (self.files, one, self.index, self.judge)
 
 
 def _job(
-    contestants: Contestants, pictures: dict[int, Picture], index: int, judge: Judge
+    files: NetworkFiles, pictures: dict[int, Picture], index: int, judge: Judge
 ) -> ScoreJob:
-    return ScoreJob(
-        contestants=contestants, pictures=pictures, index=index, judge=judge
-    )
+    return ScoreJob(files=files, pictures=pictures, index=index, judge=judge)
 
 
 def score(job: ScoreJob) -> dict[str, Found]:
@@ -110,7 +108,7 @@ def score(job: ScoreJob) -> dict[str, Found]:
     DataError
         If the network's file is not the one that is meant.
     """
-    networks, multiple = load(job.contestants)
+    networks, multiple = load(job.files)
     picture = job.picture
     return {
         name: job.judge.judge(network, picture, job.index, multiple=multiple)
@@ -119,12 +117,12 @@ def score(job: ScoreJob) -> dict[str, Found]:
 
 
 @functools.lru_cache(maxsize=1)
-def load(contestants: Contestants) -> tuple[dict[str, Network], tuple[int, int]]:
+def load(files: NetworkFiles) -> tuple[dict[str, Network], tuple[int, int]]:
     """Read the networks; a worker does so once per sweep.
 
     Parameters
     ----------
-    contestants : Contestants
+    files : NetworkFiles
         Files and settings.
 
     Returns
@@ -140,17 +138,17 @@ def load(contestants: Contestants) -> tuple[dict[str, Network], tuple[int, int]]
         If a file cannot be used, the network's is not the one that is meant, or
         the backend cannot run here.
     """
-    network = load_network(contestants.network)
-    if network.sha256 != contestants.sha256:
+    network = load_network(files.network)
+    if network.sha256 != files.sha256:
         raise DataError(
-            f"{contestants.network}: sha256 {network.sha256[:12]} on this worker, "
-            f"{contestants.sha256[:12]} needed"
+            f"{files.network}: sha256 {network.sha256[:12]} on this worker, "
+            f"{files.sha256[:12]} needed"
         )
-    chip = WholeNetwork(network, create(contestants.backend), contestants.tile)
+    chip = WholeNetwork(network, create(files.backend), files.tile)
     networks: dict[str, Network] = {"chip": chip}
-    if contestants.checkpoint is not None:
-        networks["ann"], _ = load_checkpoint(contestants.checkpoint)
-    if contestants.spiking is not None:
-        snn = load_spiking_unet(contestants.spiking)
+    if files.checkpoint is not None:
+        networks["ann"], _ = load_checkpoint(files.checkpoint)
+    if files.spiking is not None:
+        snn = load_spiking_unet(files.spiking)
         networks["snn"] = lambda x: run(snn, x).output
     return networks, chip.multiple

@@ -11,8 +11,8 @@ from typing import Any
 from export.images import completed, only_size, picture_channels, size_multiple
 from export.network import Network
 from export.stock_network import StockNetwork
-from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture, load_pictures
+from loihi_unet.data.white_level import records
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import hashes, size_note
@@ -20,7 +20,7 @@ from loihi_unet.runs.network_source import anywhere, load_network
 from sim.backend import BackendError, Progress, Simulator, check_name, create
 from sim.coverage.counter import Coverage, CoverageReport, together
 from sim.recording import Recording
-from sim.sweeps.demand import demand
+from sim.sweeps.resources import demand
 from sim.sweeps.sweep import sweep
 from sim.verify.comparison import Comparison, compare, merge
 

@@ -124,8 +124,10 @@ def begin(
     else:
         model = Net(config.model, config.neuron)
         # A neuron's own parameters, where `init` has another one, begin as always.
-        own = model.state_dict()
-        model.load_state_dict({name: init.weights.get(name, own[name]) for name in own})
+        random = model.state_dict()
+        model.load_state_dict(
+            {name: init.weights.get(name, value) for name, value in random.items()}
+        )
     if is_first():
         write_text(files.config, config_toml(config))
     state = new_state(model, device, data_sha256)

@@ -12,8 +12,8 @@ from torch import nn
 
 from loihi_unet.config import TrainConfig, load_config
 from loihi_unet.data.datasets import Reading, load_training
-from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import fingerprint
+from loihi_unet.data.white_level import records
 from loihi_unet.errors import ConfigError
 from loihi_unet.files.checkpoint import CheckpointRecord, save_checkpoint
 from loihi_unet.tasks.make import Task, make_task
@@ -23,7 +23,7 @@ from loihi_unet.training.loop import Plan, run_loop, step_size
 from loihi_unet.training.moments import adam_moments
 from loihi_unet.training.parallel import best_device, process_group, shard, wrap
 from loihi_unet.training.state import RunFiles, TrainState
-from loihi_unet.training.warm_start import initial
+from loihi_unet.training.warm_start import initial_weights
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class TrainResult:
     seconds : float
         Wall-clock time of this call.
     white_levels : list[dict[str, int]]
-        As `loihi_unet.data.deep.records`.
+        As `loihi_unet.data.white_level.records`.
     """
 
     last: Path
@@ -111,7 +111,7 @@ def train(
         the result has the same bits as that of a run that never stopped.
     init : str or Path, optional
         Begin with the weights of this checkpoint instead of random ones, see
-        `loihi_unet.training.warm_start.initial`.
+        `loihi_unet.training.warm_start.initial_weights`.
     device : str, optional
         A torch device; if None, CUDA where there is one, otherwise the CPU.
     label_colours : Path, optional
@@ -146,13 +146,13 @@ def train(
         config = config.model_copy(update={"white_level": white})
     task = make_task(config, train_part, validation)
     files = RunFiles(Path(out))
-    with process_group(name) as own:
+    with process_group(name) as place:
         if resume:
-            state = run_state.resume(config, files, own, fingerprint(pictures))
+            state = run_state.resume(config, files, place, fingerprint(pictures))
         else:
-            start = None if init is None else initial(config, init, pictures)
-            state = run_state.begin(config, files, own, fingerprint(pictures), start)
-        log.info("training on %s from iteration %d", own, state.iteration)
+            start = None if init is None else initial_weights(config, init, pictures)
+            state = run_state.begin(config, files, place, fingerprint(pictures), start)
+        log.info("training on %s from iteration %d", place, state.iteration)
         fit(state, task, config, files)
     return TrainResult(
         last=files.last,

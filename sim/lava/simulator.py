@@ -37,7 +37,7 @@ from sim.lava.processes.compartment import (
 from sim.lava.processes.delay import DelayLine, PyDelayLineModel
 from sim.lava.processes.layer import Layer
 from sim.lava.processes.source import FrameSource, PyFrameSourceModel
-from sim.lava.tap import Tap
+from sim.lava.shared_array import Tap
 from sim.overflow import first_in_order
 from sim.recording import Payload, Recording, identity, recordable
 

@@ -10,9 +10,9 @@ import torch
 from export.compartment import MTIF
 from export.errors import NetworkError, RangeError
 from export.facts import STATE
-from export.gain import largest_sum_gain, settle
 from export.images import decode
 from export.lowering import lower
+from export.theta import largest_sum_gain, settle
 from export.units import PIXEL_SCALE, unit_weights
 from loihi_unet.conversion.convert import convert
 from loihi_unet.spiking.run_float import run as run_float

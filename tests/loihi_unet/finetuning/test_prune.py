@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from export.gain import settle
 from export.lowering import lower
+from export.theta import settle
 from loihi_unet.conversion.convert import convert
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.files.spiking_file import load_spiking_unet

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from export.errors import RangeError
-from export.gain import settle
 from export.lowering import lower
 from export.mapping import MAPPINGS
 from export.netx import read_network, write_network
+from export.theta import settle
 from loihi_unet.conversion.convert import convert
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError

@@ -24,7 +24,7 @@ from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.runs import verify_set
-from loihi_unet.runs.evaluate_job import Contestants, load
+from loihi_unet.runs.evaluate_job import NetworkFiles, load
 from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
 from sim.reference.simulator import ReferenceSimulator
@@ -165,7 +165,7 @@ def test_the_first_difference_is_named(run, net, folder, tmp_path, monkeypatch):
 
 
 def test_another_file_on_a_worker(net):
-    backends = Contestants(
+    files = NetworkFiles(
         network=net,
         sha256="0" * 64,
         backend="torch",
@@ -175,7 +175,7 @@ def test_another_file_on_a_worker(net):
         sweep="",
     )
     with pytest.raises(DataError, match=r"n.net: sha256 \w{12} on this worker, 0{12}"):
-        load(backends)
+        load(files)
 
 
 @pytest.mark.parametrize(

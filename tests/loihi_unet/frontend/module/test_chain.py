@@ -8,9 +8,9 @@ from foreign import FAITHFUL, Calls, conv, net, seeded
 from torch import nn
 
 import loihi_unet
-from export.gain import settle
 from export.lowering import lower
 from export.netx import read_network, write_network
+from export.theta import settle
 from loihi_unet.conversion.module import convert, crops, parse_shape
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import ConversionError, DataError
