@@ -9,8 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import assert_never
 
-from loihi_unet.config import ClassifyConfig, RestoreConfig, SegmentConfig, TrainConfig
+from loihi_unet.config import (
+    ClassifyConfig,
+    DenoiseConfig,
+    RestoreConfig,
+    SegmentConfig,
+    TrainConfig,
+)
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.datasets import Reading, load_data
 from loihi_unet.data.pictures import VOID
@@ -112,7 +119,10 @@ class OwnPicture:
                 batch = torch.from_numpy(np.ascontiguousarray(output))[None]
                 scale, channels = self.task.scale, self.task.channels
                 return np.asarray(shuffled(batch, scale, channels)[0], np.float32)
-        return output
+            case DenoiseConfig() | ClassifyConfig():
+                return output
+            case _:
+                assert_never(self.task)
 
     def _truth(self) -> Pixels:
         match self.task:
@@ -124,7 +134,10 @@ class OwnPicture:
                 return class_map(label, self.task.classes).astype(np.float32)
             case RestoreConfig():
                 return target_of(self.picture).astype(np.float32)
-        return self.picture.pixels.astype(np.float32)
+            case DenoiseConfig() | ClassifyConfig():
+                return self.picture.pixels.astype(np.float32)
+            case _:
+                assert_never(self.task)
 
     def psnr(self, output: Pixels, window: tuple[slice, ...]) -> float | None:
         """None: crops reach beyond the picture."""

@@ -9,9 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from export.files.atomic import write_text
-from loihi_unet.config import ClassifyConfig, RestoreConfig, SegmentConfig
+from loihi_unet.config import (
+    ClassifyConfig,
+    DenoiseConfig,
+    RestoreConfig,
+    SegmentConfig,
+)
 from loihi_unet.data.pictures import Picture, write_picture
 from loihi_unet.report import render_report
 from loihi_unet.report.head import MEASURES
@@ -196,18 +202,22 @@ Shown = list[tuple[str, str, Pixels]]
 def _pictures(evaluation: Evaluation, index: int) -> Shown:
     """File key, title and pixels of all that is shown of one picture."""
     picture = evaluation.jobs[index].picture
-    match evaluation.config.task:
-        case SegmentConfig() as task:
+    task = evaluation.config.task
+    match task:
+        case SegmentConfig():
             return _segmented(evaluation, picture, task)
-        case ClassifyConfig() as task:
+        case ClassifyConfig():
             counts = evaluation.found[index]["chip"]
             assert isinstance(counts, dict)
             said = task.folders.classes[int(counts["all"].sum(axis=0).argmax())]
             true = task.folders.classes[class_of(picture)]
             return [("input", f"chip: {said}; truth: {true}", picture.pixels)]
-        case RestoreConfig() as task:
+        case RestoreConfig():
             return _pair(evaluation, picture, task)
-    return _denoised(evaluation, index, picture)
+        case DenoiseConfig():
+            return _denoised(evaluation, index, picture)
+        case _:
+            assert_never(task)
 
 
 def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) -> Shown:

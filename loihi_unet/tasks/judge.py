@@ -109,7 +109,8 @@ class Judge:
             case ClassifyConfig():
                 found = find_class(network, picture, multiple=multiple, device=device)
                 return one_counted(found, picture, task)
-        assert_never(task)
+            case _:
+                assert_never(task)
 
     def score(
         self,
@@ -133,7 +134,10 @@ class Judge:
                 return scores_of(found, self.task)
             case ClassifyConfig():
                 return top1(found)
-        return dict(mean_quality(list(found))._asdict())
+            case DenoiseConfig() | RestoreConfig():
+                return dict(mean_quality(list(found))._asdict())
+            case _:
+                assert_never(self.task)
 
     def classes(self, found: Sequence[Any]) -> dict[str, Any] | None:
         """Return what can be said of each class, where the task has classes.

@@ -55,4 +55,5 @@ def make_task(
             return RestoreTask(config, train, validation)
         case ClassifyConfig():
             return ClassifyTask(config, train, validation)
-    assert_never(config.task)
+        case _:
+            assert_never(config.task)
