@@ -6,9 +6,9 @@ import json
 import pytest
 
 from benchmarks.suite.__main__ import ROOT
-from benchmarks.suite.networks import SUBJECTS
 from benchmarks.suite.render import render
 from benchmarks.suite.run import run_subject
+from benchmarks.suite.subjects import SUBJECTS
 
 SIX = ["FPN", "MobileNetV2", "FFDNet", "classifier", "two branches", "SegNet"]
 
