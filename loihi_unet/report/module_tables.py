@@ -53,8 +53,8 @@ def module_tables(network: Network) -> list[dict[str, Any]]:
             {
                 "title": "What each layer costs",
                 "note": "Error of its mean value when all before it are float, as a "
-                "share of its values; bits between its largest potential and 24 bits, on "
-                "these pictures and on any picture at all.",
+                "share of its values; bits between its largest potential and 24 bits, "
+                "on these pictures and on any picture at all.",
                 "columns": ("layer", "error", "N", "bits left", "on any picture"),
                 "rows": [
                     [
