@@ -16,7 +16,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
-# What `make test` leaves out: browsers and tortures.
+# What `make test` leaves out: browsers, tortures, all of the suite, memory.
 check: test
 	$(BIN)/python -m pytest -m slow
 
