@@ -14,8 +14,7 @@ fidelities mean: [your-own-network.md](your-own-network.md).
 
 U-Net++, LinkNet and FPN are written from their papers as the others are, and not taken
 from segmentation_models_pytorch: it needs timm and torchvision, whose wheels bring a
-torch of their own with CUDA's libraries, some gigabytes. A network of that package is
-converted as any other module.
+torch of their own with CUDA's libraries, some gigabytes.
 
 - *T = 256* is the largest difference between the float spiking network of 256 steps,
   8 thresholds and scales at the maximum and the float network, as a share of the
