@@ -14,9 +14,9 @@ from torch import Tensor
 
 from export.images import completed, decode, only_size, picture_channels, size_multiple
 from export.network import Network
-from loihi_unet.data.deep import records
 from loihi_unet.data.picture_files import printable
 from loihi_unet.data.pictures import fingerprint, load_pictures
+from loihi_unet.data.white_level import records
 from loihi_unet.errors import DataError
 from loihi_unet.files.spiking_file import load_spiking_unet
 from loihi_unet.finetuning.imitation import module_teacher

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from export.facts import STATE
 from export.fit.bounds import potential_bounds
-from export.gain import settle
 from export.lowering import lower
 from export.network import Network
+from export.theta import settle
 from loihi_unet.finetuning.flow import IntegerUNet
 from loihi_unet.networks.neuron import multi_threshold_if
 from loihi_unet.networks.topology import INPUT
