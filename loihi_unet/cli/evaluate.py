@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -161,7 +162,7 @@ def evaluate(
         out.print(f"report in {report / 'report.html'}", soft_wrap=True)
 
 
-def _refuse_for_own(network: Path, given: dict[str, object]) -> None:
+def _refuse_for_own(network: Path, given: Mapping[str, object]) -> None:
     from loihi_unet.errors import ConfigError
 
     for option, value in given.items():
