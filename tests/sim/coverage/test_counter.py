@@ -152,6 +152,11 @@ def test_every_pixel_of_every_geometry(name):
 #: Bugs: what stands in `sim.coverage.taps`, and what is planted instead.
 BUGS = {
     "padding ignored": ("dilation[axis] - conv.padding[axis]", "dilation[axis]"),
+    "padding counted as read": (
+        "[p[(p >= 0) & (p < size)] for p in positions]",
+        "[p.clip(0, size - 1) for p in positions]",
+    ),
+    "padding read from the other side": ("(p >= 0) & (p < size)", "p < size"),
     "off by one at the far border": ("(p < size)", "(p < size - 1)"),
     "off by one at the near border": ("(p >= 0)", "(p > 0)"),
     "stride ignored": ("outputs * conv.stride[axis]", "outputs"),
