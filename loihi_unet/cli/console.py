@@ -46,7 +46,7 @@ WorkersOption = Annotated[
 
 
 def backend_names() -> list[str]:
-    """Machines, for the shell's completion."""
+    """Backends, for the shell's completion."""
     from sim.backend import BACKENDS
 
     return list(BACKENDS)
@@ -189,3 +189,13 @@ def progress(
             return lambda done, total: bars.update(task, completed=done, total=total)
 
         yield bar
+
+
+def print_result(title: str, record: dict[str, Any], as_json: bool) -> None:
+    """Print what a run gave, as a table or as JSON."""
+    if as_json:
+        print_json(record)
+        return
+    white_levels = record.pop("white_levels")
+    print_table(title, ["what", "value"], list(record.items()))
+    print_white_levels(white_levels)

@@ -17,9 +17,12 @@ def demo(
         Path, typer.Option("--out", help="Folder for pictures and report.")
     ] = Path("runs/demo"),
     task: Annotated[
-        Literal["denoise", "segment"],
-        typer.Option(help="A noisy photograph, or a retina's vessels."),
-    ] = "denoise",
+        Literal["denoise", "segment", "restore", "classify"] | None,
+        typer.Option(
+            help="A noisy photograph (default), or a retina's vessels; your own "
+            "network's, if that is shown."
+        ),
+    ] = None,
     checkpoint: Annotated[
         str | None,
         typer.Option(help="Your own U-Net instead: run folder or checkpoint."),
@@ -34,7 +37,7 @@ def demo(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a picture through every machine and prove that they agree.
+    """Run a picture through every backend and prove that they agree.
 
     Uses models and pictures that come with the packages. Exit code 0 if every
     comparison is EXACT, else 1.
@@ -44,7 +47,7 @@ def demo(
     Your own: loihi-unet demo --checkpoint runs/cells --spiking cells.safetensors
     --data cells
     """
-    from loihi_unet.demo.own import OwnPicture
+    from loihi_unet.demo.own_picture import OwnPicture
     from loihi_unet.demo.run import run_demo
     from loihi_unet.errors import ConfigError
     from loihi_unet.files.checkpoint import load_checkpoint
@@ -57,11 +60,20 @@ def demo(
     subject = None
     if checkpoint is not None and spiking is not None:
         _, config = load_checkpoint(checkpoint)
+        if task not in (None, config.task.kind):
+            raise ConfigError(
+                f"--task {task}: {checkpoint} is a network for {config.task.kind}"
+            )
         subject = OwnPicture(checkpoint, spiking, config, data)
     elif data is not None:
         raise ConfigError("--data: needs --checkpoint and --spiking")
+    elif task in ("restore", "classify"):
+        raise ConfigError(
+            f"--task {task}: no network for it comes with the package; --checkpoint, "
+            "--spiking and --data show one of your own"
+        )
     with progress(quiet=as_json) as bar:
-        result = run_demo(folder, bar, task, subject)
+        result = run_demo(folder, bar, task or "denoise", subject)
     if as_json:
         print_json(result.report)
         raise typer.Exit(0 if result.report["identical"] else 1)
@@ -70,7 +82,7 @@ def demo(
     rows = [[rung.title, *(value for _, value in rung.scores)] for rung in rungs]
     print_table("whole picture", ["", *measures], rows)
     seconds = [[name, value] for name, value in result.report["seconds"].items()]
-    print_table("wall clock", ["machine", "seconds"], seconds)
+    print_table("wall clock", ["backend", "seconds"], seconds)
     for comparison in result.comparisons:
         print_comparison(comparison)
     for line in result.report["skipped"]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The fine-tuning network names the overflow of every machine, and tries its sums."""
+"""The fine-tuning network names the overflow of every backend, and tries its sums."""
 
 import dataclasses
 
