@@ -79,7 +79,7 @@ class IntegerUNet:
         ------
         OverflowLayerError
             If a sum or a potential leaves 24 bits signed; names the place that every
-            machine names.
+            backend names.
         """
         x = self.snn.frame.completed(x, self.snn.in_channels)
         try:
@@ -88,7 +88,7 @@ class IntegerUNet:
             raise self._first_overflow(x) or error from None
 
     def _first_overflow(self, x: Tensor) -> OverflowLayerError | None:
-        """What a machine names: here the first layer, not the first step, is met."""
+        """What a backend names: here the first layer, not the first step, is met."""
         levels = torch.round(x.detach() * 255).long().cpu().numpy()
         network = self.network.resized(*levels.shape[2:])
         try:

@@ -324,9 +324,9 @@ def test_what_reads_the_padding_alone_is_out_of_reach():
     more = np.zeros((1, 1, 3, 3), dtype=int)
     more[..., 0, 0] = 1
     parts = [Coverage(x) for x in (network, wide)]
-    machine = create("reference")
-    parts[0].add(network, machine.run(network, lit))
-    parts[1].add(wide, machine.run(wide, more))
+    backend = create("reference")
+    parts[0].add(network, backend.run(network, lit))
+    parts[1].add(wide, backend.run(wide, more))
     both = together(parts).report(network)
     assert (both.weights, both.out_of_reach) == (Share(met=8, total=18), 0)
 

@@ -147,8 +147,8 @@ def test_who_notices_is_what_a_flipped_network_shows():
     """The short way, one channel's arithmetic, against a run of the other network."""
     found = network(2)
     pictures = first_pictures(found, 18)
-    machine = create("reference")
-    right = machine.run(found, pictures)
+    backend = create("reference")
+    right = backend.run(found, pictures)
     noticing, bounds = Noticing(found, right), Bounds(found)
     reachable = Reachable(found)
     flips = list(every_flip(found))
@@ -159,7 +159,7 @@ def test_who_notices_is_what_a_flipped_network_shows():
         if other is None:
             assert noticing(flip)
             continue
-        payloads = machine.run(other, pictures)
+        payloads = backend.run(other, pictures)
         differs = not np.array_equal(payloads.output, right.output) or any(
             not np.array_equal(payloads.payloads[name], right.payloads[name])
             for name in right.payloads
