@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The main job: one picture through every machine, and the verdict."""
+"""The main job: one picture through every backend, and the verdict."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class DemoResult:
     report : dict
         Content of report.json.
     comparisons : tuple of Comparison
-        One per pair of machines and crop size.
+        One per pair of backends and crop size.
     size : tuple of int
         Height and width of network.net.
     """
@@ -111,9 +111,9 @@ def run_demo(
     floats = {"ANN": model, "SNN": _function(conversions["connection"])}
     outputs = _float_outputs(floats, subject, seconds, bar)
     outputs["chip"] = _whole_picture(network, subject.pixels, seconds, bar)
-    machines = _Machines(network, subject, seconds, bar)
-    comparisons = machines.compare_all()
-    seen = machines.seen
+    backends = _Backends(network, subject, seconds, bar)
+    comparisons = backends.compare_all()
+    seen = backends.seen
     size = network.resized(*seen.images.shape[2:])
     top, left = subject.corners[0]
     report = {
@@ -122,7 +122,7 @@ def run_demo(
         "identical": all(c.identical for c in comparisons),
         **hashes(network),
         "comparisons": [c.to_json() for c in comparisons],
-        "skipped": machines.skipped,
+        "skipped": backends.skipped,
         "quality": subject.scores(outputs),
         "seconds": seconds | {"total": time.perf_counter() - started},
         "versions": versions(),
@@ -145,7 +145,7 @@ def run_demo(
             "integer network": "fine-tuned on its integers",
         },
     }
-    failed = machines.failed
+    failed = backends.failed
     if failed is not None:
         diagnosis = diagnose(*failed)
         report["failure"] = None if diagnosis is None else asdict(diagnosis)
@@ -253,8 +253,8 @@ def _whole_picture(
     return output.astype(np.float32)
 
 
-class _Machines:
-    """Runs the same crops on several machines, each once."""
+class _Backends:
+    """Runs the same crops on several backends, each once."""
 
     def __init__(
         self, network: Network, subject: Subject, seconds: dict[str, float], bar: Bar
@@ -271,7 +271,7 @@ class _Machines:
         )
 
     def compare_all(self) -> tuple[Comparison, ...]:
-        """Compare torch with each other machine, on crops that one can afford."""
+        """Compare torch with each other backend, on crops that one can afford."""
         large = self.seen.images
         small = self._crops(min(SMALL_CROP, _crop(self.subject)), 1)
         comparisons = []
@@ -281,12 +281,12 @@ class _Machines:
             ("reference", small),
         ):
             try:
-                machine = create(name)
+                backend = create(name)
             except BackendError as error:
                 self.skipped.append(str(error))
                 continue
             left = self._run(create("torch"), crops) if crops is small else self.seen
-            right = self._run(machine, crops)
+            right = self._run(backend, crops)
             size = self.network.resized(*crops.shape[2:])
             found = explained(compare(left, right, size), left, right, size)
             comparisons.append(found)
@@ -302,11 +302,11 @@ class _Machines:
             ]
         )
 
-    def _run(self, machine: Simulator, crops: Payload | Pixels) -> Recording:
+    def _run(self, backend: Simulator, crops: Payload | Pixels) -> Recording:
         count, _, height, width = crops.shape
-        title = f"{machine.name}, {count} image(s) of {height}x{width}"
+        title = f"{backend.name}, {count} image(s) of {height}x{width}"
         network = self.network.resized(height, width)
-        recording = machine.run(network, crops, progress=self.bar(title))
+        recording = backend.run(network, crops, progress=self.bar(title))
         self.seconds[title] = recording.seconds
         return recording
 

@@ -56,7 +56,7 @@ class Subject(Protocol):
     settings: dict[str, Any]
 
     def scores(self, outputs: Mapping[str, Pixels]) -> dict[str, float]:
-        """Quality by ``<machine>_<measure>``, of outputs times 255 by machine."""
+        """Quality by ``<backend>_<measure>``, of outputs times 255 by backend."""
 
     def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, tuple[str, Pixels]]:
         """File name, title and pixels (C, H, W) of what is shown, in order."""
@@ -68,7 +68,7 @@ class Subject(Protocol):
 class Photograph:
     """scikit-image's camera man with Gaussian noise, sigma 25."""
 
-    title = "One photograph through every machine"
+    title = "One photograph through every backend"
     model = spiking = "denoise-gray"
     multiple = 16
     # Face and camera, tripod, buildings.
@@ -116,7 +116,7 @@ class Retina:
     spiking networks' vessel maps agree with the ANN's.
     """
 
-    title = "A retina's vessels through every machine (F1: of the ANN's vessel map)"
+    title = "A retina's vessels through every backend (F1: of the ANN's vessel map)"
     model = spiking = "segment-drive"
     multiple = 8
     # Optic disc, the large vessels below it, small ones.

@@ -9,9 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from export.files.atomic import write_text
-from loihi_unet.config import ClassifyConfig, RestoreConfig, SegmentConfig
+from loihi_unet.config import (
+    ClassifyConfig,
+    DenoiseConfig,
+    RestoreConfig,
+    SegmentConfig,
+)
 from loihi_unet.data.pictures import Picture, write_picture
 from loihi_unet.report import render_report
 from loihi_unet.report.head import MEASURES
@@ -112,7 +118,7 @@ def _scores(evaluation: Evaluation) -> list[dict[str, dict[str, float]]]:
         measures = {name: judge.measures([one]) for name, one in found.items()}
         if evaluation.config.task.kind == "denoise":
             picture = job.picture
-            noisy = quality(picture.pixels, judge.entering(picture, job.index))
+            noisy = quality(picture.pixels, judge.shown(picture, job.index))
             measures = {"noisy": noisy._asdict(), **measures}
         scores.append({name: _quoted(one) for name, one in measures.items()})
     return scores
@@ -196,23 +202,27 @@ Shown = list[tuple[str, str, Pixels]]
 def _pictures(evaluation: Evaluation, index: int) -> Shown:
     """File key, title and pixels of all that is shown of one picture."""
     picture = evaluation.jobs[index].picture
-    match evaluation.config.task:
-        case SegmentConfig() as task:
+    task = evaluation.config.task
+    match task:
+        case SegmentConfig():
             return _segmented(evaluation, picture, task)
-        case ClassifyConfig() as task:
+        case ClassifyConfig():
             counts = evaluation.found[index]["chip"]
             assert isinstance(counts, dict)
             said = task.folders.classes[int(counts["all"].sum(axis=0).argmax())]
             true = task.folders.classes[class_of(picture)]
             return [("input", f"chip: {said}; truth: {true}", picture.pixels)]
-        case RestoreConfig() as task:
+        case RestoreConfig():
             return _pair(evaluation, picture, task)
-    return _denoised(evaluation, index, picture)
+        case DenoiseConfig():
+            return _denoised(evaluation, index, picture)
+        case _:
+            assert_never(task)
 
 
 def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) -> Shown:
     assert picture.label is not None  # it was scored
-    networks, multiple = load(evaluation.machines)
+    networks, multiple = load(evaluation.files)
     found = {
         name: find_classes(network, picture, multiple=multiple)
         for name, network in networks.items()
@@ -228,7 +238,7 @@ def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) ->
 
 
 def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Shown:
-    networks, multiple = load(evaluation.machines)
+    networks, multiple = load(evaluation.files)
     outputs = {
         name: restored(network, picture, task, multiple=multiple)
         for name, network in networks.items()
@@ -238,8 +248,8 @@ def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Show
 
 
 def _denoised(evaluation: Evaluation, index: int, picture: Picture) -> Shown:
-    noisy = evaluation.judge.entering(picture, index)
-    networks, multiple = load(evaluation.machines)
+    noisy = evaluation.judge.shown(picture, index)
+    networks, multiple = load(evaluation.files)
     outputs = {
         name: restore(network, noisy, multiple=multiple)
         for name, network in networks.items()

@@ -48,7 +48,7 @@ class ComparedLayer(_Record):
 
 
 class Compared(_Record):
-    """Two machines on the same images."""
+    """Two backends on the same images."""
 
     left: str
     right: str
