@@ -189,3 +189,13 @@ def progress(
             return lambda done, total: bars.update(task, completed=done, total=total)
 
         yield bar
+
+
+def print_result(title: str, record: dict[str, Any], as_json: bool) -> None:
+    """Print what a run gave, as a table or as JSON."""
+    if as_json:
+        print_json(record)
+        return
+    white_levels = record.pop("white_levels")
+    print_table(title, ["what", "value"], list(record.items()))
+    print_white_levels(white_levels)

@@ -17,9 +17,12 @@ def demo(
         Path, typer.Option("--out", help="Folder for pictures and report.")
     ] = Path("runs/demo"),
     task: Annotated[
-        Literal["denoise", "segment"],
-        typer.Option(help="A noisy photograph, or a retina's vessels."),
-    ] = "denoise",
+        Literal["denoise", "segment", "restore", "classify"] | None,
+        typer.Option(
+            help="A noisy photograph (default), or a retina's vessels; your own "
+            "network's, if that is shown."
+        ),
+    ] = None,
     checkpoint: Annotated[
         str | None,
         typer.Option(help="Your own U-Net instead: run folder or checkpoint."),
@@ -57,11 +60,20 @@ def demo(
     subject = None
     if checkpoint is not None and spiking is not None:
         _, config = load_checkpoint(checkpoint)
+        if task not in (None, config.task.kind):
+            raise ConfigError(
+                f"--task {task}: {checkpoint} is a network for {config.task.kind}"
+            )
         subject = OwnPicture(checkpoint, spiking, config, data)
     elif data is not None:
         raise ConfigError("--data: needs --checkpoint and --spiking")
+    elif task in ("restore", "classify"):
+        raise ConfigError(
+            f"--task {task}: no network for it comes with the package; --checkpoint, "
+            "--spiking and --data show one of your own"
+        )
     with progress(quiet=as_json) as bar:
-        result = run_demo(folder, bar, task, subject)
+        result = run_demo(folder, bar, task or "denoise", subject)
     if as_json:
         print_json(result.report)
         raise typer.Exit(0 if result.report["identical"] else 1)
