@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+import sim.lava.mends  # noqa: F401  before anything of Lava
 from export.errors import NetworkError
 from export.files.atomic import write_text
 from export.netx import StockOptions, read_stock
@@ -378,7 +379,8 @@ def main() -> None:
     record = Record()
     every = not (arguments.render or arguments.timed or arguments.toy)
     folders = [*arguments.folders, *([upstream()] if every else [])]
-    paths = [p for f in folders for p in sorted(f.rglob(f"*{arguments.only}*.net"))]
+    paths = [p for folder in folders for p in sorted(folder.rglob("*.net"))]
+    paths = [path for path in paths if arguments.only in path.name]
     for path in paths if every else ():
         row = row_of(path, np.random.default_rng(0))
         print(row, flush=True)
