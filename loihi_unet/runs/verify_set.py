@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ class SetComparison:
         At which other sizes it ran; empty if at none.
     coverage : CoverageReport
         What all pictures together exercised, by what the left machine gave.
+    sizes : tuple of (int, int, int)
+        Number, height and width of the pictures as they entered.
     """
 
     comparison: Comparison
@@ -89,6 +92,7 @@ class SetComparison:
     network: Network
     note: str
     coverage: CoverageReport
+    sizes: tuple[tuple[int, int, int], ...]
 
     @property
     def file_size(self) -> tuple[int, int]:
@@ -203,6 +207,7 @@ def verify_set(
         ),
         network=network,
         note=size_note(network, sizes),
+        sizes=tuple((n, *size) for size, n in Counter(sizes).items()),
     )
 
 
