@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The frozen integer network: the one object that every backend runs.
 
-NumPy only, no input or output. Integers decide what a machine computes; the
+NumPy only, no input or output. Integers decide what a backend computes; the
 float ``scale`` fields only say what an integer means.
 
 Time (1-based Lava steps): layer of stage l does algorithm step t of image i at

@@ -79,7 +79,7 @@ def choose_rows(
     total = np.zeros(layer.channels)
     for c, w, payload in zip(layer.connections, weights, largest_sent, strict=True):
         total += row_sum(w, c) * payload
-    # As `export.gain.largest_sum_gain`: no sum wraps, and v has room.
+    # As `export.theta.largest_sum_gain`: no sum wraps, and v has room.
     limits.append(
         np.divide(
             STATE.maximum / 2, total, out=np.full(len(total), np.inf), where=total > 0

@@ -216,7 +216,7 @@ class StockNetwork(Network):
 
     @property
     def traces(self) -> Mapping[str, Shape]:
-        """Shape of everything a machine records per step, by name.
+        """Shape of everything a backend records per step, by name.
 
         ``"layer1"`` is what a layer sends, ``"layer1:u"`` a state after the step.
         """

@@ -8,7 +8,7 @@ from typing import Any
 HEAD = """# Strangers' networks
 
 Twenty architectures of other people, written from their papers, narrow and with random
-weights, through `convert`, the integers and the machines. Every number here was
+weights, through `convert`, the integers and the backends. Every number here was
 measured by `make suite`; this page is rendered from [suite.json](suite.json). What the
 fidelities mean: [your-own-network.md](your-own-network.md).
 
@@ -19,7 +19,7 @@ fidelities mean: [your-own-network.md](your-own-network.md).
   T = 16, N = 8, without any fine-tuning: of the float network with its replacements,
   of the float spiking network, and of the integers.
 - *bits left* is what the largest potential left of 24 bits signed.
-- *machines*: every payload of every layer and step and the output are those of the
+- *backends*: every payload of every layer and step and the output are those of the
   reference, for a picture of 32x32.
 
 """
@@ -30,7 +30,7 @@ def render(record: dict[str, Any]) -> str:
     converted = {n: e for n, e in record.items() if "refused" not in e}
     rows = [
         "| network | from | faithful | approximated | T = 256 | replaced | SNN "
-        "| integers | neurons | bits left | machines |",
+        "| integers | neurons | bits left | backends |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
         *(_row(name, entry) for name, entry in converted.items()),
     ]

@@ -46,7 +46,7 @@ WorkersOption = Annotated[
 
 
 def backend_names() -> list[str]:
-    """Machines, for the shell's completion."""
+    """Backends, for the shell's completion."""
     from sim.backend import BACKENDS
 
     return list(BACKENDS)

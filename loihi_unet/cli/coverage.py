@@ -76,7 +76,7 @@ def verify_stimulus(
     report: Path | None,
     as_json: bool,
 ) -> int:
-    """Run made pictures through two machines; print, and return the exit code."""
+    """Run made pictures through two backends; print, and return the exit code."""
     from loihi_unet.runs.exercise_network import exercise_network
 
     with progress(quiet=as_json) as bar:

@@ -51,7 +51,7 @@ def demo(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a picture through every machine and prove that they agree.
+    """Run a picture through every backend and prove that they agree.
 
     Uses models and pictures that come with the packages. Exit code 0 if every
     comparison is EXACT, else 1.
@@ -63,7 +63,7 @@ def demo(
     Your own networks: loihi-unet demo --checkpoint runs/cells
     --spiking cells.safetensors --data cells
     """
-    from loihi_unet.demo.own import OwnPicture
+    from loihi_unet.demo.own_picture import OwnPicture
     from loihi_unet.demo.photo import own_photo
     from loihi_unet.demo.run import run_demo
     from loihi_unet.errors import ConfigError
@@ -100,7 +100,7 @@ def demo(
         rows = [[rung.title, *(value for _, value in rung.scores)] for rung in rungs]
         print_table("whole picture", ["", *measures], rows)
     seconds = [[name, value] for name, value in result.report["seconds"].items()]
-    print_table("wall clock", ["machine", "seconds"], seconds)
+    print_table("wall clock", ["backend", "seconds"], seconds)
     for proof in result.proofs:
         print_comparison(proof.comparison)
         covered = coverage_line(proof.coverage)

@@ -361,7 +361,7 @@ def finetune(
     """
     from loihi_unet.data.datasets import Reading
     from loihi_unet.errors import ConfigError
-    from loihi_unet.finetuning.finetune import FinetuneConfig
+    from loihi_unet.finetuning.config import FinetuneConfig
     from loihi_unet.finetuning.finetune import finetune as run_finetuning
 
     if not 0 < learning_rate < float("inf"):

@@ -51,7 +51,7 @@ def verify(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            help="Twice: the machines to compare on every picture.",
+            help="Twice: the backends to compare on every picture.",
             autocompletion=backend_names,
         ),
     ] = None,
@@ -102,7 +102,7 @@ def verify(
 
     Example: loihi-unet verify torch.h5 chip.h5 --report runs/report --network a.net
 
-    Two machines on every picture of a folder, on all cores or a Dask cluster:
+    Two backends on every picture of a folder, on all cores or a Dask cluster:
     loihi-unet verify a.net Set12 --backend torch --backend lava --crop 64x64
 
     A network of stock neurons on one .npy array (docs/netx_stock.md):
@@ -138,7 +138,7 @@ def verify(
         if given != (0.0, 0, None, None, None, None):
             raise typer.BadParameter(
                 "--sigma, --seed, --crop, --white-level, --scheduler and --workers are "
-                "for pictures: name two machines with --backend"
+                "for pictures: name two backends with --backend"
             )
         if right is None:
             raise typer.BadParameter("a second recording is needed, or --backend twice")
@@ -206,7 +206,7 @@ def _verify_arrays(
     report: Path | None,
     stock: StockOptions | None,
 ) -> _Found:
-    """Two machines on one array."""
+    """Two backends on one array."""
     from export.stock_network import StockNetwork
     from loihi_unet.errors import DataError
     from loihi_unet.runs.simulate_arrays import record_both

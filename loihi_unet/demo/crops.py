@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which parts of a picture the slow machines run, and the picture that shows them."""
+"""Which parts of a picture the slow backends run, and the picture that shows them."""
 
 from __future__ import annotations
 

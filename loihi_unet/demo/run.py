@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The main job: one picture through every machine, and the verdict."""
+"""The main job: one picture through every backend, and the verdict."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from loihi_unet.conversion.calibrate import measure_scales
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import write_picture
+from loihi_unet.demo.backends import Backends, Proof
 from loihi_unet.demo.crops import crop_side, crops_picture
-from loihi_unet.demo.machines import Machines, Proof
 from loihi_unet.demo.spike_rates import activations, rate_records
 from loihi_unet.demo.subject import Photograph, Pixels, Retina, Shown, Subject
 from loihi_unet.files.checkpoint import Calibration, load_checkpoint, weights_sha256
@@ -63,7 +63,7 @@ class DemoResult:
     report : dict
         Content of report.json.
     proofs : tuple of Proof
-        One per pair of machines.
+        One per pair of backends.
     size : tuple of int
         Height and width of network.net.
     """
@@ -107,10 +107,10 @@ def run_demo(
     floats = {"ANN": model, "SNN": _function(conversions["connection"])}
     outputs = _float_outputs(floats, subject, seconds, bar)
     outputs["chip"] = _whole_picture(network, subject.pixels, seconds, bar)
-    machines = Machines(network, subject, seconds, bar)
-    proofs = machines.compare_all()
+    backends = Backends(network, subject, seconds, bar)
+    proofs = backends.compare_all()
     comparisons = [proof.comparison for proof in proofs]
-    seen = machines.seen
+    seen = backends.seen
     size = network.resized(*seen.images.shape[2:])
     shown = subject.pictures(outputs)
     _write_panel(folder, shown)
@@ -121,7 +121,7 @@ def run_demo(
         **hashes(network),
         "comparisons": [proof.to_json() for proof in proofs],
         "torch_only": _torch_only(shown),
-        "skipped": machines.skipped,
+        "skipped": backends.skipped,
         "quality": subject.scores(outputs),
         "seconds": seconds | {"total": time.perf_counter() - started},
         "versions": versions(),
@@ -145,7 +145,7 @@ def run_demo(
             "integer network": "fine-tuned on its integers",
         },
     }
-    failed = machines.failed
+    failed = backends.failed
     if failed is not None:
         diagnosis = diagnose(*failed)
         report["failure"] = None if diagnosis is None else asdict(diagnosis)
@@ -155,10 +155,10 @@ def run_demo(
 
 
 def _through(comparisons: Sequence[Comparison]) -> str:
-    """Which machines there were: another title without Lava."""
+    """Which backends there were: another title without Lava."""
     right = [c.right for c in comparisons]
     if any(name.startswith("lava") for name in right):
-        return "through every machine"
+        return "through every backend"
     return f"through {' and '.join(['torch', *right])}, without Lava"
 
 
@@ -178,7 +178,7 @@ def _crops(
     frames = [(proof.colour, proof.corners, proof.side) for proof in proofs]
     drawn = crops_picture(subject.pixels, frames)[:, :height, :width]
     legend = tuple((proof.colour, proof.title) for proof in proofs)
-    return {"crops": Shown("what the machines were compared on", drawn, legend=legend)}
+    return {"crops": Shown("what the backends were compared on", drawn, legend=legend)}
 
 
 def _zoom(subject: Subject, shown: Mapping[str, Shown]) -> dict[str, int] | None:

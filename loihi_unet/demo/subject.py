@@ -80,7 +80,7 @@ class Subject(Protocol):
     settings: dict[str, Any]
 
     def scores(self, outputs: Mapping[str, Pixels]) -> dict[str, float]:
-        """Quality by ``<machine>_<measure>``, of outputs times 255 by machine."""
+        """Quality by ``<backend>_<measure>``, of outputs times 255 by backend."""
 
     def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, Shown]:
         """What is shown, by file name, in order; the input first."""

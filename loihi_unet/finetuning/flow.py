@@ -41,7 +41,7 @@ class IntegerUNet:
     Parameters
     ----------
     snn : SpikingUNet
-        Settled by `export.gain.settle`, on the CPU. Gradients go to those of its
+        Settled by `export.theta.settle`, on the CPU. Gradients go to those of its
         weights and biases that require them.
     observe : callable, optional
         Called with each spiking layer's name and payloads, shape (T, B, C, H, W).

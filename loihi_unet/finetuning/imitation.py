@@ -148,7 +148,7 @@ def imitation(
     teacher : Teacher
         What to come close to.
     patch_size, batch_size, seed : int
-        As in `loihi_unet.finetuning.finetune.FinetuneConfig`.
+        As in `loihi_unet.finetuning.config.FinetuneConfig`.
 
     Returns
     -------

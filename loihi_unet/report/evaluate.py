@@ -9,9 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from export.files.atomic import write_text
-from loihi_unet.config import ClassifyConfig, RestoreConfig, SegmentConfig
+from loihi_unet.config import (
+    ClassifyConfig,
+    DenoiseConfig,
+    RestoreConfig,
+    SegmentConfig,
+)
 from loihi_unet.data.pictures import Picture, write_picture
 from loihi_unet.plural import counted
 from loihi_unet.report import render_report
@@ -118,7 +124,7 @@ def _scores(evaluation: Evaluation) -> list[dict[str, dict[str, float]]]:
         measures = {name: judge.measures([one]) for name, one in found.items()}
         if evaluation.config.task.kind == "denoise":
             picture = job.picture
-            noisy = quality(picture.pixels, judge.entering(picture, job.index))
+            noisy = quality(picture.pixels, judge.shown(picture, job.index))
             measures = {"noisy": noisy._asdict(), **measures}
         scores.append({name: _quoted(one) for name, one in measures.items()})
     return scores
@@ -206,10 +212,11 @@ Shown = list[tuple[str, str, Pixels] | tuple[str, str, Pixels, float]]
 def _pictures(evaluation: Evaluation, index: int) -> Shown:
     """File key, title and pixels of all that is shown of one picture."""
     picture = evaluation.jobs[index].picture
-    match evaluation.config.task:
-        case SegmentConfig() as task:
+    task = evaluation.config.task
+    match task:
+        case SegmentConfig():
             return _segmented(evaluation, picture, task)
-        case ClassifyConfig() as task:
+        case ClassifyConfig():
             counts = evaluation.found[index]["chip"]
             assert isinstance(counts, dict)
             said = task.folders.classes[int(counts["all"].sum(axis=0).argmax())]
@@ -217,14 +224,17 @@ def _pictures(evaluation: Evaluation, index: int) -> Shown:
             return [
                 ("input", f"integer network: {said}; truth: {true}", picture.pixels)
             ]
-        case RestoreConfig() as task:
+        case RestoreConfig():
             return _pair(evaluation, picture, task)
-    return _denoised(evaluation, index, picture)
+        case DenoiseConfig():
+            return _denoised(evaluation, index, picture)
+        case _:
+            assert_never(task)
 
 
 def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) -> Shown:
     assert picture.label is not None  # it was scored
-    networks, multiple = load(evaluation.machines)
+    networks, multiple = load(evaluation.files)
     found = {
         name: find_classes(network, picture, multiple=multiple)
         for name, network in networks.items()
@@ -240,7 +250,7 @@ def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) ->
 
 
 def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Shown:
-    networks, multiple = load(evaluation.machines)
+    networks, multiple = load(evaluation.files)
     outputs = {
         name: restored(network, picture, task, multiple=multiple)
         for name, network in networks.items()
@@ -250,8 +260,8 @@ def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Show
 
 
 def _denoised(evaluation: Evaluation, index: int, picture: Picture) -> Shown:
-    noisy = evaluation.judge.entering(picture, index)
-    networks, multiple = load(evaluation.machines)
+    noisy = evaluation.judge.shown(picture, index)
+    networks, multiple = load(evaluation.files)
     outputs = {
         name: restore(network, noisy, multiple=multiple)
         for name, network in networks.items()

@@ -148,7 +148,7 @@ def potential(failure: Failure, left: str, right: str) -> Plot:
         _steps(axes)
         _legend(axes, scheme, (left, right))
 
-    return plot(draw, "potential of both machines over time", (3.6, 3))
+    return plot(draw, "potential of both backends over time", (3.6, 3))
 
 
 def sent(failure: Failure, left: str, right: str) -> Plot:
@@ -163,7 +163,7 @@ def sent(failure: Failure, left: str, right: str) -> Plot:
         axes.locator_params(axis="y", integer=True)
         _legend(axes, scheme, (left, right))
 
-    return plot(draw, "payload of both machines over time", (3.6, 3))
+    return plot(draw, "payload of both backends over time", (3.6, 3))
 
 
 def differences(failure: Failure) -> Plot:

@@ -167,7 +167,7 @@ def statement(report: Report) -> str:
     if wrong is not None:
         return f"{wrong.left} and {wrong.right} differ{_where(wrong)}."
     total = sum(c.compared for c in report.comparisons)
-    # By machine on the left, in the order of the comparisons.
+    # By backend on the left, in the order of the comparisons.
     sides: dict[str, list[str]] = {}
     for c in report.comparisons:
         sides.setdefault(c.left, []).append(c.right)

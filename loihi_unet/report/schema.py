@@ -64,7 +64,7 @@ class Covered(_Record):
 
 
 class Compared(_Record):
-    """Two machines on the same images.
+    """Two backends on the same images.
 
     Attributes
     ----------
@@ -230,7 +230,7 @@ class Report(_Record):
     identical : bool or None
         Whether it is EXACT.
     torch_only : tuple of str
-        What ran on one machine only and is proven by no comparison.
+        What ran on one backend only and is proven by no comparison.
     quality : dict[str, float]
         ``<rung>_<measure>`` of one picture or of a set: rungs ``noisy, ann, snn,
         chip``, measures as `loihi_unet.runs.evaluate_set` names them (``psnr`` in dB).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two machines on pictures that are made to exercise a network file."""
+"""Two backends on pictures that are made to exercise a network file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def exercise_network(
     seed: int = 0,
     progress: Callable[[str], Progress],
 ) -> Exercised:
-    """Make pictures on torch, and run two machines on them.
+    """Make pictures on torch, and run two backends on them.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from export.facts import STATE
-from export.gain import settle
+from export.theta import settle
 from loihi_unet.finetuning.flow import IntegerUNet
 from loihi_unet.networks.neuron import multi_threshold_if
 from loihi_unet.networks.topology import INPUT

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Any number of pictures through one machine, in constant memory."""
+"""Any number of pictures through one backend, in constant memory."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from export.images import (
 )
 from export.network import Network
 from export.stock_network import StockNetwork
-from loihi_unet.data.deep import Levels, records
 from loihi_unet.data.layouts import photographs
 from loihi_unet.data.picture_files import Page, pages
 from loihi_unet.data.pictures import Picture, warn, write_picture
 from loihi_unet.data.read_picture import read_pages
+from loihi_unet.data.white_level import Levels, records
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import size_note
@@ -100,7 +100,7 @@ def run_pictures(
     -------
     dict[str, Any]
         As `loihi_unet.runs.totals.Totals.result`, and ``white_levels`` as
-        `loihi_unet.data.deep.records`.
+        `loihi_unet.data.white_level.records`.
 
     Raises
     ------

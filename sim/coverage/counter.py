@@ -228,7 +228,7 @@ class Coverage:
         near |= self._fired[layer.name]
         distant = np.flatnonzero(~near)
         if len(distant):
-            from sim.torch.near import highest_potentials
+            from sim.torch.silent_channels import highest_potentials
 
             near[distant] = highest_potentials(network, layer, recording, distant) > 0
 

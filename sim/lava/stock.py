@@ -30,8 +30,8 @@ from sim.lava import runtime as lava_runtime
 from sim.lava.conv import PyFastConvModel
 from sim.lava.processes.delay import DelayLine, PyDelayLineModel
 from sim.lava.recorded import RECORDED, Recorder
+from sim.lava.shared_array import Tap
 from sim.lava.stock_neurons import StockGraph
-from sim.lava.tap import Tap
 from sim.recording import Payload
 from sim.reference.stock_sums import check_sums
 from sim.stock_run import arriving, trace_dtype

@@ -4,7 +4,7 @@
 The network is taken as a smooth one: a neuron sends its input over its threshold at
 every step, clamped to its largest payload, in floating point, and the picture follows
 the gradient of the wanted channels' potentials. Nothing here decides an integer: what
-a picture exercises is counted from what the machines give for it.
+a picture exercises is counted from what the backends give for it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where two machines part, what it looks like there, and what would explain it."""
+"""Where two backends part, what it looks like there, and what would explain it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Source:
     rows, columns : tuple of int
         First and last of its receptive field, within the source.
     left, right : tuple of int
-        Its shifted sum at every step, by the payloads of either machine.
+        Its shifted sum at every step, by the payloads of either backend.
     """
 
     name: str

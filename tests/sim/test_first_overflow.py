@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every machine names the same overflow: that of an oracle in plain Python integers."""
+"""Every backend names the same overflow: that of an oracle in plain Python integers."""
 
 import numpy as np
 import oracle

@@ -56,8 +56,8 @@ def test_the_demo(task, tmp_path, monkeypatch):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report == json.loads(json.dumps(result.report))
     assert report["identical"] is True
-    machines = [(c["left"], c["right"], c["images"]) for c in report["comparisons"]]
-    assert machines == [
+    backends = [(c["left"], c["right"], c["images"]) for c in report["comparisons"]]
+    assert backends == [
         ("torch", "lava", 3),
         ("torch", "reference", 1),
         ("torch", "lava-stock", 1),

@@ -25,7 +25,7 @@ from sim.verify.diagnose import explained
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A report of a machine that flips the kernels of one layer."""
+    """A report of a backend that flips the kernels of one layer."""
     folder = tmp_path_factory.mktemp("report")
     network = small_network(size=(16, 24), num_steps=4)
     images = np.random.default_rng(0).integers(-20, 270, (2, 1, 16, 24))

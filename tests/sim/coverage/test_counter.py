@@ -214,8 +214,8 @@ def test_mappings_count_alike(mapping):
 def test_a_weight_that_met_nothing_changes_nothing():
     network = small_network(size=(2, 2))
     images = np.random.default_rng(0).integers(-256, 512, (1, 1, 2, 2))
-    machine = create("reference")
-    right = machine.run(network, images)
+    backend = create("reference")
+    right = backend.run(network, images)
     met, _, _ = coverage_oracle.count(network, images)
     left_out = 0
     for x in network.layers:
@@ -231,7 +231,7 @@ def test_a_weight_that_met_nothing_changes_nothing():
             weight = c.synapse.weight.copy()
             for index in unmet:
                 weight[index] = -256
-            found = machine.run(changed(network, x, number, weight), images)
+            found = backend.run(changed(network, x, number, weight), images)
             assert np.array_equal(found.output, right.output)
             for name, payload in right.payloads.items():
                 assert np.array_equal(found.payloads[name], payload)

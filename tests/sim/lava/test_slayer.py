@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Networks that slayer itself builds, runs and exports, against our machines.
+"""Networks that slayer itself builds, runs and exports, against our backends.
 
 Every block's neuron is watched while slayer runs. slayer fires at v >= threshold + eps
 with eps = 0.01 / 4096, Lava at v > threshold: the same until float32 loses eps, from
@@ -184,10 +184,10 @@ def built(kind, seed=0):
     return blocks, x
 
 
-def run_of(blocks, x, path, machines):
+def run_of(blocks, x, path, backends):
     stream = read_stock(export(blocks, path), StockOptions(num_steps=STEPS))
     values = tchw(x).astype(int)[None]
-    first, *others = [create(name).run(stream, values) for name in machines]
+    first, *others = [create(name).run(stream, values) for name in backends]
     for other in others:
         assert compare(first, other).identical
     return stream, first

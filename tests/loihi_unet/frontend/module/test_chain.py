@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A torch module through files, mappings, machines and fine-tuning."""
+"""A torch module through files, mappings, backends and fine-tuning."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from foreign import FAITHFUL, Calls, conv, net, seeded
 from torch import nn
 
 import loihi_unet
-from export.gain import settle
 from export.lowering import lower
 from export.netx import read_network, write_network
+from export.theta import settle
 from loihi_unet.conversion.module import convert, crops, parse_shape
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import ConversionError, DataError
@@ -49,8 +49,8 @@ def test_pairs_and_planes_are_exact_on_every_mapping(tmp_path):
             write_network(network, tmp_path / "a.net")
             assert read_network(tmp_path / "a.net").sha256 == network.sha256
             left, right = (
-                create(machine).run(network, images)
-                for machine in ("reference", "torch")
+                create(backend).run(network, images)
+                for backend in ("reference", "torch")
             )
             assert compare(left, right, network).verdict == "EXACT"
             outputs.append(left.output.any())

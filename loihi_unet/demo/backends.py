@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The same crops on several machines, each once, and what that proves."""
+"""The same crops on several backends, each once, and what that proves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Bar = Callable[[str], Callable[[int, int], None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """Two machines on the same crops.
+    """Two backends on the same crops.
 
     Parameters
     ----------
@@ -62,15 +62,15 @@ class Proof:
         }
 
 
-class Machines:
-    """Runs crops of a subject on every machine that there is.
+class Backends:
+    """Runs crops of a subject on every backend that there is.
 
     Attributes
     ----------
     seen : Recording
         The large crops on torch, of which the layers are described.
     skipped : list of str
-        Why machines did not run.
+        Why backends did not run.
     failed : tuple or None
         The first comparison that failed, with both recordings and the network.
     """
@@ -90,28 +90,28 @@ class Machines:
         )
 
     def compare_all(self) -> tuple[Proof, ...]:
-        """Compare torch with each other machine, on crops that one can afford."""
+        """Compare torch with each other backend, on crops that one can afford."""
         found = []
         sides = (detail.CROP, crops.REFERENCE_CROP, crops.STOCK_CROP)
         names = ("lava", "reference", "lava-stock")
         for name, side, colour in zip(names, sides, FRAMES, strict=True):
             try:
-                machine = create(name)
+                backend = create(name)
             except BackendError as error:
                 self.skipped.append(str(error))
                 continue
             multiple = int(self.subject.multiple)
             side = min(self._large, max(multiple, side - side % multiple))
-            found.append(self._compare(machine, side, colour))
+            found.append(self._compare(backend, side, colour))
         return tuple(found)
 
-    def _compare(self, machine: Simulator, side: int, colour: str) -> Proof:
+    def _compare(self, backend: Simulator, side: int, colour: str) -> Proof:
         corners: Sequence[Corner] = self.subject.corners
         left = self.seen
-        if machine.name != "lava":
+        if backend.name != "lava":
             corners = (crops.small_corner(self.subject, side),)
             left = self._run(create("torch"), self._crops(side, corners))
-        right = self._run(machine, left.images)
+        right = self._run(backend, left.images)
         size = self.network.resized(side, side)
         found = explained(compare(left, right, size), left, right, size)
         if self.failed is None and not found.identical:
@@ -131,11 +131,11 @@ class Machines:
             [self.subject.pixels[:, y : y + size, x : x + size] for y, x in corners]
         )
 
-    def _run(self, machine: Simulator, images: Payload | Pixels) -> Recording:
+    def _run(self, backend: Simulator, images: Payload | Pixels) -> Recording:
         count, _, height, width = images.shape
         noun = "crop" if count == 1 else "crops"
-        title = f"{machine.name}, {count} {noun} of {height}x{width}"
+        title = f"{backend.name}, {count} {noun} of {height}x{width}"
         network = self.network.resized(height, width)
-        recording = machine.run(network, images, progress=self.bar(title))
+        recording = backend.run(network, images, progress=self.bar(title))
         self.seconds[title] = recording.seconds
         return recording

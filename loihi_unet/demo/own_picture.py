@@ -9,8 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import assert_never
 
-from loihi_unet.config import ClassifyConfig, RestoreConfig, SegmentConfig, TrainConfig
+from loihi_unet.config import (
+    ClassifyConfig,
+    DenoiseConfig,
+    RestoreConfig,
+    SegmentConfig,
+    TrainConfig,
+)
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.datasets import Reading, load_data
 from loihi_unet.data.pictures import VOID
@@ -51,10 +58,10 @@ class OwnPicture:
         found = load_data(config.task, data, channels, "test", reading)
         self.picture = found[0]
         self.judge = Judge(task=config.task)
-        # Crops for the machines are cut out of it, so it has the networks' size.
-        entering = self.judge.entering(self.picture, 0)
-        self.size = entering.shape[1:]
-        self.pixels: Pixels = pad_to_multiple(entering, self.multiple)
+        # Crops for the backends are cut out of it, so it has the networks' size.
+        pixels = self.judge.shown(self.picture, 0)
+        self.size = pixels.shape[1:]
+        self.pixels: Pixels = pad_to_multiple(pixels, self.multiple)
         self.corners: tuple[tuple[int, int], ...] = ((0, 0),)
         self.title = self.picture.name
         self.settings: dict[str, Any] = {"photograph": self.picture.name}
@@ -84,10 +91,10 @@ class OwnPicture:
 
     def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, Shown]:
         """Input, what each network made of it, and the truth."""
-        entering = self._cut(self.pixels)
+        given = self._cut(self.pixels)
         shown = {key: self._shown(self._cut(x)) for key, x in outputs.items()}
         ann, chip = shown["ann"], shown["chip"]
-        found = {"input": Shown("input", entering)}
+        found = {"input": Shown("input", given)}
         if not isinstance(self.task, ClassifyConfig):
             found |= {
                 "ann": Shown("float ANN", ann),
@@ -113,7 +120,10 @@ class OwnPicture:
                 batch = torch.from_numpy(np.ascontiguousarray(output))[None]
                 scale, channels = self.task.scale, self.task.channels
                 return np.asarray(shuffled(batch, scale, channels)[0], np.float32)
-        return output
+            case DenoiseConfig() | ClassifyConfig():
+                return output
+            case _:
+                assert_never(self.task)
 
     def _truth(self) -> Pixels:
         match self.task:
@@ -125,7 +135,10 @@ class OwnPicture:
                 return class_map(label, self.task.classes).astype(np.float32)
             case RestoreConfig():
                 return target_of(self.picture).astype(np.float32)
-        return self.picture.pixels.astype(np.float32)
+            case DenoiseConfig() | ClassifyConfig():
+                return self.picture.pixels.astype(np.float32)
+            case _:
+                assert_never(self.task)
 
     def psnr(self, output: Pixels, window: tuple[slice, ...]) -> float | None:
         """None: crops reach beyond the picture."""
