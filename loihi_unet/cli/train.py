@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-import dataclasses
+import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from loihi_unet.cli.console import (
+    SYSTEMS,
     JsonOption,
     LabelColoursOption,
     WhiteLevelOption,
     config_names,
     err,
     print_json,
+    print_next,
     print_table,
     print_white_levels,
 )
@@ -35,7 +38,7 @@ def train(
     config: Annotated[
         str,
         typer.Option(
-            help="Named configuration or path of a TOML file.",
+            help="Path of a TOML file, or a name: " + ", ".join(config_names()) + ".",
             autocompletion=config_names,
         ),
     ] = "denoise-gray",
@@ -82,17 +85,23 @@ def train(
         init=init,
         label_colours=label_colours,
     )
-    record = {k: _plain(v) for k, v in dataclasses.asdict(result).items()}
-    _print_result("trained", record, as_json)
-
-
-def _print_result(title: str, record: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print_json(record)
+        record = asdict(result)
+        print_json({k: _plain(v) for k, v in record.items()})
         return
-    white_levels = record.pop("white_levels")
-    print_table(title, ["what", "value"], list(record.items()))
-    print_white_levels(white_levels)
+    rows = [
+        [f"held-out pictures: {result.measure}", result.best_score],
+        [f"baseline, {result.baseline}", result.baseline_score],
+        ["iterations", result.iterations],
+        ["seconds", result.seconds],
+        ["best checkpoint", result.best],
+        ["last checkpoint", result.last],
+    ]
+    print_table("trained", ["what", "value"], rows)
+    print_white_levels(result.white_levels)
+    where = "" if data is None else f" --data {shlex.quote(str(data))}"
+    name = shlex.quote(str(run))
+    print_next(f"loihi-unet convert {name}{where} --out {name}/spiking.safetensors")
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -161,7 +170,7 @@ def convert(
         typer.Option(help="Choose T and N for this chip, and say why."),
     ] = None,
     system: Annotated[
-        str | None, typer.Option(help="And for this system, as in fit.")
+        str | None, typer.Option(help=f"And for this system: {SYSTEMS}.")
     ] = None,
     fewer: Annotated[
         bool,
@@ -384,10 +393,21 @@ def finetune(
     )
     reading = Reading(white_level=white_level, label_colours=label_colours)
     result = run_finetuning(spiking, path, data, settings, resume, reading)
-    record = {"out": str(path), **dataclasses.asdict(result)}
-    before, after = record.pop("cost_before"), record.pop("cost_after")
-    shown = record | ({"cost_before": before, "cost_after": after} if as_json else {})
-    _print_result("fine-tuned", shown, as_json)
-    if not as_json:
-        rows = [[what, number, after[what]] for what, number in before.items()]
-        print_table("cost, on training crops", ["what", "before", "after"], rows)
+    if as_json:
+        print_json({"out": str(path), **asdict(result)})
+        return
+    rows = [
+        [f"held-out pictures: {result.measure}", result.after],
+        ["baseline, before fine-tuning", result.before],
+        ["best iteration", result.iteration],
+        ["seconds", result.seconds],
+        ["file", path],
+    ]
+    print_table("fine-tuned", ["what", "value"], rows)
+    print_white_levels(result.white_levels)
+    before, after = asdict(result.cost_before), asdict(result.cost_after)
+    rows = [[what, number, after[what]] for what, number in before.items()]
+    print_table("cost, on training crops", ["what", "before", "after"], rows)
+    name = shlex.quote(str(path))
+    network = shlex.quote(str(path.with_suffix(".net")))
+    print_next(f"loihi-unet export {name} --out {network}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from loihi_unet.cli.console import (
+    BACKENDS,
     JsonOption,
     ReportOption,
     SchedulerOption,
@@ -51,7 +52,7 @@ def verify(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            help="Twice: the backends to compare on every picture.",
+            help="Twice, the backends to compare on every picture: " + BACKENDS + ".",
             autocompletion=backend_names,
         ),
     ] = None,
