@@ -17,7 +17,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What `make test` leaves out: browsers and tortures.
+# What `make test` leaves out: browsers, tortures, all of the suite, memory.
 check: test
 	$(BIN)/python -m pytest -m slow
 

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from export.compartment import Accumulator
 from export.errors import UserError
 from export.network import Network
-from export.stock_network import StockNetwork
 from export.synapse import Shape
 
 Payload = npt.NDArray[np.integer[Any]]
@@ -50,14 +49,7 @@ def recordable(network: Network, layers: tuple[str, ...] | None) -> tuple[str, .
     RecordingError
         If a name is not a spiking layer of the network.
     """
-    if isinstance(network, StockNetwork):
-        spiking = list(network.traces)
-    else:
-        spiking = [
-            layer.name
-            for layer in network.layers
-            if not isinstance(layer.compartment, Accumulator)
-        ]
+    spiking = list(network.traces)
     if layers is None:
         return tuple(spiking)
     for name in layers:

@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.suite.networks import SUBJECTS
 from benchmarks.suite.render import render
 from benchmarks.suite.run import run_subject
+from benchmarks.suite.subjects import SUBJECTS
 from export.files.atomic import write_text
 
 ROOT = Path(__file__).parents[2]

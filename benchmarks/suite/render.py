@@ -12,6 +12,10 @@ weights, through `convert`, the integers and the backends. Every number here was
 measured by `make suite`; this page is rendered from [suite.json](suite.json). What the
 fidelities mean: [your-own-network.md](your-own-network.md).
 
+U-Net++, LinkNet and FPN are written from their papers as the others are, and not taken
+from segmentation_models_pytorch: it needs timm and torchvision, whose wheels bring a
+torch of their own with CUDA's libraries, some gigabytes.
+
 - *T = 256* is the largest difference between the float spiking network of 256 steps,
   8 thresholds and scales at the maximum and the float network, as a share of the
   float network's range; only where all operations are faithful.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.suite.networks import Subject, built
+from benchmarks.suite.subjects import Subject, built
 from export.lowering import lower
 from loihi_unet.conversion.module import convert
 from loihi_unet.errors import ConversionError

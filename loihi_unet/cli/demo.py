@@ -21,9 +21,12 @@ def demo(
         Path, typer.Option("--out", help="Folder for pictures and report.")
     ] = Path("runs/demo"),
     task: Annotated[
-        Literal["denoise", "segment"],
-        typer.Option(help="A noisy photograph, or a retina's vessels."),
-    ] = "denoise",
+        Literal["denoise", "segment", "restore", "classify"] | None,
+        typer.Option(
+            help="A noisy photograph (default), or a retina's vessels; your own "
+            "network's, if that is shown."
+        ),
+    ] = None,
     image: Annotated[
         Path | None,
         typer.Option(
@@ -78,17 +81,26 @@ def demo(
         raise ConfigError("--sigma: needs --image")
     if image is not None and (checkpoint, data) != (None, None):
         raise ConfigError("--image: not with --checkpoint, --spiking or --data")
+    if checkpoint is None and task in ("restore", "classify"):
+        raise ConfigError(
+            f"--task {task}: no network for it comes with the package; --checkpoint, "
+            "--spiking and --data show one of your own"
+        )
     subject: Subject | None = None
     if image is not None:
-        subject, note = own_photo(image, task, sigma)
+        subject, note = own_photo(image, task or "denoise", sigma)
         if note and not as_json:
             out.print(note, soft_wrap=True, markup=False, highlight=False)
     elif checkpoint is not None and spiking is not None:
         _, config = load_checkpoint(checkpoint)
+        if task not in (None, config.task.kind):
+            raise ConfigError(
+                f"--task {task}: {checkpoint} is a network for {config.task.kind}"
+            )
         subject = OwnPicture(checkpoint, spiking, config, data)
     elif data is not None:
         raise ConfigError("--data: needs --checkpoint and --spiking")
-    what = "own" if checkpoint is not None else task
+    what = (task or "denoise") if checkpoint is None else "own"
     with progress(quiet=as_json) as bar:
         result = run_demo(folder, bar, what, subject)
     if as_json:

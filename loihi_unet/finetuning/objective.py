@@ -36,7 +36,7 @@ def load_teacher(source: str, snn: SpikingUNet, device: torch.device) -> Teacher
         If it cannot be had, or does not fit the network.
     """
     if is_module(source):
-        return torch.no_grad()(module_teacher(source, snn).to(device))
+        return torch.no_grad()(module_teacher(source, snn.provenance).to(device))
     return checkpoint_teacher(source, snn, device)
 
 

@@ -36,7 +36,7 @@ from sim.sweeps.sweep import sweep
 #: What makes two rows the same measurement; the later one replaces the earlier.
 _KEY = (
     *("task", "data", "sigma", "noise", "T", "N", "bits", "q", "width", "seed"),
-    *("searched", "finetuned"),
+    *("searched", "finetuned", "module"),
 )
 
 
@@ -246,7 +246,7 @@ def evaluate_set(
         "white_levels": records(pictures.levels),
         "sigma": sigma,
         "T": network.num_steps,
-        **_thresholds(network),
+        **thresholds(network),
         "q": exported.get("base_threshold"),
         "width": config.model.base_channels,
         "seed": settings.seed,
@@ -280,8 +280,8 @@ def _more(task: TaskConfig, classes: dict[str, Any] | None) -> dict[str, Any]:
     return {"classes": classes} if own else {}
 
 
-def _thresholds(network: IntegerNetwork) -> dict[str, float]:
-    """N of the layer that has most, and its mean over all compartments."""
+def thresholds(network: IntegerNetwork) -> dict[str, float]:
+    """Return N of the layer that has most, and ``bits``, its mean over compartments."""
     numbers = [
         (layer.compartment.num_thresholds, math.prod(layer.shape))
         for layer in network.layers
@@ -298,7 +298,8 @@ def _training(network: IntegerNetwork, path: Path) -> TrainConfig:
     if "module" in network.provenance:
         raise DataError(
             f"{path}: nobody knows what the output of this network means, so there is "
-            "no score; simulate --pictures writes it as it is"
+            "no score; evaluate --checkpoint FILE.py:FUNCTION tells how close it comes "
+            "to the float network"
         )
     if "train" not in network.provenance:
         raise DataError(

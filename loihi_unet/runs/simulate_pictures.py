@@ -22,7 +22,6 @@ from export.images import (
     size_multiple,
 )
 from export.network import Network
-from export.stock_network import StockNetwork
 from loihi_unet.data.layouts import photographs
 from loihi_unet.data.picture_files import Page, pages
 from loihi_unet.data.pictures import Picture, warn, write_picture
@@ -31,7 +30,7 @@ from loihi_unet.data.white_level import Levels, records
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import size_note
-from loihi_unet.runs.network_source import load_network
+from loihi_unet.runs.network_source import load_for_pictures
 from loihi_unet.runs.output_pictures import Drawing, drawing
 from loihi_unet.runs.totals import Totals
 from sim.backend import create
@@ -109,12 +108,7 @@ def run_pictures(
     UserError
         As the backend, or if a file cannot be written.
     """
-    network = load_network(config.network)
-    if isinstance(network, StockNetwork):
-        raise DataError(
-            f"{config.network}: stock neurons take arrays, not pictures "
-            "(docs/netx_stock.md)"
-        )
+    network = load_for_pictures(config.network)
     draw = None
     if config.pictures is not None and network.task != "unknown":
         draw = drawing(network, str(config.network))

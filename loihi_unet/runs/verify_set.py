@@ -11,13 +11,12 @@ from typing import Any
 
 from export.images import completed, only_size, picture_channels, size_multiple
 from export.network import Network
-from export.stock_network import StockNetwork
 from loihi_unet.data.pictures import Picture, load_pictures
 from loihi_unet.data.white_level import records
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import hashes, size_note
-from loihi_unet.runs.network_source import anywhere, load_network
+from loihi_unet.runs.network_source import anywhere, load_for_pictures, load_network
 from sim.backend import BackendError, Progress, Simulator, check_name, create
 from sim.coverage.counter import Coverage, CoverageReport, together
 from sim.recording import Recording
@@ -166,12 +165,7 @@ def verify_set(
         check_name(name)
     if backends[0] == backends[1]:
         raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
-    network = load_network(path)
-    if isinstance(network, StockNetwork):
-        raise DataError(
-            f"{path}: stock neurons that take spike trains or biases, not pictures; "
-            "compare recordings made from Python (docs/netx_stock.md)"
-        )
+    network = load_for_pictures(path)
     if (only := only_size(network)) is not None:
         conditions = replace(conditions, crop=only)
     sides = Sides(network=anywhere(path), sha256=network.sha256, backends=backends)

@@ -26,7 +26,6 @@ import numpy.typing as npt
 
 from export.compartment import MTIF
 from export.network import Layer, Network
-from export.stock_network import StockNetwork
 from sim.coverage.taps import Steps, TapShape, met_taps, tap_shape
 from sim.recording import Payload, Recording, RecordingError, recordable
 
@@ -201,9 +200,8 @@ class Coverage:
             If a layer or a step is missing.
         """
         _check(network, recording)
-        stock = isinstance(network, StockNetwork)
-        # A stock layer receives at a step what was sent at the one before.
-        in_time = network.num_steps - 1 if stock else network.num_steps
+        # Without windows, a layer receives at a step what was sent at the one before.
+        in_time = network.num_steps if network.in_windows else network.num_steps - 1
         first = {
             name: _first_steps(network, name, recording)
             for name in network.nodes
@@ -214,7 +212,7 @@ class Coverage:
         for layer in network.layers:
             for met, c in zip(self._met[layer.name], layer.connections, strict=True):
                 met += met_taps(c.synapse, first[c.source], in_time)
-            if not stock:
+            if network.in_windows:
                 self._add_potentials(network, layer, recording)
         self.images += len(recording.images)
 
@@ -302,7 +300,7 @@ class Coverage:
             total=sum(shape.total for shape in shapes),
         )
         biases = thresholds = None
-        if not isinstance(network, StockNetwork):
+        if network.in_windows:
             near = self._near[layer.name]
             biases = Share(met=int(near.sum()), total=len(near))
             thresholds = Share(met=0, total=0)
@@ -375,7 +373,7 @@ def _first_steps(network: Network, name: str, recording: Recording) -> Steps:
         payload = recording.images
     else:
         payload = recording.images[:, None]  # constant: there from the first step on
-    if not isinstance(network, StockNetwork):
+    if network.in_windows:
         return np.where((payload != 0).any(axis=(0, 1)), 0, network.num_steps)
     fired = (payload != 0).any(axis=0)
     return np.where(fired.any(axis=0), fired.argmax(axis=0), network.num_steps)

@@ -13,7 +13,6 @@ from typing_extensions import assert_never
 
 from export.compartment import MTIF
 from export.network import Connection, Layer, Network
-from export.stock_network import StockNetwork
 from export.synapse import AveragePool, Conv, ConvTranspose
 from sim.recording import Recording, layer_of
 from sim.torch.trace import currents, has_sources, potentials
@@ -183,7 +182,7 @@ def diagnose(
     if network is not None:  # a file of others may hold the layers in any order
         order = [layer.name for layer in network.layers] + [OUTPUT]
         wrong.sort(key=lambda layer: order.index(layer_of(layer.name, order) or OUTPUT))
-    if isinstance(network, StockNetwork):
+    if network is not None and not network.in_windows:
         network = None  # potentials are those of windows
     differing = wrong[0] if wrong else None
     if differing is None or differing.first is None:
