@@ -42,8 +42,23 @@ def print_silent(coverage: Mapping[str, Any]) -> None:
     """Print which channels never fired, with their share of the weights."""
     from sim.coverage.counter import Share
 
-    if not coverage["silent"]:
+    apart = coverage["out_of_reach"]
+    if apart:
+        out.print(
+            f"{apart:,} weights meet nothing at this size, whatever the picture: they "
+            "read the padding alone, or are cut away",
+            soft_wrap=True,
+        )
+    if not coverage["silent"] and not apart:
         return
+    if coverage["silent"]:
+        _print_channels(coverage)
+    firing = Share(**coverage["weights_of_firing"])
+    what = "of the weights whose source channel fired"
+    out.print(f"{what}{', without those' if apart else ''}: {firing}", soft_wrap=True)
+
+
+def _print_channels(coverage: Mapping[str, Any]) -> None:
     total = coverage["weights"]["total"]
     rows = [
         [
@@ -57,8 +72,6 @@ def print_silent(coverage: Mapping[str, Any]) -> None:
     ]
     columns = ["source", "never fired", "channels", "weights that read them", "share"]
     print_table("", columns, rows)
-    firing = Share(**coverage["weights_of_firing"])
-    out.print(f"of the weights whose source channel fired: {firing}", soft_wrap=True)
 
 
 def _named(channels: list[int]) -> str:
@@ -126,6 +139,14 @@ def _print(found: Exercised, backends: tuple[str, str]) -> None:
     coverage = result.coverage.to_json()
     out.print(coverage_line(coverage), soft_wrap=True)
     print_silent(coverage)
+    flips = result.flips
+    if flips is not None:
+        out.print(
+            f"flipped bits: {flips.noticed:,} of {flips.total:,} change what a picture "
+            f"makes a layer send, {flips.proved:,} are proved to change nothing, "
+            f"{len(flips.left):,} are left",
+            soft_wrap=True,
+        )
 
 
 def _report(folder: Path, found: Exercised, backends: tuple[str, str]) -> None:

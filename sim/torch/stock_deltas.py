@@ -10,7 +10,7 @@ sent, the rules of `export.stock_compartment.Delta` become::
     reference = reference + s
 
 States are held in units of a payload, 2**-6 of theirs: a power of two, which rounds
-nothing. float32 holds integers to 2**24, so it is exact while all that a machine checks
+nothing. float32 holds integers to 2**24, so it is exact while all that a backend checks
 stays within 24 bits. `run` gives None where it cannot prove that; then
 `sim.torch.stock_neurons` runs the layer in integers, and names what overflows.
 """
