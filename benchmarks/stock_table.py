@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stock files on every machine, beside stock netx: docs/netx_stock_table.json, .md.
+"""Stock files on every backend, beside stock netx: docs/netx_stock_table.json, .md.
 
     python benchmarks/stock_table.py FOLDER ...    # of .net files; needs lava-dl
 
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+import sim.lava.mends  # noqa: F401  before anything of Lava
 from export.errors import NetworkError
 from export.files.atomic import write_text
 from export.netx import StockOptions, read_stock
@@ -33,7 +34,7 @@ from sim.verify.comparison import compare
 
 DOCS = Path(__file__).parents[1] / "docs"
 STEPS = 12
-#: Products a step from which on a file is large: then the slow machines run fewer
+#: Products a step from which on a file is large: then the slow backends run fewer
 #: steps, and stock netx with our Conv.
 LARGE, LARGE_STEPS = 10**8, 2
 #: netx's arguments that a file's own tutorial gives.
@@ -121,7 +122,7 @@ def netx_output(
 
 
 def row_of(path: Path, rng: np.random.Generator) -> dict[str, Any]:
-    """One file: read, run on every machine, and beside stock netx."""
+    """One file: read, run on every backend, and beside stock netx."""
     arguments = ARGUMENTS.get(path.name, {})
     name = f"{path.parent.name}/{path.name}"
     row: dict[str, Any] = {"file": name, "arguments": arguments}
@@ -132,15 +133,15 @@ def row_of(path: Path, rng: np.random.Generator) -> dict[str, Any]:
         return row | {"reads": f"refused: {text}"}
     values = values_for(network, rng)
     large = products(network) > LARGE
-    machines = ["torch", "reference", "lava", "lava-stock"]
+    backends = ["torch", "reference", "lava", "lava-stock"]
     first = create("torch").run(network, values)
     steps = LARGE_STEPS if large else STEPS
     part = replace(network, num_steps=steps)
     cut = values[:, :steps] if network.input.changes else values
-    left, *others = [create(machine).run(part, cut) for machine in machines]
+    left, *others = [create(name).run(part, cut) for name in backends]
     row |= {
         "reads": f"{len(network.layers)} layers",
-        "machines": machines,
+        "backends": backends,
         "steps": steps,
         "exact": all(compare(left, other).identical for other in others),
         "spikes": int(np.count_nonzero(first.payloads[network.output.name])),
@@ -275,7 +276,7 @@ def toy_unet(iterations: int = 60) -> dict[str, Any]:
         "iterations": iterations,
         "before": before,
         "after": after,
-        "machines": list(names),
+        "backends": list(names),
         "exact": all(compare(first, other).identical for other in others),
         "wrong": wrong,
         "compared": compared,
@@ -286,28 +287,28 @@ def toy_unet(iterations: int = 60) -> dict[str, Any]:
 def render(record: dict[str, Any]) -> str:
     """The page."""
     lines = [
-        "# Stock files on every machine",
+        "# Stock files on every backend",
         "",
         "Written by `python benchmarks/stock_table.py FOLDER ...` "
         f"(lava-nc {record['lava-nc']}, lava-dl {record['lava-dl']}). Each file gets "
-        f"random input for {record['steps']} steps; machines are compared in every "
+        f"random input for {record['steps']} steps; backends are compared in every "
         "spike and state, stock netx in its output. Files above 10^8 products a step "
-        f"run for {LARGE_STEPS} steps on the other machines, and in stock netx with "
+        f"run for {LARGE_STEPS} steps on the other backends, and in stock netx with "
         "this project's Conv.",
         "",
-        "| file | reads | machines | output other than 0 | stock netx |",
+        "| file | reads | backends | output other than 0 | stock netx |",
         "|---|---|---|---|---|",
     ]
     for row in record["rows"]:
-        machines = ", ".join(row.get("machines", []))
+        backends = ", ".join(row.get("backends", []))
         if row.get("exact") is not None:
-            machines += ": EXACT" if row["exact"] else ": FAIL"
+            backends += ": EXACT" if row["exact"] else ": FAIL"
             if row["steps"] != record["steps"]:
-                machines += f" ({row['steps']} steps)"
+                backends += f" ({row['steps']} steps)"
         given = ", ".join(f"{k}={v}" for k, v in row["arguments"].items())
         file = f"{row['file']} ({given})" if given else row["file"]
         lines.append(
-            f"| {file} | {row['reads']} | {machines} | {row.get('spikes', '')} | "
+            f"| {file} | {row['reads']} | {backends} | {row.get('spikes', '')} | "
             f"{row.get('netx', '')} |"
         )
     lines += [
@@ -336,7 +337,7 @@ def render(record: dict[str, Any]) -> str:
         f"Conv, Pool, Conv, ConvT, concatenation, Conv; {toy['iterations']} iterations "
         "on bars under noise: share of right pixels "
         f"{toy['before']:.3f} before, {toy['after']:.3f} after. Exported by "
-        f"`export_hdf5`, run on {', '.join(toy['machines'])}: "
+        f"`export_hdf5`, run on {', '.join(toy['backends'])}: "
         f"{'EXACT' if toy['exact'] else 'FAIL'}; against slayer's own forward "
         f"{toy['wrong']} of {toy['compared']:,} spikes of all layers differ; "
         f"{toy['spikes']} spikes in the output.",
@@ -378,7 +379,8 @@ def main() -> None:
     record = Record()
     every = not (arguments.render or arguments.timed or arguments.toy)
     folders = [*arguments.folders, *([upstream()] if every else [])]
-    paths = [p for f in folders for p in sorted(f.rglob(f"*{arguments.only}*.net"))]
+    paths = [p for folder in folders for p in sorted(folder.rglob("*.net"))]
+    paths = [path for path in paths if arguments.only in path.name]
     for path in paths if every else ():
         row = row_of(path, np.random.default_rng(0))
         print(row, flush=True)

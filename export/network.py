@@ -171,7 +171,7 @@ class Network:
 
     @property
     def traces(self) -> Mapping[str, Shape]:
-        """Shape of everything a machine records per step, by name."""
+        """Shape of everything a backend records per step, by name."""
         return {
             layer.name: layer.shape
             for layer in self.layers

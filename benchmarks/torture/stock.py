@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Random networks of stock neurons on every machine, in child processes."""
+"""Random networks of stock neurons on every backend, in child processes."""
 
 from __future__ import annotations
 

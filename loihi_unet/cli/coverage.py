@@ -156,7 +156,8 @@ def _report(folder: Path, found: Exercised, backends: tuple[str, str]) -> None:
     from loihi_unet.runs.verify_set import compare_recorded
     from sim.backend import create
 
-    to_show = found.exercise.to_show
+    exercise = found.exercise
+    to_show = exercise.to_show
     if to_show is None:
         raise DataError("report: every picture overflows, there is nothing to show")
     left, right = (
@@ -164,4 +165,13 @@ def _report(folder: Path, found: Exercised, backends: tuple[str, str]) -> None:
     )
     network = found.network
     comparison = compare_recorded(network, left, right)
-    write_report(folder, comparison, left, right, network)
+    whole = None
+    if exercise.comparison is not None:
+        height, width = to_show.levels.shape[-2:]
+        whole = exercise.to_json() | {
+            "sizes": [[exercise.comparison.images, height, width]],
+            "shown": to_show.name,
+        }
+        if any(not overflow.same for overflow in exercise.overflows):
+            whole["reasons"] = ["pictures overflow at other places"]
+    write_report(folder, comparison, left, right, network, whole)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sigma-delta networks that slayer builds, runs and exports, against our machines.
+"""Sigma-delta networks that slayer builds, runs and exports, against our backends.
 
 Every block holds back by a step what it sends (``delay_shift=True``), as a chip's
 synapses do, and as slayer's spiking blocks do on their own. Then all layers are equal
@@ -65,10 +65,10 @@ def built(kind, *, norm=NORM, threshold=0.1, seed=0):
     return blocks, x
 
 
-def run_of(blocks, x, path, machines):
+def run_of(blocks, x, path, backends):
     stream = read_stock(export(blocks, path), StockOptions(num_steps=STEPS))
     values = tchw(x).astype(int)[None]
-    first, *others = [create(name).run(stream, values) for name in machines]
+    first, *others = [create(name).run(stream, values) for name in backends]
     for other in others:
         assert compare(first, other).identical
     return stream, first
