@@ -28,8 +28,8 @@ from PIL import Image
 DIFFERENT = 4
 CONFIG = """
 loss = "cross_entropy"
-iterations = 20
-validation_interval = 20
+iterations = 4
+validation_interval = 4
 [model]
 out_channels = 1
 residual = false

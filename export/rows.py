@@ -171,7 +171,8 @@ def _fit_bias(
     best = (math.inf, theta, 0)
     for exponent in range(BIAS_EXP.maximum + 1):
         largest = min(BIAS_MANT.maximum << exponent, STATE.maximum / (2 * num_steps))
-        lowered = np.floor(np.minimum(theta, largest / sizes))
+        with np.errstate(over="ignore"):  # no bias at all sets no limit
+            lowered = np.floor(np.minimum(theta, largest / sizes))
         if lowered.min() < VTH_MANT.minimum:
             continue
         # In thresholds: rounding of the bias, and of the weights where payloads are 1.

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from loihi_unet.cli.console import (
+    SYSTEMS,
     JsonOption,
     LabelColoursOption,
     WhiteLevelOption,
@@ -71,7 +72,7 @@ def convert(
         typer.Option(help="Choose T and N for this chip, and say why."),
     ] = None,
     system: Annotated[
-        str | None, typer.Option(help="And for this system, as in fit.")
+        str | None, typer.Option(help=f"And for this system: {SYSTEMS}.")
     ] = None,
     fewer: Annotated[
         bool,

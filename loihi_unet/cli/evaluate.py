@@ -29,6 +29,9 @@ from loihi_unet.cli.console import (
     progress,
     say_shipped,
 )
+from loihi_unet.plural import counted
+
+_UNITS = {"psnr": "psnr, dB"}
 
 data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
 
@@ -135,22 +138,26 @@ def evaluate(
 
         write_report(report, evaluation)
     if as_json:
-        print_json(row | {"note": evaluation.note})
+        noisy = {"noisy": evaluation.noisy} if evaluation.noisy else {}
+        print_json(row | noisy | {"note": evaluation.note})
         return
     labels = {
+        "noisy": "noisy input",
         "ann": "U-Net, float (ANN)",
         "snn": "Spiking-UNet, float",
-        "chip": "integer network (chip)",
+        "chip": "integer network",
     }
-    scored = {label: row[key] for key, label in labels.items() if row[key] is not None}
+    found = row | {"noisy": evaluation.noisy}
+    scored = {label: found[key] for key, label in labels.items() if found[key]}
     names = list(row["chip"])
     rows = [[label, *(s[name] for name in names)] for label, s in scored.items()]
     noise = "" if row["sigma"] is None else f", sigma {row['sigma']:g}"
     if "noise" in row:
         camera = row["noise"]
         noise = f", gain {camera['gain']:g}, read noise {camera['read_noise']:g}"
-    title = f"{row['data']}: {row['pictures']} pictures{noise}, T = {row['T']}"
-    print_table(title, ["", *names], rows)
+    pictures = counted(row["pictures"], "picture")
+    title = f"{row['data']}: {pictures}{noise}, T = {row['T']}"
+    print_table(title, ["", *(_UNITS.get(name, name) for name in names)], rows)
     if "classes" in row:
         _print_classes(row["classes"])
     print_white_levels(row["white_levels"])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +14,10 @@ from loihi_unet.cli.console import (
     JsonOption,
     LabelColoursOption,
     WhiteLevelOption,
-    print_result,
+    print_json,
+    print_next,
     print_table,
+    print_white_levels,
 )
 
 
@@ -92,10 +95,22 @@ def finetune(
     )
     reading = Reading(white_level=white_level, label_colours=label_colours)
     result = run_finetuning(spiking, path, data, settings, resume, reading)
-    record = {"out": str(path), **dataclasses.asdict(result)}
-    before, after = record.pop("cost_before"), record.pop("cost_after")
-    shown = record | ({"cost_before": before, "cost_after": after} if as_json else {})
-    print_result("fine-tuned", shown, as_json)
-    if not as_json:
-        rows = [[what, number, after[what]] for what, number in before.items()]
-        print_table("cost, on training crops", ["what", "before", "after"], rows)
+    if as_json:
+        print_json({"out": str(path), **dataclasses.asdict(result)})
+        return
+    rows = [
+        [f"held-out pictures: {result.measure}", result.after],
+        ["baseline, before fine-tuning", result.before],
+        ["best iteration", result.iteration],
+        ["seconds", result.seconds],
+        ["file", path],
+    ]
+    print_table("fine-tuned", ["what", "value"], rows)
+    print_white_levels(result.white_levels)
+    before = dataclasses.asdict(result.cost_before)
+    after = dataclasses.asdict(result.cost_after)
+    rows = [[what, number, after[what]] for what, number in before.items()]
+    print_table("cost, on training crops", ["what", "before", "after"], rows)
+    name = shlex.quote(str(path))
+    network = shlex.quote(str(path.with_suffix(".net")))
+    print_next(f"loihi-unet export {name} --out {network}")

@@ -10,6 +10,7 @@ import typer
 
 from export.mapping import MappingName
 from loihi_unet.cli.console import (
+    SYSTEMS,
     JsonOption,
     NetworkArgument,
     open_network,
@@ -31,7 +32,7 @@ def fit(
     ] = "loihi2",
     system: Annotated[
         str | None,
-        typer.Option(help="e.g. oheo-gulch, kapoho-point, hala-point; default: any."),
+        typer.Option(help=f"{SYSTEMS}; default: any."),
     ] = None,
     mapping: Annotated[
         MappingName | None,

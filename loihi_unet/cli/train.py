@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,10 @@ from loihi_unet.cli.console import (
     LabelColoursOption,
     WhiteLevelOption,
     config_names,
-    print_result,
+    print_json,
+    print_next,
+    print_table,
+    print_white_levels,
 )
 
 
@@ -22,7 +26,7 @@ def train(
     config: Annotated[
         str,
         typer.Option(
-            help="Named configuration or path of a TOML file.",
+            help="Path of a TOML file, or a name: " + ", ".join(config_names()) + ".",
             autocompletion=config_names,
         ),
     ] = "denoise-gray",
@@ -69,8 +73,23 @@ def train(
         init=init,
         label_colours=label_colours,
     )
-    record = {k: _plain(v) for k, v in dataclasses.asdict(result).items()}
-    print_result("trained", record, as_json)
+    if as_json:
+        record = dataclasses.asdict(result)
+        print_json({k: _plain(v) for k, v in record.items()})
+        return
+    rows = [
+        [f"held-out pictures: {result.measure}", result.best_score],
+        [f"baseline, {result.baseline}", result.baseline_score],
+        ["iterations", result.iterations],
+        ["seconds", result.seconds],
+        ["best checkpoint", result.best],
+        ["last checkpoint", result.last],
+    ]
+    print_table("trained", ["what", "value"], rows)
+    print_white_levels(result.white_levels)
+    where = "" if data is None else f" --data {shlex.quote(str(data))}"
+    name = shlex.quote(str(run))
+    print_next(f"loihi-unet convert {name}{where} --out {name}/spiking.safetensors")
 
 
 def _setting(text: str) -> tuple[str, Any]:

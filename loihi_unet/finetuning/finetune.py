@@ -18,7 +18,12 @@ from loihi_unet.finetuning.fit import fit
 from loihi_unet.finetuning.imitation import ImitationTask
 from loihi_unet.finetuning.objective import find_task, load_teacher
 from loihi_unet.finetuning.prune import firing_shares, prune
+from loihi_unet.tasks.baseline import baseline
+from loihi_unet.tasks.crop_task import CropTask
 from loihi_unet.training.parallel import best_device
+
+#: Score of a network that learns from a teacher.
+IMITATED = "closeness to the teacher, dB"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,8 @@ class FinetuneResult:
         the best iteration, which was written.
     iteration : int
         The best one; 0 if none was better than the start.
+    measure : str
+        What the score is, with its unit.
     cost_before, cost_after : Cost
         Of the network that was given, and of the one that was written, on training
         crops.
@@ -44,6 +51,7 @@ class FinetuneResult:
     before: float
     after: float
     iteration: int
+    measure: str
     cost_before: Cost
     cost_after: Cost
     seconds: float
@@ -140,7 +148,9 @@ def finetune(
         state = finetune_state.begin(begun, settings.learning_rate, settings.method)
     state.keep_last = settings.quiet > 0
     fit(state, task, settings, files, run, teacher)
+    measure = baseline(task).measure if isinstance(task, CropTask) else IMITATED
     return FinetuneResult(
+        measure=measure,
         before=state.scores[0],
         after=state.scores[state.best],
         iteration=state.best,

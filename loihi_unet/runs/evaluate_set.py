@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Score an integer network over a data set, its float relatives beside it."""
 
+import functools
 import json
 import math
 import sys
@@ -27,6 +28,7 @@ from loihi_unet.runs.frames import Conditions, entering_size
 from loihi_unet.runs.hashes import hashes, size_note
 from loihi_unet.runs.network_source import anywhere, load_network
 from loihi_unet.tasks.judge import Found, Judge
+from loihi_unet.tasks.metrics import mean_quality, quality
 from sim.backend import Progress
 from sim.sweeps.resources import Demand, demand, layers_bytes
 from sim.sweeps.sweep import sweep
@@ -110,6 +112,17 @@ class Evaluation:
     def judge(self) -> Judge:
         """What scored them."""
         return self.jobs[0].judge
+
+    @functools.cached_property
+    def noisy(self) -> dict[str, float] | None:
+        """Scores of the noisy pictures themselves; None but of denoisers."""
+        if not isinstance(self.config.task, DenoiseConfig):
+            return None
+        values = [
+            quality(picture.pixels, self.judge.shown(picture, index))
+            for index, picture in ((job.index, job.picture) for job in self.jobs)
+        ]
+        return dict(mean_quality(values)._asdict())
 
     @property
     def note(self) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,8 @@ class SetComparison:
         At which other sizes it ran; empty if at none.
     coverage : CoverageReport
         What all pictures together exercised, by what the left backend gave.
+    sizes : tuple of (int, int, int)
+        Number, height and width of the pictures as they entered.
     """
 
     comparison: Comparison
@@ -88,6 +91,7 @@ class SetComparison:
     network: Network
     note: str
     coverage: CoverageReport
+    sizes: tuple[tuple[int, int, int], ...]
 
     @property
     def file_size(self) -> tuple[int, int]:
@@ -195,6 +199,7 @@ def verify_set(
         ),
         network=network,
         note=size_note(network, sizes),
+        sizes=tuple((n, *size) for size, n in Counter(sizes).items()),
     )
 
 

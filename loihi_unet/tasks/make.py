@@ -20,6 +20,7 @@ from loihi_unet.config import (
 from loihi_unet.data.pictures import Picture
 from loihi_unet.seeds import Purpose
 from loihi_unet.tasks.classify_task import ClassifyTask
+from loihi_unet.tasks.crop_task import CropTask
 from loihi_unet.tasks.denoise import Network
 from loihi_unet.tasks.denoise_task import DenoiseTask
 from loihi_unet.tasks.restore_task import RestoreTask
@@ -44,7 +45,7 @@ class Task(Protocol):
 
 def make_task(
     config: TrainConfig, train: Sequence[Picture], validation: Sequence[Picture]
-) -> Task:
+) -> CropTask:
     """Return the task that a configuration names, over these pictures."""
     match config.task:
         case DenoiseConfig():

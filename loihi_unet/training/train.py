@@ -16,6 +16,7 @@ from loihi_unet.data.pictures import fingerprint
 from loihi_unet.data.white_level import records
 from loihi_unet.errors import ConfigError
 from loihi_unet.files.checkpoint import CheckpointRecord, save_checkpoint
+from loihi_unet.tasks.baseline import baseline
 from loihi_unet.tasks.make import Task, make_task
 from loihi_unet.tasks.task import Validation
 from loihi_unet.training import state as run_state
@@ -42,7 +43,13 @@ class TrainResult:
     iterations : int
         Optimiser steps done, those before a resume included.
     best_score : float
-        PSNR in dB of the best checkpoint on the held-out pictures.
+        Of the best checkpoint on the held-out pictures.
+    measure : str
+        What the score is, with its unit.
+    baseline : str
+        What does nothing.
+    baseline_score : float
+        What it scores on the same pictures.
     seconds : float
         Wall-clock time of this call.
     white_levels : list[dict[str, int]]
@@ -53,6 +60,9 @@ class TrainResult:
     best: Path
     iterations: int
     best_score: float
+    measure: str
+    baseline: str
+    baseline_score: float
     seconds: float
     white_levels: list[dict[str, int]]
 
@@ -154,11 +164,15 @@ def train(
             state = run_state.begin(config, files, place, fingerprint(pictures), start)
         log.info("training on %s from iteration %d", place, state.iteration)
         fit(state, task, config, files)
+    idle = baseline(task)
     return TrainResult(
         last=files.last,
         best=files.best,
         iterations=state.iteration,
         best_score=state.best_score,
+        measure=idle.measure,
+        baseline=idle.what,
+        baseline_score=idle.score,
         seconds=time.monotonic() - started,
         white_levels=white_levels,
     )

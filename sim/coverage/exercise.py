@@ -11,6 +11,7 @@ from export.network import Network
 from sim.backend import OverflowLayerError, Progress, Simulator, create
 from sim.coverage.choose import Chosen
 from sim.coverage.counter import CoverageReport
+from sim.coverage.flips import FlipReport
 from sim.coverage.stimuli import Stimulus
 from sim.recording import Recording
 from sim.streaming import stream
@@ -56,12 +57,15 @@ class Exercise:
         The others.
     coverage : CoverageReport
         What the pictures exercised.
+    flips : FlipReport or None
+        As in `Chosen`.
     """
 
     comparison: Comparison | None
     pictures: tuple[Stimulus, ...]
     overflows: tuple[Overflow, ...]
     coverage: CoverageReport
+    flips: FlipReport | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -91,6 +95,7 @@ class Exercise:
             "pictures": [picture.name for picture in self.pictures],
             "overflows": [asdict(o) | {"same": o.same} for o in self.overflows],
             "coverage": self.coverage.to_json(),
+            "flips": self.flips.to_json() if self.flips else None,
         }
 
 
@@ -135,6 +140,7 @@ def exercise(
         pictures=tuple(pictures),
         overflows=tuple(overflows),
         coverage=chosen.coverage.report(network),
+        flips=chosen.flips,
     )
 
 

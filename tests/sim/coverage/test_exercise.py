@@ -55,9 +55,31 @@ def test_climbing_makes_a_silent_channel_fire():
     climber = Climber(network)
     fired = 0
     for name, channel in silent:
-        climbed = climber.climb(black, [(name, channel)])
+        climbed = climber.climb(black, [[(name, channel)]], {})
         fired += backend.run(network, climbed).payloads[name][:, :, channel].any()
     assert fired > len(silent) / 2
+
+
+def test_climbing_to_a_place():
+    """A channel fires where it is wanted, and closer is higher."""
+    from sim.torch.climb import Climber
+
+    network = small_network(size=(8, 8), seed=3)
+    climber = Climber(network)
+    black = np.full((1, 1, 8, 8), -256, dtype=np.int32)
+    corner = np.zeros((8, 8), dtype=np.bool_)
+    corner[0, 7] = True
+    for channel in range(3):
+        target = ("down", channel)
+        places = {target: corner}
+        climbed = climber.climb(black, [[target]], places)
+        before, after = (
+            climber.heights(picture[0], places)["down"][channel]
+            for picture in (black, climbed)
+        )
+        assert after > before
+        sent = create("torch").run(network, climbed).payloads["down"]
+        assert (after >= 1) == sent[0, :, channel, 0, 7].any()
 
 
 @pytest.fixture(scope="module")

@@ -150,6 +150,13 @@ def test_levels_leave_room_where_full_ones_overflow():
     assert min(layer.headroom for layer in found.layers) > 0
 
 
+def test_layers_without_a_bias_are_no_warning():
+    module = seeded(lambda: net(conv(2, 4), nn.ReLU(), nn.MaxPool2d(2), conv(4, 2)))
+    settings = {"num_steps": 2, "num_thresholds": 4, "allow": ["max_pool2d=exact"]}
+    with np.errstate(over="raise"):
+        loihi_unet.convert(module, pictures(), **settings)
+
+
 def hidden(snn, x):
     """Largest potential of the first layer on pictures."""
     integers = IntegerUNet(settle(snn))
