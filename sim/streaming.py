@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from export.errors import NetworkError
 from export.network import Network
+from export.stock_network import StockNetwork
 from sim.backend import OverflowLayerError, Pipelined, Simulator, create
 from sim.recording import Recording
 
@@ -78,7 +79,7 @@ def stream(
         sized = network if same else resized(*size)
         batches = _batches(alike, batch)
         tell = functools.partial(_tell, progress, given)
-        if isinstance(simulator, Pipelined):
+        if isinstance(simulator, Pipelined) and not isinstance(network, StockNetwork):
             parts = simulator.stream(
                 sized, batches, batch=batch, layers=layers, progress=tell
             )

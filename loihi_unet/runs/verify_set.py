@@ -163,7 +163,7 @@ def verify_set(
     if backends[0] == backends[1]:
         raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
     network = load_network(path)
-    if isinstance(network, StockNetwork):
+    if isinstance(network, StockNetwork) and not network.takes_pictures:
         raise DataError(
             f"{path}: stock neurons that take spike trains or biases, not pictures; "
             "compare recordings made from Python (docs/netx_stock.md)"

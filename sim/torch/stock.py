@@ -157,7 +157,21 @@ def _arriving(connection: StockConnection, sent: Tensor) -> Tensor:
 
 
 def _sums(synapse: StockSynapse, sent: Tensor) -> Tensor:
-    """Sums of what is sent at each step, (T, C, H, W), int64."""
+    """Sums of what is sent at each step, (T, C, H, W), int64.
+
+    Steps at which nothing is sent are left out: of a still picture, all but one.
+    """
+    alive = sent.flatten(1).any(dim=1)
+    if bool(alive.all()) or len(sent) == 1:
+        return _all_sums(synapse, sent)
+    alive[0] = True  # one step at least gives the shape
+    some = _all_sums(synapse, sent[alive])
+    total = some.new_zeros(len(sent), *some.shape[1:])
+    total[alive] = some
+    return total
+
+
+def _all_sums(synapse: StockSynapse, sent: Tensor) -> Tensor:
     assert not isinstance(synapse, Injection)  # never beside other connections
     magnitude = int(sent.abs().max()) if sent.dtype != torch.bool else 1
     exact = int(synapse.absolute_sum().max()) * magnitude < FLOAT32_EXACT
