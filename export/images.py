@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from export.errors import NetworkError
 from export.network import Network
 from export.stock_network import StockNetwork
 
@@ -32,11 +33,26 @@ def picture_channels(network: Network) -> int:
 
 
 def constant_planes(network: Network) -> list[int]:
-    """Gray levels of the planes that enter behind a picture's channels."""
+    """Gray levels of the planes that enter behind a picture's channels.
+
+    Raises
+    ------
+    NetworkError
+        If the provenance, which is part of a file, says nonsense.
+    """
     found = network.provenance.get("constant_plane")
     if not found:
         return []
-    return [255] if found is True else [int(level) for level in found]
+    if found is True:
+        return [255]
+    levels = found if isinstance(found, list) else [None]
+    whole = all(type(level) is int and 0 <= level <= 255 for level in levels)
+    if not whole or len(levels) >= network.input.shape[0]:
+        raise NetworkError(
+            f"provenance constant_plane: {str(found)[:40]} found, fewer gray levels "
+            f"0..255 than the input's {network.input.shape[0]} channels needed"
+        )
+    return levels
 
 
 def completed(network: Network, levels: Image) -> Image:

@@ -208,7 +208,7 @@ class StockNetwork(Network):
     @property
     def takes_pictures(self) -> bool:
         """Whether it was converted from a network for pictures, one at each step."""
-        return self.provenance.get("neuron") == "sigma-delta"
+        return self.input.changes and self.provenance.get("neuron") == "sigma-delta"
 
     @property
     def latency(self) -> int:

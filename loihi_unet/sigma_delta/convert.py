@@ -23,8 +23,8 @@ from loihi_unet.sigma_delta.quantise import quantise
 from loihi_unet.spiking.graph import Graph, graph_of
 from loihi_unet.tasks.make import make_task
 
-#: Calibration pictures, and their size where the network takes any.
-CROPS, SIDE = 16, 96
+#: Calibration pictures.
+CROPS = 16
 #: Size of a file where none is asked for, as `export` has it.
 USUAL = (128, 128)
 

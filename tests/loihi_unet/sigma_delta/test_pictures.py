@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One picture is the quantised network exactly, on every machine."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import sigma_delta
 import torch
 
-from export.images import decode
+from export.errors import NetworkError
+from export.images import decode, picture_channels
 from export.netx import read_network, write_network
 from loihi_unet.errors import ConversionError
 from loihi_unet.sigma_delta.convert import convert_module
@@ -58,7 +61,7 @@ def test_a_picture_is_the_integer_network(kind, machine):
 
 @pytest.mark.parametrize("kind", ["residual", "plain", "colour", "signed"])
 def test_it_says_what_the_float_network_says(kind):
-    """Rounding of weights and payloads: the ANN is met to a part in a hundred."""
+    """Weights of 8 bits, random ones: the ANN is met to a few parts in a hundred."""
     graph, network = network_of(kind)
     channels = 3 if kind == "colour" else 1
     picture = sigma_delta.pictures(1, channels, (16, 24), seed=1)[0]
@@ -66,7 +69,7 @@ def test_it_says_what_the_float_network_says(kind):
     with torch.no_grad():
         expected = graph(torch.from_numpy(picture)[None] / 255)[0].numpy()
     error = np.sqrt(np.mean((found - expected) ** 2))
-    assert error < 0.02 * expected.std()
+    assert error < 0.05 * expected.std()
 
 
 def test_the_file_holds_it(tmp_path):
@@ -88,6 +91,16 @@ def test_a_larger_picture_runs_as_well():
     np.testing.assert_array_equal(output_of(large, found)[0], expected)
     a, b = (create(n).run(large, entering[None]) for n in ("torch", "reference"))
     assert compare(a, b, large).verdict == "EXACT"
+
+
+@pytest.mark.parametrize("planes", [7, "ab", [1, -2], [1.5], [1, 2, 3], {"a": 1}])
+def test_a_file_whose_planes_are_nonsense(planes):
+    _, network = sigma_delta.unet()
+    damaged = dataclasses.replace(
+        network, provenance={**network.provenance, "constant_plane": planes}
+    )
+    with pytest.raises(NetworkError, match="provenance constant_plane: "):
+        picture_channels(damaged)
 
 
 def test_overflow_names_layer_and_step():
