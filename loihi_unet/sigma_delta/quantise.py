@@ -42,11 +42,11 @@ VALUES = (-512, 767)
 #: Gray levels of a unit.
 WHITE = 255.0
 #: States may become this much larger than on the calibration pictures.
-SAFETY = 3.0
+SAFETY = 4.0
 #: What a relay leaves of the largest payloads, at least.
 SMALLEST = 1024
 #: Weights of a layer must use this share of their range, or payloads are divided.
-USED = 0.45
+USED = 0.8
 
 
 @dataclass(frozen=True, eq=False)
