@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from export.errors import NetworkError
 from export.network import Network
-from export.stock_network import StockNetwork
 
 Image = npt.NDArray[Any]
 
@@ -99,6 +98,6 @@ def decode(network: Network, accumulator: npt.NDArray[Any]) -> npt.NDArray[np.fl
         StockNetwork, whose last layer holds a picture's value, ``* scale``.
     """
     output = network.output
-    steps = 1 if isinstance(network, StockNetwork) else network.num_steps
+    steps = network.num_steps if network.in_windows else 1
     scale = output.unit if isinstance(output.scale, tuple) else output.scale
     return accumulator.astype(np.float64) * (scale / steps)

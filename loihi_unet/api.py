@@ -18,7 +18,6 @@ from export.lowering import lower
 from export.mapping import MappingName
 from export.network import Network
 from export.netx import read_network, write_network
-from export.stock_network import StockNetwork
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.files.checkpoint import load_checkpoint
@@ -122,7 +121,7 @@ def simulate(
     if isinstance(images, str | Path):
         images = _entering(network, Path(images), Conditions(sigma=sigma, seed=seed))
     entering = np.asarray(images)
-    if not isinstance(network, StockNetwork) and entering.ndim == 4:
+    if network.takes_pictures and entering.ndim == 4:
         network = network.resized(*entering.shape[2:])
     wanted = None if layers is None else tuple(layers)
     recording = create(backend).run(network, entering, layers=wanted)

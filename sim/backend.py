@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The protocol of a machine that runs a Network, and the table of machines."""
+"""The protocol of a backend that runs a Network, and the table of backends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]  # (done, total)
 class OverflowLayerError(UserError):
     """A sum or a potential left 24 bits signed; names layer and step.
 
-    Where several do, every machine names the same one: of the first image in which
+    Where several do, every backend names the same one: of the first image in which
     any does, what happens at the first time step of the chip (a layer of stage l does
     step t at time step t + l of its image); of that time step, the first layer in the
     order of the network; of that layer, the first connection, or else the potential.
@@ -65,7 +65,7 @@ class BackendError(UserError):
 
 
 class Simulator(Protocol):
-    """A machine that runs a Network.
+    """A backend that runs a Network.
 
     Implementations have no state between runs.
     """
@@ -108,7 +108,7 @@ class Simulator(Protocol):
 
 @runtime_checkable
 class Pipelined(Simulator, Protocol):
-    """A machine in which several images are under way at once."""
+    """A backend in which several images are under way at once."""
 
     def stream(
         self,

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from export.network import Network
-from export.stock_network import StockNetwork
 from sim.recording import Payload, Recording
 
 
 def needed(network: Network, layers: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """Layers to record so that there is an output: of stock neurons the last, too."""
-    if layers is None or not isinstance(network, StockNetwork):
+    if layers is None or network.in_windows:
         return layers
     last = network.output.name
     return layers if last in layers else (*layers, last)
@@ -26,7 +25,7 @@ def output_of(network: Network, recording: Recording) -> Payload | None:
     recording : Recording
         Of pictures, all steps.
     """
-    if not isinstance(network, StockNetwork) or not network.takes_pictures:
+    if network.in_windows or not network.takes_pictures:
         return recording.output
     payload = recording.payloads.get(network.output.name)
     return None if payload is None else payload[:, -1]

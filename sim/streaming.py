@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from export.errors import NetworkError
 from export.network import Network
-from export.stock_network import StockNetwork
 from sim.backend import OverflowLayerError, Pipelined, Simulator, create
 from sim.recording import Recording
 
@@ -44,7 +43,7 @@ def stream(
     frames : iterable of array_like of int, shape (C, H, W)
         Payloads of the input, within its declared range; may be endless.
     backend : str or Simulator
-        A key of `sim.backend.BACKENDS`, or a machine that exists already.
+        A key of `sim.backend.BACKENDS`, or a backend that exists already.
     batch : int
         Frames to run together if their sizes agree.
     layers : tuple of str or None
@@ -79,7 +78,7 @@ def stream(
         sized = network if same else resized(*size)
         batches = _batches(alike, batch)
         tell = functools.partial(_tell, progress, given)
-        if isinstance(simulator, Pipelined) and not isinstance(network, StockNetwork):
+        if isinstance(simulator, Pipelined) and network.in_windows:
             parts = simulator.stream(
                 sized, batches, batch=batch, layers=layers, progress=tell
             )
@@ -93,7 +92,7 @@ def stream(
 
 @contextlib.contextmanager
 def _closed(parts: Iterator[Recording]) -> Iterator[None]:
-    """Stop the machine when the reader stops, as ``yield from`` would."""
+    """Stop the backend when the reader stops, as ``yield from`` would."""
     try:
         yield
     finally:

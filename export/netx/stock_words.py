@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from export.stock_network import StockLayer, StockNetwork
+from export.network import Layer, Network
 from export.synapse import Conv, Dense, Injection
 
 #: A word of netx, read from the entry before it.
@@ -12,7 +12,7 @@ NETX = "stock netx"
 READER = "stock neuron, needs this file's reader"
 
 
-def words(network: StockNetwork) -> dict[str, str]:
+def words(network: Network) -> dict[str, str]:
     """Say of each layer, by name, `NETX` or `READER`.
 
     Stock netx loads a file up to the first layer that it does not know:
@@ -26,16 +26,20 @@ def words(network: StockNetwork) -> dict[str, str]:
     return found
 
 
-def loaded_by_netx(network: StockNetwork) -> int:
+def loaded_by_netx(network: Network) -> int:
     """How many layers at the front stock netx loads (its argument num_layers)."""
     found = list(words(network).values())
     return found.index(READER) if READER in found else len(found)
 
 
-def _is_netx(layer: StockLayer, before: str) -> bool:
+def _is_netx(layer: Layer, before: str) -> bool:
     """Whether it is one entry that reads the entry before it."""
     first, *others = layer.connections
     own = [c for c in others if c.source == layer.name]
-    if len(own) < len(others) or first.source != before or layer.delay is not None:
+    if (
+        len(own) < len(others)
+        or first.source != before
+        or getattr(layer, "delay", None) is not None
+    ):
         return False
     return isinstance(first.synapse, Conv | Dense | Injection)

@@ -190,9 +190,8 @@ def _hashes(network: Network) -> dict[str, str]:
 def _words(network: Network) -> list[str]:
     """What stock netx makes of each layer of stock neurons; none for others."""
     from export.netx.stock_words import words
-    from export.stock_network import StockNetwork
 
-    return [*words(network).values()] if isinstance(network, StockNetwork) else []
+    return [] if network.in_windows else [*words(network).values()]
 
 
 def _row(network: Network, index: int) -> dict[str, Any]:

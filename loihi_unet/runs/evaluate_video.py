@@ -91,7 +91,7 @@ class FrameSequence:
         gaussian = isinstance(config.task, DenoiseConfig) and config.task.gaussian
         self.sigma = settings.sigma if gaussian else None
         self.multiple = size_multiple(network)
-        entering = [self.judge.entering(p, n) for n, p in enumerate(self.pictures)]
+        entering = [self.judge.shown(p, n) for n, p in enumerate(self.pictures)]
         sizes = sorted({frame.shape[1:] for frame in entering})
         if len(sizes) > 1:
             raise DataError(

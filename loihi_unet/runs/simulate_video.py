@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from loihi_unet.data.deep import Levels, records
 from loihi_unet.data.pictures import warn
+from loihi_unet.data.white_level import Levels, records
 from loihi_unet.errors import DataError
 from loihi_unet.runs.hashes import size_note
 from loihi_unet.runs.network_source import load_network

@@ -8,6 +8,7 @@ frame k (from 0) is there `arrivals` of the last layer steps after the first, an
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -144,7 +145,8 @@ def network_at(
     network: StockNetwork, size: tuple[int, ...], frames: int
 ) -> StockNetwork:
     """The network for so many frames of a size (H, W)."""
-    sized = network.resized(*size) if size != network.input.shape[1:] else network
-    assert isinstance(sized, StockNetwork)
+    sized = network
+    if size != network.input.shape[1:]:
+        sized = cast("StockNetwork", network.resized(*size))
     steps = frames + sized.arrivals[sized.output.name] - 1
     return replace(sized, num_steps=steps)

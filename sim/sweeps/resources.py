@@ -27,7 +27,7 @@ BLOCK = 2**21
 #: 300 MB of it are pages of the libraries' files (torch 2.3 with CUDA): workers share
 #: them, and how many are resident depends on the machine.
 BASE = {"torch": 700 * 10**6, "reference": 700 * 10**6, "lava": 1150 * 10**6}
-#: Bytes per compartment of machines that keep all layers' states.
+#: Bytes per compartment of backends that keep all layers' states.
 STATES = {"reference": 160, "lava": 64}
 ALIKE = {"lava-stock": "lava", "cuda": "torch"}
 #: Cores that a run keeps busy by itself, where that is not one. 0, all: a GPU is not
@@ -53,7 +53,7 @@ class Demand:
 
 
 def demand(network: Network, *backends: str, record: bool) -> Demand:
-    """Estimate what a run of one image needs, by each machine in turn.
+    """Estimate what a run of one image needs, by each backend in turn.
 
     Parameters
     ----------
