@@ -150,8 +150,8 @@ def simulate(
     )
     if "events" in record:
         columns = ["frame", "events", "synaptic operations"]
-        counted = zip(record["events"], record["operations"], strict=True)
-        print_table("frames", columns, [[n, *row] for n, row in enumerate(counted)])
+        frames = zip(record["events"], record["operations"], strict=True)
+        print_table("frames", columns, [[n, *row] for n, row in enumerate(frames)])
     rates = list(record["spike_rate"].items())
     print_table(title, ["layer", "share of non-zero spikes"], rates)
     out.print(coverage_line(record["coverage"]), soft_wrap=True)
