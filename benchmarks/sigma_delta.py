@@ -56,7 +56,7 @@ REACH = (
     ("denoise-colour", "denoising/BSDS500-train", "denoising/CBSD68", 2),
     ("segment-drive", "segmentation/DRIVE", "segmentation/DRIVE", 2),
 )
-SHARES = (0.0, 0.0156, 0.031, 0.0625, 0.125, 0.25, 0.5)
+SHARES = (0.0, 0.0156, 0.0625, 0.125, 0.25, 0.5)
 #: Kinds of noise: none, the same in every frame, another in every frame.
 NOISES = {"none": (0.0, False), "fixed": (25.0, True), "fresh": (25.0, False)}
 
@@ -153,6 +153,8 @@ def video(
         rows.append(_window_row(clean, entering))
         print(kind, json.dumps(rows[-1]), flush=True)
         found[kind] = rows
+        draw(found, FIGURE)
+        _write({"video": found, "frames": {"count": count, "side": side}})
     return found
 
 
@@ -221,7 +223,7 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
 
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     for axes, (kind, rows) in zip(
-        figure.subplots(1, len(found)), found.items(), strict=True
+        figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True
     ):
         curve = [row for row in rows if row["network"] == "sigma-delta"]
         x = [row["later"] / 1e6 for row in curve]
@@ -251,12 +253,15 @@ def main() -> None:
     if words.what == "reach":
         rows = {row["network"]: row for row in record.get("reach", [])}
         rows |= {row["network"]: row for row in reach(words.data_root, words.only)}
-        record["reach"] = list(rows.values())
+        _write({"reach": list(rows.values())})
     else:
-        record["video"] = video(words.frames, words.train, words.count, words.side)
-        record["frames"] = {"count": words.count, "side": words.side}
-        draw(record["video"], FIGURE)
-    JSON.write_text(json.dumps(record, indent=1) + "\n")
+        video(words.frames, words.train, words.count, words.side)
+
+
+def _write(parts: dict[str, Any]) -> None:
+    """Put parts into the record, beside those that are there."""
+    record = json.loads(JSON.read_text()) if JSON.exists() else {}
+    JSON.write_text(json.dumps(record | parts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

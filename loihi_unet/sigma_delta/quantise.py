@@ -43,6 +43,9 @@ VALUES = (-512, 767)
 WHITE = 255.0
 #: States may become this much larger than on the calibration pictures.
 SAFETY = 4.0
+#: Channels count as at least this part of their layer's largest: what is faint on
+#: the calibration pictures may not be so on others.
+FAINTEST = 8
 #: What a relay leaves of the largest payloads, at least.
 SMALLEST = 1024
 #: Weights of a layer must use this share of their range, or payloads are divided.
@@ -147,7 +150,9 @@ class _Lowering:
         # The input skips to the output with an offset, which its planes take off.
         skips = any(c.kind == "identity" for c in self.connections)
         self.offset = -VALUES[0] / WHITE if skips else 0.0
-        self.peak: Floats = np.maximum(each, max(1e-6, each.max() / 64)) + self.offset
+        self.peak: Floats = (
+            np.maximum(each, max(1e-6, each.max() / FAINTEST)) + self.offset
+        )
 
     def add(self) -> Node:
         """Add it, and what it needs before it."""
