@@ -42,7 +42,7 @@ VALUES = (-512, 767)
 #: Gray levels of a unit.
 WHITE = 255.0
 #: States may become this much larger than on the calibration pictures.
-SAFETY = 4.0
+SAFETY = 6.0
 #: Channels count as at least this part of their layer's largest: what is faint on
 #: the calibration pictures may not be so on others.
 FAINTEST = 8
