@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ class FrameSequence:
         ):
             output = torch.from_numpy(video.outputs[n]).float()[None]
             one = self.judge.judge(
-                lambda _, output=output: output,  # type: ignore[misc]
+                _given(output),
                 picture,
                 n,
                 multiple=self.multiple,
@@ -126,6 +126,11 @@ class FrameSequence:
                 }
             )
         return Scored(self.judge.measures(found), rows)
+
+
+def _given(output: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A network that has run already."""
+    return lambda _: output
 
 
 def evaluate_video(
@@ -205,7 +210,7 @@ def evaluate_video(
     }
 
 
-def first_frame(video: Video) -> dict[str, npt.NDArray[np.signedinteger]]:  # type: ignore[type-arg]
+def first_frame(video: Video) -> dict[str, npt.NDArray[np.signedinteger[Any]]]:
     """What each layer sent of the first frame."""
     return {layer.name: video.sent(layer.name)[0] for layer in video.network.layers}
 

@@ -8,7 +8,7 @@ frame k (from 0) is there `arrivals` of the last layer steps after the first, an
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -73,11 +73,11 @@ class Video:
                 total += ((self.sent(c.source) != 0) * fan).sum(axis=(1, 2, 3))
         return total
 
-    def sent(self, name: str) -> npt.NDArray[np.signedinteger]:  # type: ignore[type-arg]
+    def sent(self, name: str) -> npt.NDArray[np.signedinteger[Any]]:
         """What a layer sent of each frame, shape (frames, C, H, W)."""
         first = self.network.arrivals[name] - 1
         payload = self.recording.payloads[name][0]
-        found: npt.NDArray[np.signedinteger] = payload[first : first + self.frames]  # type: ignore[type-arg]
+        found: npt.NDArray[np.signedinteger[Any]] = payload[first : first + self.frames]
         return found
 
 

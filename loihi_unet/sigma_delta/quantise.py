@@ -29,6 +29,7 @@ from loihi_unet.sigma_delta.planes import (
     STEP,
     Floats,
     Ints,
+    Planes,
     each_channel,
     extended,
 )
@@ -251,7 +252,10 @@ class _Lowering:
             _integers(c, node.scale, scale)
             for c, node in zip(self.connections, sources, strict=True)
         ]
-        planes, own = first.grown() if self.layer.spiking else (None, None)
+        planes: Planes | None = None
+        own: tuple[int, int] | None = None
+        if self.layer.spiking:
+            planes, own = first.grown()
         return self.stages.add(
             self.layer.name,
             sources,
@@ -273,7 +277,9 @@ class _Lowering:
 
     def _bias(self, sources: list[Node], weights: list[Ints], scale: Floats) -> Ints:
         """Weights of the planes that give each channel the mean it should have."""
-        silent = self._synapses(sources, weights, np.zeros((len(scale), 2), int), None)
+        silent = self._synapses(
+            sources, weights, np.zeros((len(scale), 2), np.int64), None
+        )
         found = sum(sums(s, node.sent) for s, node in zip(silent, sources, strict=True))
         assert isinstance(found, Tensor)
         mean = found.mean(dim=(0, 2, 3)).numpy()
@@ -316,5 +322,5 @@ def _row_peaks(connection: Connection, scale: Floats) -> Floats:
 def _integers(connection: Connection, source: Floats, scale: Floats) -> Ints:
     """Weights in the axis order of the connection's kind."""
     rows = ONE * scale[:, None, None, None] * _rows(connection, source)
-    found: Ints = (STEP * np.rint(rows / STEP)).clip(-LARGEST, LARGEST).astype(int)
+    found: Ints = (STEP * np.rint(rows / STEP)).clip(-LARGEST, LARGEST).astype(np.int64)
     return found.transpose(1, 0, 2, 3) if connection.kind == "conv_transpose" else found

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def with_thresholds(
 
 def usual_payloads(
     network: StockNetwork,
-    sent: Mapping[str, NDArray[np.signedinteger]],  # type: ignore[type-arg]
+    sent: Mapping[str, NDArray[np.signedinteger[Any]]],
 ) -> dict[str, float]:
     """Mean payload that is not zero, of each layer that computes.
 
