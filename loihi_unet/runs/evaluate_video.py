@@ -176,7 +176,7 @@ def evaluate_video(
     network = video_network(load_network(path), str(path))
     sequence = FrameSequence(network, settings, str(path))
     simulator = create(settings.backend)
-    share = None
+    share: float | None = None
     if budget is None:
         video = run_video(network, sequence.levels, simulator, progress=progress)
         scored = sequence.score(video)
@@ -184,7 +184,8 @@ def evaluate_video(
         video = run_video(
             at_share(network, _zero(network), 0), sequence.levels, simulator
         )
-        best, share, scored = sequence.score(video).quality, 0.0, sequence.score(video)
+        scored, share = sequence.score(video), 0.0
+        best = scored.quality
         usual = usual_payloads(network, first_frame(video))
         for n, tried in enumerate(SHARES):
             candidate = at_share(network, usual, tried)
