@@ -121,7 +121,7 @@ def simulate(
     if isinstance(images, str | Path):
         images = _entering(network, Path(images), Conditions(sigma=sigma, seed=seed))
     entering = np.asarray(images)
-    if network.in_windows and entering.ndim == 4:
+    if network.takes_pictures and entering.ndim == 4:
         network = network.resized(*entering.shape[2:])
     wanted = None if layers is None else tuple(layers)
     recording = create(backend).run(network, entering, layers=wanted)

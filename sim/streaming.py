@@ -78,7 +78,7 @@ def stream(
         sized = network if same else resized(*size)
         batches = _batches(alike, batch)
         tell = functools.partial(_tell, progress, given)
-        if isinstance(simulator, Pipelined):
+        if isinstance(simulator, Pipelined) and network.in_windows:
             parts = simulator.stream(
                 sized, batches, batch=batch, layers=layers, progress=tell
             )

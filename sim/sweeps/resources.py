@@ -14,7 +14,7 @@ from pathlib import Path
 
 from export.compartment import Accumulator
 from export.network import Network
-from export.synapse import AveragePool
+from export.synapse import AveragePool, Injection
 from sim.backend import check_name
 
 MEMINFO = Path("/proc/meminfo")
@@ -77,7 +77,7 @@ def demand(network: Network, *backends: str, record: bool) -> Demand:
         c.synapse.weight.size
         for layer in network.layers
         for c in layer.connections
-        if not isinstance(c.synapse, AveragePool)
+        if not isinstance(c.synapse, AveragePool | Injection)
     )
     running = {kind: STATES.get(kind, 0) * compartments for kind in kinds}
     if "torch" in kinds:
