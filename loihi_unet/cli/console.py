@@ -47,9 +47,9 @@ WorkersOption = Annotated[
 
 def backend_names() -> list[str]:
     """Machines, for the shell's completion."""
-    from sim.backend import BACKENDS
+    from sim.backend import names
 
-    return list(BACKENDS)
+    return names()
 
 
 def config_names() -> list[str]:
@@ -69,7 +69,8 @@ NetworkArgument = Annotated[
 BackendOption = Annotated[
     str,
     typer.Option(
-        help="reference, torch, cuda, lava or lava-stock.",
+        help="reference, torch, cuda, lava, lava-stock, or module:Class of a machine of "
+        "your own.",
         autocompletion=backend_names,
     ),
 ]

@@ -51,7 +51,8 @@ def verify(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            help="Twice: the machines to compare on every picture.",
+            help="Twice: the machines to compare on every picture; a name, or "
+            "module:Class of your own.",
             autocompletion=backend_names,
         ),
     ] = None,
