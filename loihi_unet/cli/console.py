@@ -69,8 +69,7 @@ NetworkArgument = Annotated[
 BackendOption = Annotated[
     str,
     typer.Option(
-        help="reference, torch, cuda, lava, lava-stock, or module:Class of a machine of "
-        "your own.",
+        help="reference, torch, cuda, lava, lava-stock, or module:Class of your own.",
         autocompletion=backend_names,
     ),
 ]

@@ -18,6 +18,7 @@ from loihi_unet.cli import (
     doctor,
     evaluate,
     fit,
+    kit,
     network,
     reproduce,
     setup_lava,
@@ -69,6 +70,8 @@ app.command("simulate")(simulate.simulate)
 app.command("verify")(verify.verify)
 app.command("fit")(fit.fit)
 app.command("report")(verify.report)
+app.command("selftest")(kit.selftest)
+app.command("probes")(kit.probes)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 app.command("setup-lava")(setup_lava.setup_lava)
