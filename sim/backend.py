@@ -121,7 +121,9 @@ def names() -> list[str]:
 
 def check_name(name: str) -> None:
     """Raise `BackendError` unless that is a backend's name, or ``module:Class``."""
-    if name not in names() and not foreign.is_class(name):
+    if name in BACKENDS or foreign.is_class(name):
+        return  # without a look at every package that is installed
+    if name not in names():
         raise BackendError(
             f"backend '{name}': {', '.join(names())} are allowed, or module:Class of "
             "a machine of your own"

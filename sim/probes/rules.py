@@ -102,11 +102,8 @@ def decayed(x: Int64, amount: int, rounding: Rounding) -> Int64:
     >>> [decayed(x, 1024, how).tolist() for how in ("zero", "down", "nearest")]
     [[-3, 3], [-4, 3], [-4, 4]]
     """
-    left = x * (4096 - amount)
-    match rounding:
-        case "zero":
-            return np.sign(left) * (np.abs(left) >> 12)
-        case "down":
-            return left >> 12
-        case "nearest":
-            return np.sign(left) * ((np.abs(left) + 2048) >> 12)
+    left: Int64 = x * (4096 - amount)
+    half = 2048 if rounding == "nearest" else 0
+    size: Int64 = (np.abs(left) + half) >> 12
+    kept: Int64 = left >> 12 if rounding == "down" else np.sign(left) * size
+    return kept

@@ -35,7 +35,8 @@ def run_windows(
     """
     steps = len(images) * network.num_steps
     cells = {x.name: _Cell(network, x, rules) for x in network.layers}
-    sent = {name: [np.zeros(node.shape, np.int64)] for name, node in _nodes(network)}
+    silent = {name: np.zeros(n.shape, np.int64) for name, n in network.nodes.items()}
+    sent = {name: [zeros] for name, zeros in silent.items()}
     for now in range(1, steps + network.stages[layer] + 1):
         index = min((now - 1) // network.num_steps, len(images) - 1)
         found = {name: cell.step(now, sent) for name, cell in cells.items()}
@@ -44,10 +45,6 @@ def run_windows(
             sent[name].append(payload)
     rows = sent[layer][-steps:]
     return np.stack(rows)[:, :, 0, 0]
-
-
-def _nodes(network: Network):  # type: ignore[no-untyped-def]
-    return network.nodes.items()
 
 
 class _Cell:
@@ -132,16 +129,18 @@ class _Cell:
 
 def _carried(payload: Int64, rules: WindowRules) -> Int64:
     """What of a graded spike arrives."""
+    carried: Int64
     match rules.payload:
         case "all":
-            return payload
+            carried = payload
         case "1 bit":
-            return (payload != 0).astype(np.int64)
+            carried = (payload != 0).astype(np.int64)
         case "to 127":
-            return np.minimum(payload, 127)
+            carried = np.minimum(payload, 127)
         case "to 255":
-            return np.minimum(payload, 255)
+            carried = np.minimum(payload, 255)
         case "8 bits":
-            return payload & 255
+            carried = payload & 255
         case "16 bits signed":
-            return (payload + 2**15) % 2**16 - 2**15
+            carried = (payload + 2**15) % 2**16 - 2**15
+    return carried
