@@ -13,10 +13,11 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/loihi-unet demo
 
+# Two at a time, each on one core: more would only wait for each other on two cores.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What `make test` leaves out: browsers and tortures.
+# What `make test` leaves out: browsers, tortures, all of the suite, memory.
 check: test
 	$(BIN)/python -m pytest -m slow
 

@@ -18,7 +18,8 @@ from export.lowering import lower
 from export.netx import write_network
 from loihi_unet.conversion.convert import convert
 from loihi_unet.files.spiking_file import load_spiking_unet
-from loihi_unet.finetuning.finetune import FinetuneConfig, FinetuneFiles, finetune
+from loihi_unet.finetuning.config import FinetuneConfig, FinetuneFiles
+from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.runs.evaluate_set import EvaluateConfig, report
 
 CURVES = Path(__file__).parents[1] / "docs" / "curves.json"

@@ -22,7 +22,7 @@ NEURON = {
 
 
 class SlayerUNet(nn.Module):
-    """U-Net of `loihi_unet.unet` in blocks of slayer, multi-step.
+    """U-Net of `loihi_unet.networks.net` in blocks of slayer, multi-step.
 
     Slayer's neuron sends binary spikes, and its transposed convolution has no
     output padding, so that is 2x2 here (fewer products than 3x3).

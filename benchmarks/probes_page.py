@@ -14,7 +14,7 @@ INTRODUCTION = """\
 Lava's CPU models are called bit-accurate; [lava issue
 322](https://github.com/lava-nc/lava/issues/322) says that a Loihi 1 does otherwise, and
 nobody has published what a chip does in the cases below. So this project states what
-its machines do, and asks:
+its backends do, and asks:
 
 ```
 loihi-unet probes --out probes             # networks, inputs, a template, instructions

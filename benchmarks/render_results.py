@@ -85,7 +85,7 @@ HEAD = """# Results
 
 Rendered from results.json by `python benchmarks/render_results.py`; each row was
 written by its command below. *integers*: the network that goes to the chip, bit-exact
-on every machine. PSNR in dB on the output clipped to 0..255, data range 255; noise
+on every backend. PSNR in dB on the output clipped to 0..255, data range 255; noise
 seeded, rounded, not clipped; blind models, sigma 0..55. *paper*: arXiv 2307.10974,
 whose network is 64 channels wide and trained on a GPU (F1 JS ACC for DRIVE and EM).
 

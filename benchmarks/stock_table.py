@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stock files on every machine, beside stock netx: docs/netx_stock_table.json, .md.
+"""Stock files on every backend, beside stock netx: docs/netx_stock_table.json, .md.
 
     python benchmarks/stock_table.py FOLDER ...    # of .net files; needs lava-dl
 
-Also trains a small U-Net in slayer, exports it by slayer's own calls and runs it.
-`--render` only writes the page again.
+Also trains a small U-Net in slayer, exports it by slayer's own calls and runs it. What
+is found is written at once: `--only TEXT` does the files whose name has it, `--timed`
+and `--toy` one part, and all leave the rest as it was. `--render` only writes the page
+again.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ import json
 import resource
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import sim.lava.mends  # noqa: F401  before anything of Lava
 from export.errors import NetworkError
+from export.files.atomic import write_text
 from export.netx import StockOptions, read_stock
 from export.stock_network import StockNetwork
 from export.synapse import ConvTranspose, Injection
@@ -29,8 +34,9 @@ from sim.verify.comparison import compare
 
 DOCS = Path(__file__).parents[1] / "docs"
 STEPS = 12
-#: Products a step from which on only torch and stock netx run, with our Conv.
-LARGE = 10**8
+#: Products a step from which on a file is large: then the slow backends run fewer
+#: steps, and stock netx with our Conv.
+LARGE, LARGE_STEPS = 10**8, 2
 #: netx's arguments that a file's own tutorial gives.
 ARGUMENTS = {"yolo_kp4.net": {"spike_exp": 4}, "ntidigits.net": {"num_layers": 5}}
 #: Files that are timed, ten steps each.
@@ -116,7 +122,7 @@ def netx_output(
 
 
 def row_of(path: Path, rng: np.random.Generator) -> dict[str, Any]:
-    """One file: read, run on every machine, and beside stock netx."""
+    """One file: read, run on every backend, and beside stock netx."""
     arguments = ARGUMENTS.get(path.name, {})
     name = f"{path.parent.name}/{path.name}"
     row: dict[str, Any] = {"file": name, "arguments": arguments}
@@ -127,13 +133,17 @@ def row_of(path: Path, rng: np.random.Generator) -> dict[str, Any]:
         return row | {"reads": f"refused: {text}"}
     values = values_for(network, rng)
     large = products(network) > LARGE
-    machines = ["torch"] if large else ["torch", "reference", "lava", "lava-stock"]
-    first, *others = [create(machine).run(network, values) for machine in machines]
-    exact = all(compare(first, other).identical for other in others)
+    backends = ["torch", "reference", "lava", "lava-stock"]
+    first = create("torch").run(network, values)
+    steps = LARGE_STEPS if large else STEPS
+    part = replace(network, num_steps=steps)
+    cut = values[:, :steps] if network.input.changes else values
+    left, *others = [create(name).run(part, cut) for name in backends]
     row |= {
         "reads": f"{len(network.layers)} layers",
-        "machines": machines,
-        "exact": exact if others else None,
+        "backends": backends,
+        "steps": steps,
+        "exact": all(compare(left, other).identical for other in others),
         "spikes": int(np.count_nonzero(first.payloads[network.output.name])),
     }
     found = first.payloads[network.output.name][0]
@@ -266,7 +276,7 @@ def toy_unet(iterations: int = 60) -> dict[str, Any]:
         "iterations": iterations,
         "before": before,
         "after": after,
-        "machines": list(names),
+        "backends": list(names),
         "exact": all(compare(first, other).identical for other in others),
         "wrong": wrong,
         "compared": compared,
@@ -277,25 +287,29 @@ def toy_unet(iterations: int = 60) -> dict[str, Any]:
 def render(record: dict[str, Any]) -> str:
     """The page."""
     lines = [
-        "# Stock files on every machine",
+        "# Stock files on every backend",
         "",
         "Written by `python benchmarks/stock_table.py FOLDER ...` "
         f"(lava-nc {record['lava-nc']}, lava-dl {record['lava-dl']}). Each file gets "
-        f"random input for {record['steps']} steps; machines are compared in every "
+        f"random input for {record['steps']} steps; backends are compared in every "
         "spike and state, stock netx in its output. Files above 10^8 products a step "
-        "run on torch and, with this project's Conv, in stock netx.",
+        f"run for {LARGE_STEPS} steps on the other backends, and in stock netx with "
+        "this project's Conv.",
         "",
-        "| file | reads | machines | output other than 0 | stock netx |",
+        "| file | reads | backends | output other than 0 | stock netx |",
         "|---|---|---|---|---|",
     ]
     for row in record["rows"]:
-        machines = ", ".join(row.get("machines", []))
+        backends = ", ".join(row.get("backends", []))
         if row.get("exact") is not None:
-            machines += ": EXACT" if row["exact"] else ": FAIL"
+            backends += ": EXACT" if row["exact"] else ": FAIL"
+            if row["steps"] != record["steps"]:
+                backends += f" ({row['steps']} steps)"
         given = ", ".join(f"{k}={v}" for k, v in row["arguments"].items())
         file = f"{row['file']} ({given})" if given else row["file"]
         lines.append(
-            f"| {file} | {row['reads']} | {machines} | {row.get('netx', '')} |"
+            f"| {file} | {row['reads']} | {backends} | {row.get('spikes', '')} | "
+            f"{row.get('netx', '')} |"
         )
     lines += [
         "",
@@ -323,7 +337,7 @@ def render(record: dict[str, Any]) -> str:
         f"Conv, Pool, Conv, ConvT, concatenation, Conv; {toy['iterations']} iterations "
         "on bars under noise: share of right pixels "
         f"{toy['before']:.3f} before, {toy['after']:.3f} after. Exported by "
-        f"`export_hdf5`, run on {', '.join(toy['machines'])}: "
+        f"`export_hdf5`, run on {', '.join(toy['backends'])}: "
         f"{'EXACT' if toy['exact'] else 'FAIL'}; against slayer's own forward "
         f"{toy['wrong']} of {toy['compared']:,} spikes of all layers differ; "
         f"{toy['spikes']} spikes in the output.",
@@ -332,41 +346,51 @@ def render(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+class Record:
+    """docs/netx_stock_table.json, written whenever something is found."""
+
+    def __init__(self) -> None:
+        self.path = DOCS / "netx_stock_table.json"
+        self.values = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.values["steps"] = STEPS
+
+    def keep(self, part: str, entries: Any) -> None:
+        """Take a part in place of what was there; of a list, rows of the same file."""
+        if isinstance(entries, list):
+            found = {row["file"]: row for row in entries}
+            old = self.values.get(part, [])
+            kept = [found.pop(row["file"], row) for row in old]
+            entries = [*kept, *found.values()]
+        self.values[part] = entries
+        for name in ("lava-nc", "lava-dl"):
+            self.values[name] = importlib.metadata.version(name)
+        write_text(self.path, json.dumps(self.values, indent=2) + "\n")
+
+
 def main() -> None:
     """Measure, and write JSON and page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="*")
     parser.add_argument("--render", action="store_true")
+    parser.add_argument("--only", default="", help="part of the files' names")
     parser.add_argument("--timed", action="store_true", help="measure only the times")
+    parser.add_argument("--toy", action="store_true", help="train only the U-Net")
     arguments = parser.parse_args()
-    data = DOCS / "netx_stock_table.json"
-    if arguments.timed:
-        record = json.loads(data.read_text())
-        rng = np.random.default_rng(0)
-        paths = [
-            p for folder in arguments.folders for p in sorted(folder.rglob("*.net"))
-        ]
-        record["timed"] = [timed(p, rng) for p in paths if p.name in TIMED]
-        data.write_text(json.dumps(record, indent=2) + "\n")
-    elif not arguments.render:
-        folders = [upstream(), *arguments.folders]
-        paths = [p for folder in folders for p in sorted(folder.rglob("*.net"))]
-        rng = np.random.default_rng(0)
-        rows = []
-        for path in paths:
-            rows.append(row_of(path, rng))
-            print(rows[-1], flush=True)
-        record = {
-            "lava-nc": importlib.metadata.version("lava-nc"),
-            "lava-dl": importlib.metadata.version("lava-dl"),
-            "steps": STEPS,
-            "rows": rows,
-            "timed": [timed(p, rng) for p in paths if p.name in TIMED],
-            "toy": toy_unet(),
-        }
-        data.write_text(json.dumps(record, indent=2) + "\n")
-    page = render(json.loads(data.read_text()))
-    (DOCS / "netx_stock_table.md").write_text(page)
+    record = Record()
+    every = not (arguments.render or arguments.timed or arguments.toy)
+    folders = [*arguments.folders, *([upstream()] if every else [])]
+    paths = [p for folder in folders for p in sorted(folder.rglob("*.net"))]
+    paths = [path for path in paths if arguments.only in path.name]
+    for path in paths if every else ():
+        row = row_of(path, np.random.default_rng(0))
+        print(row, flush=True)
+        record.keep("rows", [row])
+    if arguments.timed or (every and not arguments.only):
+        for path in (p for p in paths if p.name in TIMED):
+            record.keep("timed", [timed(path, np.random.default_rng(0))])
+    if arguments.toy or (every and not arguments.only):
+        record.keep("toy", toy_unet())
+    write_text(DOCS / "netx_stock_table.md", render(record.values))
 
 
 if __name__ == "__main__":

@@ -23,13 +23,10 @@ from loihi_unet.conversion.convert import convert
 from loihi_unet.data.datasets import load_data
 from loihi_unet.data.pictures import hold_out
 from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.finetuning.config import FinetuneConfig, FinetuneFiles
 from loihi_unet.finetuning.cost import cost
-from loihi_unet.finetuning.finetune import (
-    FinetuneConfig,
-    FinetuneFiles,
-    finetune,
-    training_config,
-)
+from loihi_unet.finetuning.finetune import finetune
+from loihi_unet.finetuning.objective import training_config
 from loihi_unet.runs.evaluate_set import EvaluateConfig, report
 from loihi_unet.tasks.make import make_task
 

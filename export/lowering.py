@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Normalised float Spiking-UNet -> integer Network.
 
-Multiplied by theta, which `export.gain` chooses, a float compartment in units of its
+Multiplied by theta, which `export.theta` chooses, a float compartment in units of its
 base threshold (`export.units`) is the integer compartment, so mantissa
 ``2 * level << e = W * theta``.
 """
@@ -18,7 +18,6 @@ from typing_extensions import assert_never
 from export import quantize
 from export.compartment import MTIF, Accumulator
 from export.errors import NetworkError
-from export.gain import settle
 from export.mapping import MappingName
 from export.network import Connection, Input, Layer, Network
 from export.synapse import (
@@ -29,6 +28,7 @@ from export.synapse import (
     Synapse,
     integers,
 )
+from export.theta import settle
 from export.units import (
     PIXEL_MAXIMUM,
     PIXEL_MINIMUM,
@@ -136,9 +136,9 @@ def _lower_layer(
     where = f"layer '{layer.name}'"
     stage = 1 + max(stages[c.source] for c in layer.connections)
     stages[layer.name] = stage
-    settled = layer.quantisation
-    assert settled is not None  # lower settles the network first
-    gain = gains(settled)
+    quantisation = layer.quantisation
+    assert quantisation is not None  # lower settles the network first
+    gain = gains(quantisation)
     connections = [
         Connection(
             source=c.source,
@@ -153,12 +153,12 @@ def _lower_layer(
         for c, w, exponent in zip(
             layer.connections,
             unit_weights(layer, snn.base_threshold),
-            settled.weight_exps,
+            quantisation.weight_exps,
             strict=True,
         )
     ]
     bias = quantize.bias(
-        unit_bias(layer, snn.base_threshold) * gain, where, settled.bias_exp
+        unit_bias(layer, snn.base_threshold) * gain, where, quantisation.bias_exp
     )
     if layer.spiking:
         compartment: MTIF | Accumulator = MTIF(

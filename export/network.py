@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The frozen integer network: the one object that every backend runs.
 
-NumPy only, no input or output. Integers decide what a machine computes; the
+NumPy only, no input or output. Integers decide what a backend computes; the
 float ``scale`` fields only say what an integer means.
 
 Time (1-based Lava steps): layer of stage l does algorithm step t of image i at
@@ -30,7 +30,7 @@ from export.layer import Connection as Connection
 from export.layer import Input as Input
 from export.layer import Layer as Layer
 from export.leaves import flatten
-from export.synapse import ConvTranspose, Synapse
+from export.synapse import ConvTranspose, Shape, Synapse
 
 # Shapes of the input and of layers, as `flatten` names them.
 _SHAPE = re.compile(r"(input|layers\[.*\])\.shape", re.DOTALL)
@@ -65,6 +65,9 @@ class Network:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     # Whether a layer may read what it sent itself the step before.
     may_recur: ClassVar[bool] = False
+    # Whether each image has a window of T steps, at whose end every layer is reset; a
+    # network without windows runs freely (`export.stock_network.StockNetwork`).
+    in_windows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if type(self.num_steps) is not int or self.num_steps < 1:
@@ -167,6 +170,15 @@ class Network:
         return self.num_steps + self.stages[self.output.name]
 
     @property
+    def traces(self) -> Mapping[str, Shape]:
+        """Shape of everything a backend records per step, by name."""
+        return {
+            layer.name: layer.shape
+            for layer in self.layers
+            if not isinstance(layer.compartment, Accumulator)
+        }
+
+    @property
     def sha256(self) -> str:
         """Hash of everything but the provenance, as 64 hexadecimal digits.
 
@@ -216,6 +228,23 @@ class Network:
             left_out = f"  .. {len(self.layers) - 2 * half} more layers .."
             lines[2 + half : -half] = [left_out]
         return "\n".join(lines)
+
+    def as_ran(self, num_steps: int, shape: tuple[int, ...]) -> Network:
+        """Give the network as it ran on an image.
+
+        Parameters
+        ----------
+        num_steps : int
+            Steps that the run had.
+        shape : tuple of int
+            Shape of the image; one of other axes than (C, H, W) changes nothing.
+
+        Raises
+        ------
+        NetworkError
+            If a layer cannot take that size.
+        """
+        return self.resized(*shape[1:]) if len(shape) == 3 else self
 
     def resized(self, height: int, width: int) -> Network:
         """Same weights for an input of another height and width.

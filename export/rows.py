@@ -79,7 +79,7 @@ def choose_rows(
     total = np.zeros(layer.channels)
     for c, w, payload in zip(layer.connections, weights, largest_sent, strict=True):
         total += row_sum(w, c) * payload
-    # As `export.gain.largest_sum_gain`: no sum wraps, and v has room.
+    # As `export.theta.largest_sum_gain`: no sum wraps, and v has room.
     limits.append(
         np.divide(
             STATE.maximum / 2, total, out=np.full(len(total), np.inf), where=total > 0
@@ -171,7 +171,8 @@ def _fit_bias(
     best = (math.inf, theta, 0)
     for exponent in range(BIAS_EXP.maximum + 1):
         largest = min(BIAS_MANT.maximum << exponent, STATE.maximum / (2 * num_steps))
-        lowered = np.floor(np.minimum(theta, largest / sizes))
+        with np.errstate(over="ignore"):  # no bias at all sets no limit
+            lowered = np.floor(np.minimum(theta, largest / sizes))
         if lowered.min() < VTH_MANT.minimum:
             continue
         # In thresholds: rounding of the bias, and of the weights where payloads are 1.

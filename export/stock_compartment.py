@@ -2,7 +2,7 @@
 """Compartments that lava-nc ships, with the fixed-point rules of its models.
 
 Their overflow rules are part of what they are: u wraps, v saturates. Anything
-that these rules do not define is an `OverflowLayerError` of the machine that runs.
+that these rules do not define is an `OverflowLayerError` of the backend that runs.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ recording. Each run starts at rest.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -159,6 +160,7 @@ class StockNetwork(Network):
     layers: tuple[StockLayer, ...]
     reset: Reset | None = None
     may_recur: ClassVar[bool] = True
+    in_windows: ClassVar[bool] = False
 
     def _check_time(self, layer: Layer, stages: Mapping[str, int]) -> None:
         where = f"layer '{layer.name}'"
@@ -216,7 +218,7 @@ class StockNetwork(Network):
 
     @property
     def traces(self) -> Mapping[str, Shape]:
-        """Shape of everything a machine records per step, by name.
+        """Shape of everything a backend records per step, by name.
 
         ``"layer1"`` is what a layer sends, ``"layer1:u"`` a state after the step.
         """
@@ -226,6 +228,10 @@ class StockNetwork(Network):
             for state in layer.compartment.states:
                 traces[f"{layer.name}:{state}"] = layer.shape
         return traces
+
+    def as_ran(self, num_steps: int, shape: tuple[int, ...]) -> StockNetwork:
+        """Give the network with the T of a run; its size is always the file's."""
+        return dataclasses.replace(self, num_steps=num_steps)
 
     def check_runs(self, images: npt.ArrayLike) -> IntArray:
         """Input of all runs: (runs, T, C, H, W), or (runs, C, H, W) if constant.

@@ -361,7 +361,7 @@ class Injection:
     ----------
     gain, offset : int
         The host's transform: payload = gain * x + offset (netx: ``weight`` and
-        ``bias`` of the input layer). For the reader; no machine uses it.
+        ``bias`` of the input layer). For the reader; no backend uses it.
     """
 
     gain: int = 64

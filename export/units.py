@@ -67,9 +67,9 @@ def unit_bias(layer: Layer, base_threshold: float) -> FloatArray:
     return _array(layer.bias) / threshold_unit(layer, base_threshold)
 
 
-def gains(settled: Quantisation) -> FloatArray:
+def gains(quantisation: Quantisation) -> FloatArray:
     """Gain of the layer, or of each of its channels, shape (1,) or (channels,)."""
-    return np.atleast_1d(np.asarray(settled.gain, dtype=np.float64))
+    return np.atleast_1d(np.asarray(quantisation.gain, dtype=np.float64))
 
 
 def per_row(values: Any, connection: Connection) -> Any:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from loihi_unet.api import save as save
     from loihi_unet.api import simulate as simulate
     from loihi_unet.api import verify as verify
-    from loihi_unet.finetuning.finetune import FinetuneConfig as FinetuneConfig
+    from loihi_unet.finetuning.config import FinetuneConfig as FinetuneConfig
     from loihi_unet.frontend.nir.convert import convert_nir as convert_nir
     from loihi_unet.frontend.nir.write import write_nir as write_nir
     from loihi_unet.own_network import convert as convert
@@ -44,7 +44,7 @@ _PUBLIC = {
     "train": "loihi_unet.training.train",
     "convert": "loihi_unet.own_network",
     "finetune": "loihi_unet.own_network",
-    "FinetuneConfig": "loihi_unet.finetuning.finetune",
+    "FinetuneConfig": "loihi_unet.finetuning.config",
     "export": "loihi_unet.api",
     "simulate": "loihi_unet.api",
     "verify": "loihi_unet.api",

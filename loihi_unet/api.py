@@ -18,7 +18,6 @@ from export.lowering import lower
 from export.mapping import MappingName
 from export.network import Network
 from export.netx import read_network, write_network
-from export.stock_network import StockNetwork
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.files.checkpoint import load_checkpoint
@@ -95,7 +94,7 @@ def simulate(
         Integers as they enter the network, which runs at their size; or a picture, or a
         folder of pictures of one size, padded by reflection to a size that fits.
     backend : str
-        A key of `sim.BACKENDS`, or ``module:Class`` of a machine of your own.
+        A key of `sim.BACKENDS`, or ``module:Class`` of a backend of your own.
     layers : sequence of str, optional
         Spiking layers to record; default: all.
     sigma, seed
@@ -122,7 +121,7 @@ def simulate(
     if isinstance(images, str | Path):
         images = _entering(network, Path(images), Conditions(sigma=sigma, seed=seed))
     entering = np.asarray(images)
-    if not isinstance(network, StockNetwork) and entering.ndim == 4:
+    if network.in_windows and entering.ndim == 4:
         network = network.resized(*entering.shape[2:])
     wanted = None if layers is None else tuple(layers)
     recording = create(backend).run(network, entering, layers=wanted)
@@ -206,7 +205,7 @@ def evaluate(
     sigma, seed
         Noise in gray levels, for denoising, and what decides it.
     backend : str
-        A key of `sim.BACKENDS`, or ``module:Class`` of a machine of your own.
+        A key of `sim.BACKENDS`, or ``module:Class`` of a backend of your own.
     checkpoint : str or Path, optional
         A trained float network to score beside it: run folder, file or shipped name.
 

@@ -12,7 +12,7 @@ from loihi_unet.conversion.convert import convert as convert_checkpoint
 from loihi_unet.conversion.module import convert as convert_module
 from loihi_unet.finetuning.finetune import FinetuneResult
 from loihi_unet.finetuning.finetune import finetune as finetune_file
-from loihi_unet.finetuning.own import finetune as finetune_network
+from loihi_unet.finetuning.own_loss import finetune as finetune_network
 from loihi_unet.frontend.module.read import Preparation, Prepared
 from loihi_unet.runs.quality import with_headroom
 from loihi_unet.spiking.spiking_unet import SpikingUNet
@@ -61,7 +61,8 @@ def finetune(
     network : SpikingUNet, str or Path
         What `convert` gave, or its file.
     *arguments, **settings
-        Of a network, batches and a loss, as in `loihi_unet.finetuning.own.finetune`.
+        Of a network, batches and a loss, as in
+        `loihi_unet.finetuning.own_loss.finetune`.
         Of a file, as in `loihi_unet.finetuning.finetune.finetune`.
 
     Returns

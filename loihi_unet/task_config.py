@@ -4,6 +4,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
+from typing_extensions import assert_never
 
 from loihi_unet.builtin_sets import BUILT_IN
 from loihi_unet.folder_config import ClassFolders, LabelFolders, PairFolders, Sparse
@@ -217,7 +218,7 @@ TaskConfig = Annotated[
 ]
 
 
-def ends(task: Any) -> tuple[int, int] | None:
+def ends(task: TaskConfig) -> tuple[int, int] | None:
     """Return the input and output channels that a task needs; None: any."""
     match task:
         case SegmentConfig():
@@ -226,4 +227,7 @@ def ends(task: Any) -> tuple[int, int] | None:
             return task.channels, task.channels * task.scale**2
         case ClassifyConfig():
             return task.channels, task.classes
-    return None
+        case DenoiseConfig():
+            return None
+        case _:
+            assert_never(task)

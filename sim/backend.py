@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The protocol of a machine that runs a Network, and the table of machines."""
+"""The protocol of a backend that runs a Network, and the table of backends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]  # (done, total)
 
 
 class Simulator(Protocol):
-    """A machine that runs a Network.
+    """A backend that runs a Network.
 
     Implementations have no state between runs.
     """
@@ -64,7 +64,7 @@ class Simulator(Protocol):
 
 @runtime_checkable
 class Pipelined(Simulator, Protocol):
-    """A machine in which several images are under way at once."""
+    """A backend in which several images are under way at once."""
 
     def stream(
         self,
@@ -109,7 +109,7 @@ BACKENDS: dict[str, tuple[str, str, dict[str, str | int]]] = {
 
 
 def names() -> list[str]:
-    """Machines of this project, and those that other packages bring.
+    """Backends of this project, and those that other packages bring.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def check_name(name: str) -> None:
     if name not in names():
         raise BackendError(
             f"backend '{name}': {', '.join(names())} are allowed, or module:Class of "
-            "a machine of your own"
+            "a backend of your own"
         )
 
 
@@ -138,7 +138,7 @@ def create(name: str) -> Simulator:
     name : str
         One of `names`, or ``module:Class`` for a class of anybody's that is called
         without arguments; a module in the current folder is found, too. A name of
-        `BACKENDS` always means this project's machine.
+        `BACKENDS` always means this project's backend.
 
     Returns
     -------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the machines of this package share before the first step of a run."""
+"""What the backends of this package share before the first step of a run."""
 
 from __future__ import annotations
 

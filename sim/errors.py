@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a machine says when it cannot run a network."""
+"""What a backend says when it cannot run a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from export.errors import UserError
 class OverflowLayerError(UserError):
     """A sum or a potential left 24 bits signed; names layer and step.
 
-    Where several do, every machine names the same one: of the first image in which
+    Where several do, every backend names the same one: of the first image in which
     any does, what happens at the first time step of the chip (a layer of stage l does
     step t at time step t + l of its image); of that time step, the first layer in the
     order of the network; of that layer, the first connection, or else the potential.

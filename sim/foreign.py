@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Machines that are not this project's: by ``module:Class``, or by an entry point.
+"""Backends that are not this project's: by ``module:Class``, or by an entry point.
 
 A package offers one by an entry point of the group `GROUP`, whose name is the
 backend's and whose value is ``module:Class``.
@@ -21,7 +21,7 @@ GROUP = "loihi_unet.backends"
 
 
 def installed() -> dict[str, str]:
-    """Machines of other packages that are installed here.
+    """Backends of other packages that are installed here.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def is_class(name: str) -> bool:
 
 
 def create(name: str) -> object:
-    """Make the machine of somebody else.
+    """Make the backend of somebody else.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def create(name: str) -> object:
             found: object = importlib.import_module(module)
             for part in kind.split("."):
                 found = getattr(found, part)
-            machine = found()  # type: ignore[operator]
+            backend = found()  # type: ignore[operator]
         except UserError:
             raise
         except ModuleNotFoundError as error:
@@ -77,14 +77,14 @@ def create(name: str) -> object:
         except Exception as error:
             text = one_line(f"{type(error).__name__}: {error}")
             raise BackendError(f"{where}: it cannot be made ({text})") from error
-    if not isinstance(getattr(machine, "name", None), str) or not callable(
-        getattr(machine, "run", None)
+    if not isinstance(getattr(backend, "name", None), str) or not callable(
+        getattr(backend, "run", None)
     ):
         raise BackendError(
-            f"{where}: a {type(machine).__name__} found, which lacks a name (str) or "
+            f"{where}: a {type(backend).__name__} found, which lacks a name (str) or "
             "a method run; docs/add-a-backend.md has an example"
         )
-    return machine
+    return backend
 
 
 def remedy(module: str) -> str:

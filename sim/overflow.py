@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The check that every sum and potential fits 24 bits signed, and which comes first.
 
-`sim.backend.OverflowLayerError` defines the place that every machine names.
+`sim.backend.OverflowLayerError` defines the place that every backend names.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ def first_in_order(
 ) -> OverflowLayerError:
     """Overflow of the first image that has one.
 
-    On a machine that is clocked, images before that of ``error`` may be under way in
+    On a backend that is clocked, images before that of ``error`` may be under way in
     deeper layers when it happens. They run once more by themselves.
 
     Parameters
     ----------
     simulator : Simulator
-        The machine.
+        The backend.
     network : Network
         What runs.
     images : ndarray, shape (images, C, H, W)

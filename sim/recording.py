@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a machine did: payloads of layers at steps, and the output accumulator."""
+"""What a backend did: payloads of layers at steps, and the output accumulator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import numpy.typing as npt
 from export.compartment import Accumulator
 from export.errors import UserError
 from export.network import Network
-from export.stock_network import StockNetwork
 from export.synapse import Shape
 
 Payload = npt.NDArray[np.integer[Any]]
@@ -50,14 +49,7 @@ def recordable(network: Network, layers: tuple[str, ...] | None) -> tuple[str, .
     RecordingError
         If a name is not a spiking layer of the network.
     """
-    if isinstance(network, StockNetwork):
-        spiking = list(network.traces)
-    else:
-        spiking = [
-            layer.name
-            for layer in network.layers
-            if not isinstance(layer.compartment, Accumulator)
-        ]
+    spiking = list(network.traces)
     if layers is None:
         return tuple(spiking)
     for name in layers:
@@ -114,14 +106,14 @@ def _check_integers(values: Payload, what: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recording:
-    """Integers that one machine gave for some images.
+    """Integers that one backend gave for some images.
 
     Parameters
     ----------
     backend : str
-        Machine, e.g. ``"torch"``, ``"lava (stock Conv)"`` or a chip's name.
+        Backend, e.g. ``"torch"``, ``"lava (stock Conv)"`` or a chip's name.
     network_sha256 : str or None
-        `Network.sha256` of what ran; None if the machine could not tell.
+        `Network.sha256` of what ran; None if the backend could not tell.
         `Network.sha256_any_size` is taken here as well.
     num_steps : int
         T of the network.
@@ -134,7 +126,7 @@ class Recording:
         step (``"layer1:u"``).
     output : ndarray, shape (images, C, H, W), int32, or None
         Accumulator after the last step; None if the last layer spikes, or the
-        machine did not tell.
+        backend did not tell.
     seconds : float
         Wall clock of the run.
     versions : mapping of str to str
@@ -143,10 +135,10 @@ class Recording:
         `Network.sha256_any_size` of what ran.
     layers : mapping of str to (C, H, W), or None
         All layers of the network that ran, in its order, recorded or not; None if
-        the machine could not tell. Without it no verdict is EXACT.
+        the backend could not tell. Without it no verdict is EXACT.
     has_output : bool or None
         Whether the network's last layer is an accumulator, `output`, which sends
-        nothing; None if the machine could not tell.
+        nothing; None if the backend could not tell.
     """
 
     backend: str

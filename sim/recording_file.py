@@ -43,7 +43,7 @@ class RecordingWriter:
         Parameters
         ----------
         part : Recording
-            Of the machine, network, image size and layers of those before.
+            Of the backend, network, image size and layers of those before.
 
         Raises
         ------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A small network with every synapse and compartment kind, to try a machine on."""
+"""A small network with every synapse and compartment kind, to try a backend on."""
 
 from __future__ import annotations
 

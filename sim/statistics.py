@@ -10,7 +10,6 @@ from export.compartment import MTIF
 from export.fit.activity import Activity, LayerActivity, LinkActivity
 from export.fit.fanout import fan_out
 from export.network import Layer, Network
-from export.stock_network import StockNetwork
 from export.synapse import Injection
 from sim.recording import (
     Payload,
@@ -48,15 +47,15 @@ def activity(network: Network, recording: Recording) -> Activity:
 
     _check(network, recording)
     counts = {network.input.name: _input_counts(network, recording)}
-    stock = isinstance(network, StockNetwork)
+    counted = _layer_counts if network.in_windows else _stock_counts
     for name in _emitting(network):
         payload = recording.payloads[name]
-        counts[name] = _stock_counts(payload) if stock else _layer_counts(payload)
+        counts[name] = counted(payload)
     layers = []
     for name, (messages, payload, bits) in counts.items():
         low, high = None, None
         node = network.nodes[name]
-        if isinstance(node, Layer) and not stock:  # a stock v saturates
+        if isinstance(node, Layer) and network.in_windows:  # a stock v saturates
             spans = [
                 potentials(network, node, recording, image)
                 for image in range(len(recording.images))

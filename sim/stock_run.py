@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all machines share when they run a StockNetwork: bookkeeping, no arithmetic."""
+"""What all backends share when they run a StockNetwork: bookkeeping, no arithmetic."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def stream(
     frames : iterable of array_like of int, shape (C, H, W)
         Payloads of the input, within its declared range; may be endless.
     backend : str or Simulator
-        A name that `sim.backend.create` knows, or a machine that exists already.
+        A name that `sim.backend.create` knows, or a backend that exists already.
     batch : int
         Frames to run together if their sizes agree.
     layers : tuple of str or None
@@ -92,7 +92,7 @@ def stream(
 
 @contextlib.contextmanager
 def _closed(parts: Iterator[Recording]) -> Iterator[None]:
-    """Stop the machine when the reader stops, as ``yield from`` would."""
+    """Stop the backend when the reader stops, as ``yield from`` would."""
     try:
         yield
     finally:

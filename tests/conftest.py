@@ -10,7 +10,7 @@ from hypothesis import settings
 
 import sim.lava.mends  # noqa: F401  # before any test imports Lava
 
-# The smoke tests of the Lava machine have no torch.
+# The smoke tests of the Lava backend have no torch.
 pytest_plugins = ["small_run"] if importlib.util.find_spec("torch") else []
 
 settings.register_profile("default", deadline=None, max_examples=50)

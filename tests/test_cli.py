@@ -106,6 +106,7 @@ def test_pipeline_of_files(run, tmp_path, image):
     assert code == 0
     said = json.loads(out)
     assert said.pop("note")  # it ran at another size than the file's
+    assert said.pop("noisy")["psnr"] > 0
     assert json.loads(rows.read_text()) == [said]
     assert json.loads(out)["finetuned"] is True
     code, out, _ = run("evaluate", tmp_path / "tuned.net", "--data", data)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import sim.coverage.choose
 from export.netx import write_network
 from loihi_unet.cli.main import main
 from sim.selftest import small_network
@@ -63,7 +64,21 @@ def test_stimulus(run, net):
     assert code == 0
     assert "EXACT" in out
     assert "never fired" in out
-    assert "of the weights whose source channel fired: " in out
+    assert "weights meet nothing at this size, whatever the picture" in out
+    assert "of the weights whose source channel fired, without those: " in out
+
+
+def test_stimulus_accounts_for_every_flipped_bit(run, net, monkeypatch):
+    monkeypatch.setattr(sim.coverage.choose, "LEAST_PIXELS", 0)
+    monkeypatch.setattr(sim.coverage.choose, "SEARCHES", 1)
+    arguments = ("verify", net, "--stimulus", "--backend", "torch")
+    _, out, _ = run(*arguments, "--backend", "reference", "--json")
+    flips = json.loads(out)["flips"]
+    assert flips["total"] == 4476
+    assert flips["noticed"] + flips["proved"] + len(flips["left"]) == 4476
+    assert flips["noticed"] > 4400
+    _, out, _ = run(*arguments, "--backend", "reference", "--crop", "2x2")
+    assert "flipped bits: " in out
 
 
 @pytest.mark.parametrize(

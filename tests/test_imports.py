@@ -57,6 +57,31 @@ def test_no_torch_in_export():
     )
 
 
+#: Where backends, files and commands part, and where an argument's type is checked.
+ASK_FOR_STOCK = {
+    "export/netx/write.py",
+    "loihi_unet/cli/simulate.py",
+    "loihi_unet/cli/verify.py",
+    "loihi_unet/frontend/nir/write.py",
+    "sim/base.py",
+    "sim/lava/dropin/network.py",
+    "sim/lava/stock_graph.py",
+}
+
+
+def test_stock_networks_are_told_apart_in_few_places():
+    """Everything else asks the network, e.g. whether it runs `in_windows`."""
+    asking = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("export", "sim", "loihi_unet")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"
+        if "StockNetwork" in ast.unparse(node.args[1])
+    }
+    assert asking == ASK_FOR_STOCK
+
+
 @pytest.mark.parametrize("library", ["lava", "torch"])
 def test_a_library_has_one_room_in_sim(library):
     users = {path for name, path in imports_of(ROOT / "sim") if name == library}

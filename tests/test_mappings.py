@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Three mappings of one neuron: the theorem, and whole networks on every machine.
+"""Three mappings of one neuron: the theorem, and whole networks on every backend.
 
 docs/mappings.md has the proof that is tried out here.
 """
@@ -137,8 +137,8 @@ def test_binary_outputs_through_shifted_synapses_give_the_same_sums(seed, expone
 # Whole networks.
 
 
-def run(machine, network, images):
-    return create(machine).run(network, images)
+def run(backend, network, images):
+    return create(backend).run(network, images)
 
 
 def assert_same_integers(left, right):
@@ -160,7 +160,7 @@ def mappable_network(**arguments):
 
 @pytest.mark.parametrize("mapping", OTHERS)
 @pytest.mark.parametrize(
-    "machine",
+    "backend",
     [
         "reference",
         "torch",
@@ -169,13 +169,13 @@ def mappable_network(**arguments):
         pytest.param("lava-stock", marks=pytest.mark.lava),
     ],
 )
-def test_a_stream_through_every_machine(machine, mapping):
+def test_a_stream_through_every_backend(backend, mapping):
     network = mappable_network(size=(4, 6), num_steps=5)
     images = np.random.default_rng(3).integers(-256, 511, (3, 1, 4, 6))
     expected = run("reference", network, images)
     assert all(payload.any() for payload in expected.payloads.values())
     assert any((payload == 15).any() for payload in expected.payloads.values())
-    assert_same_integers(run(machine, mapped(network, mapping), images), expected)
+    assert_same_integers(run(backend, mapped(network, mapping), images), expected)
 
 
 def test_the_judge_sends_every_binary_output_through_its_own_exponent(monkeypatch):
@@ -359,19 +359,19 @@ def test_planes_need_exponents():
 
 
 @pytest.mark.parametrize(
-    "machine",
+    "backend",
     ["reference", "torch", pytest.param("lava", marks=pytest.mark.lava)],
 )
-def test_the_highest_compartment_overflows_first(machine):
+def test_the_highest_compartment_overflows_first(backend):
     """v + 14 * theta must fit 24 bits too: the mapping costs that headroom."""
     image = np.full((1, 1, 1, 1), 2**22 - 1)
     graded, parallel = one_pixel("graded", 0, 8000), one_pixel("parallel-if", 0, 8000)
-    run(machine, dataclasses.replace(graded, num_steps=1), image)
+    run(backend, dataclasses.replace(graded, num_steps=1), image)
     with pytest.raises(
         OverflowLayerError,
         match=f"layer 'first', step 0: potential {2**23 - 2 + 14 * 8000} outside",
     ):
-        run(machine, parallel, image)
+        run(backend, parallel, image)
 
 
 @pytest.mark.parametrize("mapping", MAPPINGS)

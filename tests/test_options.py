@@ -2,6 +2,7 @@
 """Options are called and mean the same everywhere, are documented, and completed."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 import pytest
 import typer
 
+from export.fit.systems import SYSTEMS
 from loihi_unet.cli.main import app
+from loihi_unet.config import named_configs
+from sim.backend import BACKENDS
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,6 +78,18 @@ def test_help(name, command):
     help_ = " ".join(command.help.split())
     assert f"Example: loihi-unet {name} " in help_ + " "
     assert "--json" in {o for p in command.params for o in p.opts}
+
+
+def test_help_names_what_is_allowed():
+    found = options()
+    for name in named_configs():
+        assert name in found["--config"]["train"].help
+    for uses in ("evaluate", "simulate", "verify"):
+        words = re.findall(r"[\w-]+", found["--backend"][uses].help)
+        assert set(BACKENDS) <= set(words)
+    for uses in ("fit", "convert"):
+        words = re.findall(r"[\w-]+", found["--system"][uses].help)
+        assert {system.name for system in SYSTEMS} <= set(words)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")

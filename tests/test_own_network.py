@@ -37,7 +37,7 @@ def run(tmp_path, monkeypatch, capsys):
 def test_the_page(run, tmp_path):
     blocks = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
     commands = "".join(blocks).splitlines()
-    assert len(commands) == 8
+    assert len(commands) == 9
     for command in commands:
         code, out, err = run(command)
         assert code == 0, f"{command}\n{out}{err}"
@@ -50,6 +50,10 @@ def test_the_page(run, tmp_path):
             assert "the file is run" in err
             found = dict(re.findall(r"│ (float SNN|integers)\s+│ *([\d.]+) %", out))
             assert float(found["integers"]) < 2
+        if " evaluate " in command:
+            _, decibels, correlation = re.findall(r"chip\)|[\d.]+", out)[-3:]
+            assert float(decibels) > 30
+            assert float(correlation) > 0.98
         if " verify " in command:
             assert "EXACT" in out
             page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")

@@ -10,12 +10,19 @@ import pytest
 from export.compartment import Compartment
 from export.stock_compartment import StockCompartment
 from export.synapse import StockSynapse, Synapse
+from loihi_unet.config import (
+    ClassifyConfig,
+    DenoiseConfig,
+    RestoreConfig,
+    SegmentConfig,
+)
 
+Task = DenoiseConfig | SegmentConfig | RestoreConfig | ClassifyConfig
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("export", "sim", "loihi_unet")
 KINDS = {
     kind.__name__
-    for union in (Synapse, StockSynapse, Compartment, StockCompartment)
+    for union in (Synapse, StockSynapse, Compartment, StockCompartment, Task)
     for kind in union.__args__
 }
 PAGES = {
@@ -66,7 +73,7 @@ def test_modules_and_names_that_pages_mention_exist(page):
 
 
 def matches():
-    """Every ``match`` over kinds of synapses or compartments, and where it stands."""
+    """Every ``match`` over kinds of synapses, compartments, tasks, and where it is."""
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):

@@ -54,12 +54,12 @@ def saved(tmp_path, network, runs=2):
     return tmp_path / "input.npy"
 
 
-MACHINES = ["reference", "torch", pytest.param("lava", marks=pytest.mark.lava)]
+BACKENDS = ["reference", "torch", pytest.param("lava", marks=pytest.mark.lava)]
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("kind", stocks.KINDS)
-def test_simulate_and_verify(run, tmp_path, kind, machine):
+def test_simulate_and_verify(run, tmp_path, kind, backend):
     network = stocks.KINDS[kind](0)
     values = saved(tmp_path, network)
     judge, other = tmp_path / "judge.h5", tmp_path / "other.h5"
@@ -69,7 +69,7 @@ def test_simulate_and_verify(run, tmp_path, kind, machine):
     assert network.layers[0].name in shown
     table = shown.partition("layer")[2].partition("had a say")[0]
     assert ":" not in table  # states are no spikes
-    code, _, _ = run(network, "simulate", values, "--out", other, "--backend", machine)
+    code, _, _ = run(network, "simulate", values, "--out", other, "--backend", backend)
     assert code == 0
     found = read_recording(other)
     assert found.network_sha256 == network.sha256
@@ -198,7 +198,7 @@ def test_fit_with_and_without_a_recording(run, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["graph", "recurrent", "injected", "sigma-delta"])
-def test_verify_two_machines_on_an_array_with_a_report(run, tmp_path, kind):
+def test_verify_two_backends_on_an_array_with_a_report(run, tmp_path, kind):
     network = stocks.KINDS[kind](0)
     values = saved(tmp_path, network, runs=1)
     words = ("--backend", "torch", "--backend", "reference", "--report", tmp_path / "r")

@@ -209,7 +209,7 @@ def picture(path):
     return path
 
 
-def test_a_machine_that_leaves_out_a_layer(run, tmp_path, monkeypatch):
+def test_a_backend_that_leaves_out_a_layer(run, tmp_path, monkeypatch):
     class Lazy(ReferenceSimulator):
         """Says of itself that there was no such layer."""
 
@@ -223,8 +223,8 @@ def test_a_machine_that_leaves_out_a_layer(run, tmp_path, monkeypatch):
 
     write_network(small_network(), tmp_path / "a.net")
     monkeypatch.setattr("sim.reference.simulator.ReferenceSimulator", Lazy)
-    machines = ("--backend", "torch", "--backend", "reference", "--workers", 1)
-    arguments = ("verify", tmp_path / "a.net", picture(tmp_path / "p.png"), *machines)
+    backends = ("--backend", "torch", "--backend", "reference", "--workers", 1)
+    arguments = ("verify", tmp_path / "a.net", picture(tmp_path / "p.png"), *backends)
     verify_set._load.cache_clear()
     Lazy.lies = False
     code, out, _ = run(*arguments)

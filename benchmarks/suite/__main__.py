@@ -11,19 +11,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.suite.networks import SUBJECTS
 from benchmarks.suite.render import render
 from benchmarks.suite.run import run_subject
+from benchmarks.suite.subjects import SUBJECTS
 from export.files.atomic import write_text
 
 ROOT = Path(__file__).parents[2]
-MACHINES = ("reference", "torch", "lava")
+BACKENDS = ("reference", "torch", "lava")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of: {', '.join(SUBJECTS)}")
-    parser.add_argument("--machines", nargs="*", default=MACHINES)
+    parser.add_argument("--backends", nargs="*", default=BACKENDS)
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(SUBJECTS)
     if unknown:
@@ -31,7 +31,7 @@ def main() -> None:
     path = ROOT / "docs" / "suite.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for name in arguments.names or SUBJECTS:
-        known[name] = run_subject(SUBJECTS[name], tuple(arguments.machines))
+        known[name] = run_subject(SUBJECTS[name], tuple(arguments.backends))
         print(name, json.dumps(known[name].get("exact", known[name].get("refused"))))
         record: dict[str, Any] = {n: known[n] for n in SUBJECTS if n in known}
         write_text(path, json.dumps(record, indent=1) + "\n")

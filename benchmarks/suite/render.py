@@ -8,9 +8,13 @@ from typing import Any
 HEAD = """# Strangers' networks
 
 Twenty architectures of other people, written from their papers, narrow and with random
-weights, through `convert`, the integers and the machines. Every number here was
+weights, through `convert`, the integers and the backends. Every number here was
 measured by `make suite`; this page is rendered from [suite.json](suite.json). What the
 fidelities mean: [your-own-network.md](your-own-network.md).
+
+U-Net++, LinkNet and FPN are written from their papers as the others are, and not taken
+from segmentation_models_pytorch: it needs timm and torchvision, whose wheels bring a
+torch of their own with CUDA's libraries, some gigabytes.
 
 - *T = 256* is the largest difference between the float spiking network of 256 steps,
   8 thresholds and scales at the maximum and the float network, as a share of the
@@ -19,7 +23,7 @@ fidelities mean: [your-own-network.md](your-own-network.md).
   T = 16, N = 8, without any fine-tuning: of the float network with its replacements,
   of the float spiking network, and of the integers.
 - *bits left* is what the largest potential left of 24 bits signed.
-- *machines*: every payload of every layer and step and the output are those of the
+- *backends*: every payload of every layer and step and the output are those of the
   reference, for a picture of 32x32.
 
 """
@@ -30,7 +34,7 @@ def render(record: dict[str, Any]) -> str:
     converted = {n: e for n, e in record.items() if "refused" not in e}
     rows = [
         "| network | from | faithful | approximated | T = 256 | replaced | SNN "
-        "| integers | neurons | bits left | machines |",
+        "| integers | neurons | bits left | backends |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
         *(_row(name, entry) for name, entry in converted.items()),
     ]

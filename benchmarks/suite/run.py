@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One network of the suite through conversion and machines."""
+"""One network of the suite through conversion and backends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.suite.networks import Subject, built
+from benchmarks.suite.subjects import Subject, built
 from export.lowering import lower
 from loihi_unet.conversion.module import convert
 from loihi_unet.errors import ConversionError
@@ -32,15 +32,15 @@ def pictures(channels: int) -> torch.Tensor:
     return (fine.clamp(0, 1) * 255).round() / 255
 
 
-def run_subject(subject: Subject, machines: tuple[str, ...]) -> dict[str, Any]:
-    """Convert a network and compare its integers on all machines.
+def run_subject(subject: Subject, backends: tuple[str, ...]) -> dict[str, Any]:
+    """Convert a network and compare its integers on all backends.
 
     Parameters
     ----------
     subject : Subject
         The network.
-    machines : tuple of str
-        The first is the one that others are compared with; none: no machine runs.
+    backends : tuple of str
+        The first is the one that others are compared with; none: no backend runs.
 
     Returns
     -------
@@ -84,9 +84,9 @@ def run_subject(subject: Subject, machines: tuple[str, ...]) -> dict[str, Any]:
     }
     complete = snn.frame.completed(x[:1], snn.in_channels)
     image = (complete * 255).round().numpy().astype(np.int32)
-    recordings = [create(name).run(network, image) for name in machines]
+    recordings = [create(name).run(network, image) for name in backends]
     exact = {
         other.backend: compare(recordings[0], other).identical
         for other in recordings[1:]
     }
-    return {**record, "exact": exact, "against": machines[0] if machines else None}
+    return {**record, "exact": exact, "against": backends[0] if backends else None}

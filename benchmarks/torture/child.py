@@ -16,8 +16,45 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.torture.result import Result
+
 WALL_SECONDS = 120
 START_SECONDS = 120
+
+
+def in_children(
+    result: Result,
+    count: int,
+    module: str,
+    kind: str,
+    environment: Mapping[str, str],
+) -> None:
+    """Do all cases in workers, a fresh one after each that died.
+
+    Parameters
+    ----------
+    result : Result
+        Takes the counts.
+    count : int
+        Number of cases; case n is the same in every run.
+    module, kind, environment
+        As for `Child`.
+    """
+    child: Child | None = None
+    try:
+        for number in result.cases(count):
+            child = child or Child(module, kind, number, count, environment)
+            record = child.next()
+            if record["survived"]:
+                result.good(record["outcome"])
+            else:
+                result.bad(record["outcome"], f"case {number} {record['detail']}")
+            if child.ended:
+                child.end()
+                child = None
+    finally:
+        if child:
+            child.end()
 
 
 class Child:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from benchmarks.torture.child import Child
+from benchmarks.torture.child import in_children
 from benchmarks.torture.result import Result
 
 
@@ -25,21 +25,4 @@ def int8_geometry(isa: str | None, result: Result, count: int) -> None:
         f"on backend torch{limit}: the reference's integers, no crash"
     )
     environment = {} if isa is None else {"ONEDNN_MAX_CPU_ISA": isa}
-    child: Child | None = None
-    try:
-        for number in result.cases(count):
-            child = child or Child(
-                "geometry_worker", "geometry", number, count, environment
-            )
-            record = child.next()
-            example = f"case {number} {record['detail']}"
-            if record["survived"]:
-                result.good(record["outcome"])
-            else:
-                result.bad(record["outcome"], example)
-            if child.ended:
-                child.end()
-                child = None
-    finally:
-        if child:
-            child.end()
+    in_children(result, count, "geometry_worker", "geometry", environment)

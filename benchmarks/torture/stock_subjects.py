@@ -70,6 +70,19 @@ def _recurrent() -> bytes:
     )
 
 
+def _decoded() -> bytes:
+    """A convolution first, weights of five axes, and a decoder that sends sigma."""
+    conv = {"weight": _kernel(3, 2, 3, 3, 1), "bias": np.arange(3.0), "groups": 1}
+    decoder = SDNN | {"sigma_output": True}
+    return _file(
+        [
+            ("conv", (3, 4, 6), conv | _geometry(padding=1) | _neuron(SDNN)),
+            ("flatten", (72, 1, 1), {}),
+            ("dense", (3,), {"weight": _kernel(3, 72)} | _neuron(decoder)),
+        ]
+    )
+
+
 def stock_nets() -> list[bytes]:
     """Valid files: a U-Net of each neuron, with and without a first layer, and more."""
     injected = {"weight": 36.0, "bias": 34.0} | _neuron(CUBA)
@@ -78,6 +91,7 @@ def stock_nets() -> list[bytes]:
         _unet(CUBA, injected),
         _unet(SDNN, _neuron(SDNN)),
         _recurrent(),
+        _decoded(),
     ]
 
 

@@ -172,13 +172,19 @@ def _read_checkpoint(path: Path) -> None:
     import torch
 
     from loihi_unet.files.checkpoint import read_checkpoint
-    from loihi_unet.training.state import restore_optimiser
+    from loihi_unet.training.moments import restore_moments
 
     checkpoint = read_checkpoint(path)
     assert sum(p.numel() for p in checkpoint.model.parameters()) < 10**6
     if checkpoint.moments:
         optimiser = torch.optim.Adam(checkpoint.model.parameters())
-        restore_optimiser(optimiser, checkpoint.model, checkpoint)
+        restore_moments(
+            optimiser,
+            checkpoint.model.named_parameters(),
+            checkpoint.moments,
+            checkpoint.record.iteration,
+            where=path,
+        )
 
 
 def _read_spiking(path: Path) -> None:

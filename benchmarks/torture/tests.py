@@ -15,10 +15,12 @@ from benchmarks.torture.lava_kills import kill_lava
 from benchmarks.torture.overflow import overflow
 from benchmarks.torture.result import Result
 from benchmarks.torture.security import security
+from benchmarks.torture.stock import stock
 
 # name -> (function of a result and the count, published count)
 TESTS: dict[str, tuple[Callable[[Result, int], None], int]] = {
     "fuzz_net": (partial(fuzz, "net"), 20000),
+    "fuzz_stock": (partial(fuzz, "stock"), 5000),
     "fuzz_checkpoint": (partial(fuzz, "checkpoint"), 5000),
     "fuzz_spiking": (partial(fuzz, "spiking"), 2000),
     "fuzz_config": (partial(fuzz, "config"), 5000),
@@ -29,6 +31,7 @@ TESTS: dict[str, tuple[Callable[[Result, int], None], int]] = {
     "kill_lava": (kill_lava, 50),
     "disk": (disk, 150),
     "overflow": (overflow, 300),
+    "stock": (stock, 500),
     "int8_geometry": (partial(int8_geometry, None), 20000),
     "int8_geometry_avx2": (partial(int8_geometry, "AVX2"), 20000),
     "determinism": (determinism, 50),

@@ -21,7 +21,6 @@ from export.fit.systems import find_system, smallest_system
 from export.fit.traffic import Traffic, count_traffic
 from export.mapping import Mapping, mapping_named
 from export.network import Network
-from export.stock_network import StockNetwork
 
 
 def fit(
@@ -67,8 +66,7 @@ def fit(
             f"this one is {network.sha256[:12]}"
         )
     used = Mapping(name=mapping_named(mapping), num_thresholds=_thresholds(network))
-    stock = isinstance(network, StockNetwork)
-    if stock and used.name != "graded":
+    if not network.in_windows and used.name != "graded":
         raise NetworkError(
             f"mapping '{mapping}': a stock neuron is one compartment, which fit calls "
             "'graded'; no other is allowed"
@@ -96,11 +94,11 @@ def fit(
         energy=target.energy(traffic, times, placement) if traffic else None,
         headroom=_headroom(activity, used, network),
         notes=_stock_notes(network, target)
-        if stock
+        if not network.in_windows
         else target.notes(network, structure, used),
         suggestions=(),
     )
-    if asked is None or stock:  # a stock network has the size it was trained for
+    if asked is None or not network.in_windows:  # of the size it was trained for
         return report
     return replace(
         report,

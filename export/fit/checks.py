@@ -33,7 +33,6 @@ from export.stock_compartment import (
     SigmaDelta,
     StockCompartment,
 )
-from export.stock_network import StockNetwork
 from export.synapse import AveragePool, Dense, Injection, StockSynapse, Synapse
 
 
@@ -178,7 +177,7 @@ def _stock_checks(
 def _state_checks(
     place: str, layer: Layer, network: Network, mapping: Mapping
 ) -> Iterator[Check]:
-    if isinstance(network, StockNetwork):
+    if not network.in_windows:
         return  # u wraps and v saturates: that is what stock neurons are
     low, high = potential_bounds(layer, network)
     high += stagger(layer, mapping)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+
+from loihi_unet.plural import counted
 
 if TYPE_CHECKING:
     from export.network import Network
@@ -46,18 +49,28 @@ WorkersOption = Annotated[
 
 
 def backend_names() -> list[str]:
-    """Machines, for the shell's completion."""
+    """Backends, for the shell's completion."""
     from sim.backend import names
 
     return names()
 
 
 def config_names() -> list[str]:
-    """Named configurations, for the shell's completion."""
-    from loihi_unet.config import named_configs
+    """Named configurations, for the help and the shell's completion."""
+    folder = resources.files("loihi_unet") / "configs"  # quicker than to import them
+    names = (entry.name for entry in folder.iterdir())
+    return sorted(
+        name.removesuffix(".toml") for name in names if name.endswith(".toml")
+    )
 
-    return named_configs()
 
+#: For the help of options that name one; `sim.backend.BACKENDS` has them.
+BACKENDS = "reference, torch, cuda, lava, lava-stock, or module:Class of your own"
+#: As `export.fit.systems.SYSTEMS` has them.
+SYSTEMS = (
+    "kapoho-bay, nahuku, pohoiki-springs (loihi1); "
+    "oheo-gulch, kapoho-point, vpx, hala-point (loihi2)"
+)
 
 NetworkArgument = Annotated[
     Path,
@@ -69,7 +82,7 @@ NetworkArgument = Annotated[
 BackendOption = Annotated[
     str,
     typer.Option(
-        help="reference, torch, cuda, lava, lava-stock, or module:Class of your own.",
+        help=f"{BACKENDS}.",
         autocompletion=backend_names,
     ),
 ]
@@ -143,11 +156,17 @@ def print_table(
     out.print(result)
 
 
+def print_next(command: str) -> None:
+    """Print the command that comes next."""
+    out.print(f"next: {command}", soft_wrap=True, markup=False, highlight=False)
+
+
 def print_white_levels(found: Sequence[Mapping[str, int]]) -> None:
     """Print a line for each white level that pictures were read with."""
     for record in found:
         out.print(
-            f"white level {record['white_level']}: {record['pictures']} picture(s), "
+            f"white level {record['white_level']}: "
+            f"{counted(record['pictures'], 'picture')}, "
             f"values {record['lowest']}..{record['highest']}, "
             f"{record['clipped']:,} clipped",
             highlight=False,
@@ -158,6 +177,12 @@ def print_white_levels(found: Sequence[Mapping[str, int]]) -> None:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(item) for item in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -42,8 +42,23 @@ def print_silent(coverage: Mapping[str, Any]) -> None:
     """Print which channels never fired, with their share of the weights."""
     from sim.coverage.counter import Share
 
-    if not coverage["silent"]:
+    apart = coverage["out_of_reach"]
+    if apart:
+        out.print(
+            f"{apart:,} weights meet nothing at this size, whatever the picture: they "
+            "read the padding alone, or are cut away",
+            soft_wrap=True,
+        )
+    if not coverage["silent"] and not apart:
         return
+    if coverage["silent"]:
+        _print_channels(coverage)
+    firing = Share(**coverage["weights_of_firing"])
+    what = "of the weights whose source channel fired"
+    out.print(f"{what}{', without those' if apart else ''}: {firing}", soft_wrap=True)
+
+
+def _print_channels(coverage: Mapping[str, Any]) -> None:
     total = coverage["weights"]["total"]
     rows = [
         [
@@ -57,8 +72,6 @@ def print_silent(coverage: Mapping[str, Any]) -> None:
     ]
     columns = ["source", "never fired", "channels", "weights that read them", "share"]
     print_table("", columns, rows)
-    firing = Share(**coverage["weights_of_firing"])
-    out.print(f"of the weights whose source channel fired: {firing}", soft_wrap=True)
 
 
 def _named(channels: list[int]) -> str:
@@ -76,7 +89,7 @@ def verify_stimulus(
     report: Path | None,
     as_json: bool,
 ) -> int:
-    """Run made pictures through two machines; print, and return the exit code."""
+    """Run made pictures through two backends; print, and return the exit code."""
     from loihi_unet.runs.exercise_network import exercise_network
 
     with progress(quiet=as_json) as bar:
@@ -126,6 +139,14 @@ def _print(found: Exercised, backends: tuple[str, str]) -> None:
     coverage = result.coverage.to_json()
     out.print(coverage_line(coverage), soft_wrap=True)
     print_silent(coverage)
+    flips = result.flips
+    if flips is not None:
+        out.print(
+            f"flipped bits: {flips.noticed:,} of {flips.total:,} change what a picture "
+            f"makes a layer send, {flips.proved:,} are proved to change nothing, "
+            f"{len(flips.left):,} are left",
+            soft_wrap=True,
+        )
 
 
 def _report(folder: Path, found: Exercised, backends: tuple[str, str]) -> None:
@@ -135,7 +156,8 @@ def _report(folder: Path, found: Exercised, backends: tuple[str, str]) -> None:
     from loihi_unet.runs.verify_set import compare_recorded
     from sim.backend import create
 
-    to_show = found.exercise.to_show
+    exercise = found.exercise
+    to_show = exercise.to_show
     if to_show is None:
         raise DataError("report: every picture overflows, there is nothing to show")
     left, right = (
@@ -143,4 +165,13 @@ def _report(folder: Path, found: Exercised, backends: tuple[str, str]) -> None:
     )
     network = found.network
     comparison = compare_recorded(network, left, right)
-    write_report(folder, comparison, left, right, network)
+    whole = None
+    if exercise.comparison is not None:
+        height, width = to_show.levels.shape[-2:]
+        whole = exercise.to_json() | {
+            "sizes": [[exercise.comparison.images, height, width]],
+            "shown": to_show.name,
+        }
+        if any(not overflow.same for overflow in exercise.overflows):
+            whole["reasons"] = ["pictures overflow at other places"]
+    write_report(folder, comparison, left, right, network, whole)

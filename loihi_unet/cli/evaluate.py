@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,9 @@ from loihi_unet.cli.console import (
     progress,
     say_shipped,
 )
+from loihi_unet.plural import counted
+
+_UNITS = {"psnr": "psnr, dB"}
 
 data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
 
@@ -51,7 +55,11 @@ def evaluate(
         int, typer.Option(help="Longest side that is run in one piece.", min=1)
     ] = 1024,
     checkpoint: Annotated[
-        str | None, typer.Option(help="Score this U-Net too: run folder or model.")
+        str | None,
+        typer.Option(
+            help="Score this U-Net too: run folder or model. Of your own network "
+            "FILE.py:FUNCTION: how close it comes to that."
+        ),
     ] = None,
     spiking: Annotated[
         Path | None,
@@ -75,6 +83,7 @@ def evaluate(
     tcp://10.0.0.1:8786
     """
     from loihi_unet.data.datasets import Reading
+    from loihi_unet.runs.evaluate_own import evaluate_own, is_own
     from loihi_unet.runs.evaluate_set import (
         EvaluateConfig,
         add_row,
@@ -82,6 +91,7 @@ def evaluate(
         read_rows,
     )
     from loihi_unet.runs.hashes import hash_line
+    from loihi_unet.runs.network_source import load_network
 
     settings = EvaluateConfig(
         data=data,
@@ -98,6 +108,19 @@ def evaluate(
         read_rows(results)  # what could not be added to is said before the work
     say_shipped(network)
     command = shlex.join(["loihi-unet", *sys.argv[1:]])
+    loaded = load_network(network)
+    if is_own(loaded):
+        given = {"--report": report, "--scheduler": scheduler, "--workers": workers}
+        _refuse_for_own(network, given)
+        with progress(quiet=as_json) as bar:
+            update = bar(f"{backend}, pictures")
+            row = evaluate_own(
+                network, loaded, settings, command=command, progress=update
+            )
+        if results is not None:
+            add_row(results, row)
+        _print_own(row, as_json)
+        return
     with progress(quiet=as_json) as bar:
         evaluation = evaluate_set(
             network,
@@ -115,22 +138,26 @@ def evaluate(
 
         write_report(report, evaluation)
     if as_json:
-        print_json(row | {"note": evaluation.note})
+        noisy = {"noisy": evaluation.noisy} if evaluation.noisy else {}
+        print_json(row | noisy | {"note": evaluation.note})
         return
     labels = {
+        "noisy": "noisy input",
         "ann": "U-Net, float (ANN)",
         "snn": "Spiking-UNet, float",
-        "chip": "integer network (chip)",
+        "chip": "integer network",
     }
-    scored = {label: row[key] for key, label in labels.items() if row[key] is not None}
+    found = row | {"noisy": evaluation.noisy}
+    scored = {label: found[key] for key, label in labels.items() if found[key]}
     names = list(row["chip"])
     rows = [[label, *(s[name] for name in names)] for label, s in scored.items()]
     noise = "" if row["sigma"] is None else f", sigma {row['sigma']:g}"
     if "noise" in row:
         camera = row["noise"]
         noise = f", gain {camera['gain']:g}, read noise {camera['read_noise']:g}"
-    title = f"{row['data']}: {row['pictures']} pictures{noise}, T = {row['T']}"
-    print_table(title, ["", *names], rows)
+    pictures = counted(row["pictures"], "picture")
+    title = f"{row['data']}: {pictures}{noise}, T = {row['T']}"
+    print_table(title, ["", *(_UNITS.get(name, name) for name in names)], rows)
     if "classes" in row:
         _print_classes(row["classes"])
     print_white_levels(row["white_levels"])
@@ -140,6 +167,30 @@ def evaluate(
             out.print(line, soft_wrap=True)
     if report is not None:
         out.print(f"report in {report / 'report.html'}", soft_wrap=True)
+
+
+def _refuse_for_own(network: Path, given: Mapping[str, object]) -> None:
+    from loihi_unet.errors import ConfigError
+
+    for option, value in given.items():
+        if value is not None:
+            raise ConfigError(f"{option}: not for {network}, of which no task is known")
+
+
+def _print_own(row: dict[str, Any], as_json: bool) -> None:
+    """Print how close a network comes to the module it is from."""
+    if as_json:
+        print_json(row)
+        return
+    labels = {"snn": "Spiking-UNet, float", "chip": "integer network (chip)"}
+    scored = {label: row[key] for key, label in labels.items() if row[key] is not None}
+    rows = [[label, *measures.values()] for label, measures in scored.items()]
+    title = (
+        f"{row['data']}: {row['pictures']} pictures, T = {row['T']}; against the float "
+        f"network {row['module']}"
+    )
+    print_table(title, ["", "dB, range over error", "correlation"], rows)
+    print_white_levels(row["white_levels"])
 
 
 def _print_classes(classes: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +10,7 @@ import typer
 
 from export.mapping import MappingName
 from loihi_unet.cli.console import (
+    SYSTEMS,
     JsonOption,
     NetworkArgument,
     open_network,
@@ -32,7 +32,7 @@ def fit(
     ] = "loihi2",
     system: Annotated[
         str | None,
-        typer.Option(help="e.g. oheo-gulch, kapoho-point, hala-point; default: any."),
+        typer.Option(help=f"{SYSTEMS}; default: any."),
     ] = None,
     mapping: Annotated[
         MappingName | None,
@@ -53,7 +53,6 @@ def fit(
     """
     from export.fit import fit as run_fit
     from export.fit import fit_tables
-    from export.stock_network import StockNetwork
     from loihi_unet.report.chip_tables import mapping_of
     from loihi_unet.runs.hashes import hash_line, hashes, size_note
 
@@ -64,12 +63,9 @@ def fit(
         from sim.statistics import activity as count
 
         recording = read_recording(recording_path)
-        if isinstance(network, StockNetwork):
-            network = replace(network, num_steps=recording.num_steps)
-        else:
-            file = network
-            network = network.resized(*recording.images.shape[2:])
-            note = size_note(file, [(network.input.shape[1], network.input.shape[2])])
+        file = network
+        network = network.as_ran(recording.num_steps, recording.images.shape[1:])
+        note = size_note(file, [(network.input.shape[1], network.input.shape[2])])
         activity = count(network, recording)
     report = run_fit(
         network,

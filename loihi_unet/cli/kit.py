@@ -53,7 +53,7 @@ def probes(
     """Write questions that only a chip can answer, or read its answers.
 
     Each question is a tiny network whose possible recordings differ, so that one run
-    answers it. Exit code 0 if the chip does everything as this project's machines do,
+    answers it. Exit code 0 if the chip does everything as this project's backends do,
     1 if it does not or was not asked everything.
 
     Example: loihi-unet probes --out probes; loihi-unet probes probes/answers.npz

@@ -14,9 +14,11 @@ import typer
 
 from export.errors import UserError, one_line
 from loihi_unet.cli import (
+    convert,
     demo,
     doctor,
     evaluate,
+    finetune,
     fit,
     kit,
     network,
@@ -60,8 +62,8 @@ def options(
 
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
-app.command("convert")(train.convert)
-app.command("finetune")(train.finetune)
+app.command("convert")(convert.convert)
+app.command("finetune")(finetune.finetune)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(evaluate.data_app, name="data")
 app.command("export")(network.export)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from loihi_unet.cli.console import err, print_json, print_table
+from loihi_unet.cli.console import err, out, print_json, print_table
 
 if TYPE_CHECKING:
     from loihi_unet.frontend.module.fidelity import Operation
@@ -198,11 +198,27 @@ def _print_quality(path: Path, found: Quality) -> None:
         stages,
     )
     layers = [
-        [item.name, f"{100 * item.error:.2f} %", item.num_thresholds, item.headroom]
+        [
+            item.name,
+            f"{100 * item.error:.2f} %",
+            item.num_thresholds,
+            item.headroom,
+            item.certain,
+        ]
         for item in found.layers
     ]
     print_table(
         "what each layer costs when all before it are float",
-        ["layer", "error, of its values", "N", "bits left of 24"],
+        ["layer", "error, of its values", "N", "bits left of 24", "on any picture"],
         layers,
+    )
+    where = found.may_overflow
+    out.print(
+        "no picture can make a potential leave 24 bits"
+        if not where
+        else f"a picture far from these could make {', '.join(where)} leave 24 bits: "
+        "its run would end with an error that names layer and step",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
     )

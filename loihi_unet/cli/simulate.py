@@ -24,6 +24,7 @@ from loihi_unet.cli.console import (
 from loihi_unet.cli.coverage import coverage_line
 from loihi_unet.cli.network import parse_size
 from loihi_unet.cli.stock_options import with_stock_options
+from loihi_unet.plural import counted
 
 if TYPE_CHECKING:
     from export.netx import StockOptions
@@ -124,7 +125,7 @@ def simulate(
         print_json(record)
         return
     title = (
-        f"{record['backend']}: {record['images']} image(s), "
+        f"{record['backend']}: {counted(record['images'], 'image')}, "
         f"T = {record['num_steps']}, {record['seconds']:.2f} s -> {recording_path}"
     )
     rates = list(record["spike_rate"].items())

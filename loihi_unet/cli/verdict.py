@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from loihi_unet.cli.console import out, print_table
+from loihi_unet.plural import counted
 
 if TYPE_CHECKING:
     from sim.verify.comparison import Comparison
@@ -51,13 +52,17 @@ def sentence(comparison: Comparison) -> str:
     parts = [f"{comparison.left} {sign} {comparison.right}: "]
     parts[0] += "; ".join(comparison.reasons)
     if comparison.compared:
-        counts = (
-            f"{comparison.mismatches:,} mismatches in {comparison.compared:,} values"
+        differ = (
+            "1 mismatch"
+            if comparison.mismatches == 1
+            else f"{comparison.mismatches:,} mismatches"
         )
+        counts = f"{differ} in {counted(comparison.compared, 'value')}"
         if comparison.verdict != "FAIL":
             counts += (
-                f", {len(comparison.layers)} layers, {comparison.images} image(s), "
-                f"{comparison.steps} steps"
+                f", {counted(len(comparison.layers), 'layer')}, "
+                f"{counted(comparison.images, 'image')}, "
+                f"{counted(comparison.steps, 'step')}"
             )
         parts[0] += f"; {counts}" if comparison.reasons else counts
         if comparison.not_compared:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from loihi_unet.cli.console import (
+    BACKENDS,
     JsonOption,
     ReportOption,
     SchedulerOption,
@@ -51,8 +52,7 @@ def verify(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            help="Twice: the machines to compare on every picture; a name, or "
-            "module:Class of your own.",
+            help="Twice, the backends to compare on every picture: " + BACKENDS + ".",
             autocompletion=backend_names,
         ),
     ] = None,
@@ -103,7 +103,7 @@ def verify(
 
     Example: loihi-unet verify torch.h5 chip.h5 --report runs/report --network a.net
 
-    Two machines on every picture of a folder, on all cores or a Dask cluster:
+    Two backends on every picture of a folder, on all cores or a Dask cluster:
     loihi-unet verify a.net Set12 --backend torch --backend lava --crop 64x64
 
     A network of stock neurons on one .npy array (docs/netx_stock.md):
@@ -139,7 +139,7 @@ def verify(
         if given != (0.0, 0, None, None, None, None):
             raise typer.BadParameter(
                 "--sigma, --seed, --crop, --white-level, --scheduler and --workers are "
-                "for pictures: name two machines with --backend"
+                "for pictures: name two backends with --backend"
             )
         if right is None:
             raise typer.BadParameter("a second recording is needed, or --backend twice")
@@ -207,7 +207,7 @@ def _verify_arrays(
     report: Path | None,
     stock: StockOptions | None,
 ) -> _Found:
-    """Two machines on one array."""
+    """Two backends on one array."""
     from export.stock_network import StockNetwork
     from loihi_unet.errors import DataError
     from loihi_unet.runs.simulate_arrays import record_both
@@ -238,10 +238,6 @@ def _verify_recordings(
     from loihi_unet.runs.verify_recordings import verify_recordings
 
     found = verify_recordings(left, right, network, stock)
-    if report is not None:
-        from loihi_unet.report.verify import write_report
-
-        write_report(report, found.comparison, found.left, found.right, found.network)
     record = found.to_json()
     height, width = found.left.images.shape[-2:]
     lines = [found.note, hash_line(record, (height, width))]
@@ -250,6 +246,12 @@ def _verify_recordings(
 
         record["coverage"] = rerun(found.network, found.left)
         lines.append(coverage_line(record["coverage"]))
+    if report is not None:
+        from loihi_unet.report.verify import proven, write_report
+
+        a, b, coverage = found.left, found.right, record.get("coverage")
+        whole = proven(found.comparison, a, coverage)
+        write_report(report, found.comparison, a, b, found.network, whole)
     return _Found(found.comparison, record, None, [line for line in lines if line])
 
 
@@ -296,7 +298,8 @@ def _report_picture(report: Path, over_set: SetComparison) -> None:
 
     job = over_set.to_show
     network, a, b = record_both(job)
-    write_report(report, compare_recorded(network, a, b), a, b, network)
+    whole = over_set.to_json() | {"sizes": over_set.sizes, "shown": job.picture.name}
+    write_report(report, compare_recorded(network, a, b), a, b, network, whole)
 
 
 def report(

@@ -223,7 +223,7 @@ def search_channels(
 def least_threshold(layer: Layer, sends: Mapping[str, tuple[Tensor, int]]) -> Tensor:
     """Return the smallest threshold of each channel that theta can stand for.
 
-    All that may arrive in a step has to fit 24 bits (`export.gain.largest_sum_gain`),
+    All that may arrive in a step has to fit 24 bits (`export.theta.largest_sum_gain`),
     each weight 8 and the bias 13, so the smaller a threshold, the smaller its integer.
 
     Parameters

@@ -11,9 +11,9 @@ from loihi_unet.conversion.channels import convert_channels
 from loihi_unet.conversion.normalise import spiking_unet, trained_directly
 from loihi_unet.conversion.search import search_thresholds
 from loihi_unet.data.datasets import AS_STATED, Reading, load_data
-from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture
 from loihi_unet.data.sequence import all_facts
+from loihi_unet.data.white_level import records
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import (
     Calibration,

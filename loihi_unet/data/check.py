@@ -12,7 +12,6 @@ from export.files.kind import expect
 from loihi_unet.builtin_sets import BUILT_IN
 from loihi_unet.config import DenoiseConfig, SegmentConfig, TaskConfig
 from loihi_unet.data.datasets import AS_STATED, EntryReader, Reading, needs, set_name
-from loihi_unet.data.deep import records, warnings
 from loihi_unet.data.folders import part_of
 from loihi_unet.data.layouts import find_root, fitting, outlines, photographs
 from loihi_unet.data.parts import Split, has_validation
@@ -21,6 +20,7 @@ from loihi_unet.data.pictures import VOID, Picture
 from loihi_unet.data.prepare import tiles, windowed
 from loihi_unet.data.read_picture import read_pages, read_pixels
 from loihi_unet.data.sequence import Facts, facts_of, tracked
+from loihi_unet.data.white_level import records, warnings
 from loihi_unet.errors import DataError
 from loihi_unet.task_config import SetConfig
 
@@ -46,7 +46,8 @@ def check_data(
         is; and for each part its number of ``pictures`` without fault, ``sizes``
         (height x width), ``classes`` with their share of the pixels (or of the
         pictures), void included, ``white_levels`` as
-        `loihi_unet.data.deep.records`, ``warnings`` and ``problems``, a line for each.
+        `loihi_unet.data.white_level.records`, ``warnings`` and ``problems``, a line
+        for each.
 
     Raises
     ------

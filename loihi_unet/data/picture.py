@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loihi_unet.data.deep import Levels
+from loihi_unet.data.white_level import Levels
 
 #: Label of a pixel that belongs to no class: left out of loss and scores.
 VOID = 255

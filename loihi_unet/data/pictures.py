@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from export.files.atomic import atomic
-from loihi_unet.data.deep import Levels, records, warnings
 from loihi_unet.data.layouts import photographs
 from loihi_unet.data.picture import VOID as VOID
 from loihi_unet.data.picture import Picture as Picture
@@ -21,6 +20,7 @@ from loihi_unet.data.read_picture import PageReader, check_channels
 from loihi_unet.data.sequence import Pictures
 from loihi_unet.data.sequence import fingerprint as fingerprint
 from loihi_unet.data.sequence import hold_out as hold_out
+from loihi_unet.data.white_level import Levels, records, warnings
 
 #: Photographs that ship inside the scikit-image wheel (0.22 to 0.26).
 SKIMAGE_PICTURES = (

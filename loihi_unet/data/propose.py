@@ -11,15 +11,7 @@ import numpy as np
 import tomli_w
 
 from loihi_unet.config import parse_config
-from loihi_unet.data.layouts import LABEL_FOLDERS
-from loihi_unet.data.picture_files import (
-    Page,
-    is_picture,
-    list_pictures,
-    pages,
-    printable,
-)
-from loihi_unet.data.places import (
+from loihi_unet.data.folder_names import (
     IMAGES,
     INPUTS,
     LOOKED_AT,
@@ -32,6 +24,14 @@ from loihi_unet.data.places import (
     naming,
     part_of_name,
     places_in,
+)
+from loihi_unet.data.layouts import LABEL_FOLDERS
+from loihi_unet.data.picture_files import (
+    Page,
+    is_picture,
+    list_pictures,
+    pages,
+    printable,
 )
 from loihi_unet.data.read_picture import Raw, read_page, read_raw
 from loihi_unet.errors import DataError

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import GifImagePlugin, Image, ImageOps
 
-from loihi_unet.data.deep import (
+from loihi_unet.data.picture_files import Page, damage_named, opened, orientation, pages
+from loihi_unet.data.white_level import (
     Levels,
     Samples,
     pnm_header,
@@ -20,7 +21,6 @@ from loihi_unet.data.deep import (
     tiff_page,
     to_levels,
 )
-from loihi_unet.data.picture_files import Page, damage_named, opened, orientation, pages
 from loihi_unet.errors import DataError
 
 _PILLOW_MODES = {1: "L", 3: "RGB"}

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from loihi_unet.data.deep import Levels
 from loihi_unet.data.picture import Picture
+from loihi_unet.data.white_level import Levels
 from loihi_unet.errors import DataError
 
 T = TypeVar("T")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The main job: one picture through every machine."""
+"""The main job: one picture through every backend."""

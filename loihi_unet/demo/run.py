@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The main job: one picture through every machine, and the verdict."""
+"""The main job: one picture through every backend, and the verdict."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -22,27 +22,26 @@ from loihi_unet.conversion.calibrate import measure_scales
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import write_picture
+from loihi_unet.demo.backends import Backends, Proof
+from loihi_unet.demo.crops import crop_side, crops_picture
 from loihi_unet.demo.spike_rates import activations, rate_records
-from loihi_unet.demo.subject import Photograph, Pixels, Retina, Subject
+from loihi_unet.demo.subject import Photograph, Pixels, Retina, Shown, Subject
 from loihi_unet.files.checkpoint import Calibration, load_checkpoint, weights_sha256
 from loihi_unet.files.spiking_file import load_spiking_unet
 from loihi_unet.networks.net import Net
 from loihi_unet.report import render_report
 from loihi_unet.report.chip_tables import chip_tables
+from loihi_unet.report.payload_maps import write_payload_maps
 from loihi_unet.runs.hashes import hashes
 from loihi_unet.spiking.run_float import run as run_float
 from loihi_unet.spiking.spiking_unet import Normalisation, SpikingUNet
 from loihi_unet.tasks.denoise import Network as NetworkFunction
 from loihi_unet.tasks.denoise import restore
 from loihi_unet.versions import versions
-from sim.backend import BackendError, Simulator, create
-from sim.recording import Payload, Recording
-from sim.verify.comparison import Comparison, compare, worst
-from sim.verify.diagnose import diagnose, explained
+from sim.backend import create
+from sim.verify.comparison import Comparison, worst
+from sim.verify.diagnose import diagnose
 from sim.verify.layer_report import layer_reports
-
-CROP = 128  # for Lava with the project's own Conv model
-SMALL_CROP = 32  # for Lava with its stock Conv model and for the reference
 
 # Of a U-Net of three levels or more, from the first to the last.
 SHOWN_LAYERS = (
@@ -63,14 +62,14 @@ class DemoResult:
     ----------
     report : dict
         Content of report.json.
-    comparisons : tuple of Comparison
-        One per pair of machines and crop size.
+    proofs : tuple of Proof
+        One per pair of backends.
     size : tuple of int
         Height and width of network.net.
     """
 
     report: dict[str, Any]
-    comparisons: tuple[Comparison, ...]
+    proofs: tuple[Proof, ...]
     size: tuple[int, int]
 
 
@@ -86,9 +85,9 @@ def run_demo(
     bar : callable
         ``bar(title)`` starts a progress bar and returns ``update(done, total)``.
     task : str
-        One of `TASKS`.
+        One of `TASKS`, or what is said of `subject`.
     subject : Subject, optional
-        A picture and networks of one's own, instead.
+        A picture of one's own, or networks as well, instead.
 
     Returns
     -------
@@ -96,11 +95,8 @@ def run_demo(
         Report and comparisons.
     """
     started = time.perf_counter()
-    if subject is None:
-        subject = TASKS[task]()
-    else:
-        task = "own"
-    crop = _crop(subject)
+    subject = subject or TASKS[task]()
+    crop = crop_side(subject)
     seconds: dict[str, float] = {}
     model, _ = load_checkpoint(subject.model)
     tuned = load_spiking_unet(subject.spiking)
@@ -111,24 +107,28 @@ def run_demo(
     floats = {"ANN": model, "SNN": _function(conversions["connection"])}
     outputs = _float_outputs(floats, subject, seconds, bar)
     outputs["chip"] = _whole_picture(network, subject.pixels, seconds, bar)
-    machines = _Machines(network, subject, seconds, bar)
-    comparisons = machines.compare_all()
-    seen = machines.seen
+    backends = Backends(network, subject, seconds, bar)
+    proofs = backends.compare_all()
+    comparisons = [proof.comparison for proof in proofs]
+    seen = backends.seen
     size = network.resized(*seen.images.shape[2:])
-    top, left = subject.corners[0]
+    shown = subject.pictures(outputs)
+    _write_panel(folder, shown)
     report = {
-        "title": subject.title,
+        "title": f"{subject.title} {_through(comparisons)}",
         "verdict": worst(comparisons),
         "identical": all(c.identical for c in comparisons),
         **hashes(network),
-        "comparisons": [c.to_json() for c in comparisons],
-        "skipped": machines.skipped,
+        "comparisons": [proof.to_json() for proof in proofs],
+        "torch_only": _torch_only(shown),
+        "skipped": backends.skipped,
         "quality": subject.scores(outputs),
         "seconds": seconds | {"total": time.perf_counter() - started},
         "versions": versions(),
-        "pictures": _write_pictures(folder, subject.pictures(outputs)),
-        "zoom": {"top": top, "left": left, "size": min(96, crop)},
+        "pictures": _write_pictures(folder, shown | _crops(subject, shown, proofs)),
+        "zoom": _zoom(subject, shown),
         "layers": [asdict(layer) for layer in layer_reports(seen, size)],
+        "payloads": write_payload_maps(folder, seen),
         "tables": chip_tables(size, seen),
         "rates": [
             _rates(model, lower(snn, crop, crop), subject, normalisation)
@@ -145,19 +145,50 @@ def run_demo(
             "integer network": "fine-tuned on its integers",
         },
     }
-    failed = machines.failed
+    failed = backends.failed
     if failed is not None:
         diagnosis = diagnose(*failed)
         report["failure"] = None if diagnosis is None else asdict(diagnosis)
     write_text(folder / "report.json", json.dumps(report, indent=2, sort_keys=True))
     render_report(folder)
-    return DemoResult(report=report, comparisons=comparisons, size=(crop, crop))
+    return DemoResult(report=report, proofs=proofs, size=(crop, crop))
 
 
-def _crop(subject: Subject) -> int:
-    """Side of the crops: of a small picture no more than it has."""
-    side = int(min(CROP, *subject.pixels.shape[1:]))
-    return side - side % int(subject.multiple)
+def _through(comparisons: Sequence[Comparison]) -> str:
+    """Which backends there were: another title without Lava."""
+    right = [c.right for c in comparisons]
+    if any(name.startswith("lava") for name in right):
+        return "through every backend"
+    return f"through {' and '.join(['torch', *right])}, without Lava"
+
+
+def _torch_only(shown: Mapping[str, Shown]) -> list[str]:
+    _, height, width = next(iter(shown.values())).pixels.shape
+    return [
+        f"the whole picture ({height}x{width}), whose output is shown and scored here"
+    ]
+
+
+def _crops(
+    subject: Subject, shown: Mapping[str, Shown], proofs: Sequence[Proof]
+) -> dict[str, Shown]:
+    """Where the crops lie, on the input."""
+    first = next(iter(shown.values()))
+    _, height, width = first.pixels.shape
+    frames = [(proof.colour, proof.corners, proof.side) for proof in proofs]
+    drawn = crops_picture(subject.pixels, frames)[:, :height, :width]
+    legend = tuple((proof.colour, proof.title) for proof in proofs)
+    return {"crops": Shown("what the backends were compared on", drawn, legend=legend)}
+
+
+def _zoom(subject: Subject, shown: Mapping[str, Shown]) -> dict[str, int] | None:
+    """Part of the pictures that is shown enlarged; None of small ones."""
+    top, left = subject.corners[0]
+    size = min(96, crop_side(subject))
+    _, height, width = next(iter(shown.values())).pixels.shape
+    if top + size > height or left + size > width or 2 * size > min(height, width):
+        return None
+    return {"top": top, "left": left, "size": size}
 
 
 def _conversions(
@@ -216,7 +247,7 @@ def _rates(
 ) -> dict[str, Any]:
     """Activations against spike rates on the first crop, before fine-tuning."""
     y, x = subject.corners[0]
-    side = _crop(subject)
+    side = crop_side(subject)
     window = np.s_[:, y : y + side, x : x + side]
     crop = subject.pixels[window]
     activation = activations(model, torch.from_numpy(crop / np.float32(255))[None])
@@ -253,74 +284,29 @@ def _whole_picture(
     return output.astype(np.float32)
 
 
-class _Machines:
-    """Runs the same crops on several machines, each once."""
-
-    def __init__(
-        self, network: Network, subject: Subject, seconds: dict[str, float], bar: Bar
-    ) -> None:
-        self.network = network
-        self.subject = subject
-        self.seconds = seconds
-        self.bar = bar
-        self.skipped: list[str] = []
-        self.failed: tuple[Comparison, Recording, Recording, Network] | None = None
-        # The large crops on torch, of which the layers are described.
-        self.seen = self._run(
-            create("torch"), self._crops(_crop(subject), len(subject.corners))
-        )
-
-    def compare_all(self) -> tuple[Comparison, ...]:
-        """Compare torch with each other machine, on crops that one can afford."""
-        large = self.seen.images
-        small = self._crops(min(SMALL_CROP, _crop(self.subject)), 1)
-        comparisons = []
-        for name, crops in (
-            ("lava", large),
-            ("lava-stock", small),
-            ("reference", small),
-        ):
-            try:
-                machine = create(name)
-            except BackendError as error:
-                self.skipped.append(str(error))
-                continue
-            left = self._run(create("torch"), crops) if crops is small else self.seen
-            right = self._run(machine, crops)
-            size = self.network.resized(*crops.shape[2:])
-            found = explained(compare(left, right, size), left, right, size)
-            comparisons.append(found)
-            if self.failed is None and not found.identical:
-                self.failed = (found, left, right, size)
-        return tuple(comparisons)
-
-    def _crops(self, size: int, count: int) -> Pixels:
-        return np.stack(
-            [
-                self.subject.pixels[:, y : y + size, x : x + size]
-                for y, x in self.subject.corners[:count]
-            ]
-        )
-
-    def _run(self, machine: Simulator, crops: Payload | Pixels) -> Recording:
-        count, _, height, width = crops.shape
-        title = f"{machine.name}, {count} image(s) of {height}x{width}"
-        network = self.network.resized(height, width)
-        recording = machine.run(network, crops, progress=self.bar(title))
-        self.seconds[title] = recording.seconds
-        return recording
-
-
 def _write_pictures(
-    folder: Path, pictures: dict[str, tuple[str, Pixels]]
-) -> list[dict[str, str]]:
-    """Write each, and ``panel.png`` with all of them in a row but the truth."""
-    for name, (_, pixels) in pictures.items():
-        write_picture(folder / f"{name}.png", pixels)
-    row = [pixels for name, (_, pixels) in pictures.items() if name != "clean"]
+    folder: Path, pictures: Mapping[str, Shown]
+) -> list[dict[str, Any]]:
+    """Write each, and return what report.json says of them."""
+    for name, shown in pictures.items():
+        write_picture(folder / f"{name}.png", shown.pixels)
+    return [
+        {
+            "file": f"{name}.png",
+            "title": shown.title,
+            "scale": shown.scale,
+            "legend": shown.legend,
+        }
+        for name, shown in pictures.items()
+    ]
+
+
+def _write_panel(folder: Path, pictures: Mapping[str, Shown]) -> None:
+    """Write ``panel.png`` with all pictures of a height in a row, but the truth."""
+    row = [shown.pixels for name, shown in pictures.items() if name != "clean"]
+    row = [pixels for pixels in row if pixels.shape[1] == row[0].shape[1]]
     channels = max(len(pixels) for pixels in row)
     gap = np.full((channels, row[0].shape[1], 8), 255.0, np.float32)
     parts = [np.broadcast_to(pixels, (channels, *pixels.shape[1:])) for pixels in row]
     panel = [part for pixels in parts for part in (pixels, gap)][:-1]
     write_picture(folder / "panel.png", np.concatenate(panel, axis=2))
-    return [{"file": f"{k}.png", "title": title} for k, (title, _) in pictures.items()]

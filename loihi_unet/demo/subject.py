@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import skimage.data
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from skimage.metrics import contingency_table
 from skimage.transform import resize
 
+from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.datasets import enhance
-from loihi_unet.data.pictures import load_pictures
+from loihi_unet.data.pictures import Picture, load_pictures
+from loihi_unet.demo.detail import detailed_corners, large_side
+from loihi_unet.report.difference import signed_difference
 from loihi_unet.report.overlay import EXTRA, MISSED, rgb
 from loihi_unet.tasks.denoise import noisy_picture
 from loihi_unet.tasks.metrics import quality
@@ -21,9 +24,30 @@ from loihi_unet.tasks.segment import classes_of
 
 Pixels = NDArray[np.float32]
 
-#: Makes a difference of gray levels visible.
-DIFFERENCE = 16
+#: A difference has its full colour at the largest one but a thousandth of them.
+PERCENTILE = 99.9
 VESSEL = "#d55e00"
+
+
+class Shown(NamedTuple):
+    """A picture of the report.
+
+    Attributes
+    ----------
+    title : str
+        Its caption.
+    pixels : ndarray, shape (C, H, W)
+        Gray levels.
+    scale : float or None
+        Of a signed difference: gray levels at which its colours are full.
+    legend : tuple of (str, str)
+        Colour and meaning of what is drawn in it.
+    """
+
+    title: str
+    pixels: Pixels
+    scale: float | None = None
+    legend: tuple[tuple[str, str], ...] = ()
 
 
 class Subject(Protocol):
@@ -40,7 +64,7 @@ class Subject(Protocol):
     multiple : int
         What sides its U-Net takes.
     pixels : ndarray, shape (C, H, W), float32
-        What the network sees: integer gray levels.
+        What the network sees: integer gray levels, of sides that it takes.
     corners : tuple of (int, int)
         Top left corners of the crops that are streamed, the first one shown enlarged.
     settings : dict[str, Any]
@@ -56,114 +80,177 @@ class Subject(Protocol):
     settings: dict[str, Any]
 
     def scores(self, outputs: Mapping[str, Pixels]) -> dict[str, float]:
-        """Quality by ``<machine>_<measure>``, of outputs times 255 by machine."""
+        """Quality by ``<backend>_<measure>``, of outputs times 255 by backend."""
 
-    def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, tuple[str, Pixels]]:
-        """File name, title and pixels (C, H, W) of what is shown, in order."""
+    def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, Shown]:
+        """What is shown, by file name, in order; the input first."""
 
     def psnr(self, output: Pixels, window: tuple[slice, ...]) -> float | None:
         """Of a part of the picture, in dB; None where there is no truth."""
 
 
 class Photograph:
-    """scikit-image's camera man with Gaussian noise, sigma 25."""
+    """scikit-image's camera man with Gaussian noise of sigma 25, or one's own photo.
 
-    title = "One photograph through every machine"
-    model = spiking = "denoise-gray"
+    Parameters
+    ----------
+    own : Picture or None
+        The photo, gray or colour.
+    sigma : float
+        Of the noise; 0: the photo comes with its own, and there is no truth.
+    """
+
+    title = "One photograph"
     multiple = 16
-    # Face and camera, tripod, buildings.
-    corners: tuple[tuple[int, int], ...] = ((96, 160), (256, 192), (192, 384))
 
-    def __init__(self) -> None:
-        self.clean = next(p for p in load_pictures(None, 1) if p.name == "camera.png")
+    def __init__(self, own: Picture | None = None, sigma: float = 25.0) -> None:
+        camera = "camera.png"
+        self.clean = own or next(p for p in load_pictures(None, 1) if p.name == camera)
+        self.noise = sigma > 0
+        self.model = "denoise-gray" if len(self.clean.pixels) == 1 else "denoise-colour"
+        self.spiking = self.model
         self.settings: dict[str, Any] = {
             "photograph": self.clean.name,
-            "sigma": 25.0,
+            "sigma": sigma,
             "seed": 0,
         }
-        self.pixels = noisy_picture(self.clean, 0, sigma=25.0, seed=0)
+        self.size = self.clean.size
+        noisy = noisy_picture(self.clean, 0, sigma=sigma, seed=0)
+        self.pixels: Pixels = pad_to_multiple(noisy, self.multiple)
+        # Face and camera, tripod, buildings.
+        self.corners: tuple[tuple[int, int], ...] = (
+            ((96, 160), (256, 192), (192, 384))
+            if own is None
+            else chosen_corners(self.pixels, self.multiple)
+        )
 
     def scores(self, outputs: Mapping[str, Pixels]) -> dict[str, float]:
         """PSNR and SSIM of the noisy picture and of every output."""
+        if not self.noise:
+            return {}
         found = {
-            key: quality(self.clean.pixels, x)
+            key: quality(self.clean.pixels, self._cut(x))
             for key, x in {"noisy": self.pixels, **outputs}.items()
         }
         return {f"{key}_psnr": score.psnr for key, score in found.items()} | {
             f"{key}_ssim": score.ssim for key, score in found.items()
         }
 
-    def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, tuple[str, Pixels]]:
-        """Noisy, ANN, chip, truth and the difference of the two networks."""
-        difference = DIFFERENCE * np.abs(outputs["chip"] - outputs["ann"])
-        return {
-            "noisy": ("input: noisy", self.pixels),
-            "ann": ("float ANN", outputs["ann"]),
-            "chip": ("integer network (chip)", outputs["chip"]),
-            "clean": ("truth", self.clean.pixels.astype(np.float32)),
-            "difference": (f"|chip - ANN| x {DIFFERENCE}", difference),
+    def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, Shown]:
+        """Noisy, ANN, integer network, truth and the difference of the networks."""
+        ann, chip = (self._cut(outputs[key]) for key in ("ann", "chip"))
+        shown = {
+            "noisy": Shown(
+                "input: noisy" if self.noise else "input", self._cut(self.pixels)
+            ),
+            "ann": Shown("float ANN", ann),
+            "chip": Shown("integer network", chip),
+            "clean": Shown("truth", self.clean.pixels.astype(np.float32)),
+            "difference": minus_ann(chip, ann),
         }
+        if not self.noise:
+            del shown["clean"]
+        return shown
 
     def psnr(self, output: Pixels, window: tuple[slice, ...]) -> float | None:
-        """Of a part of the photograph."""
-        return quality(self.clean.pixels[window], output).psnr
+        """Of a part of the photograph, if it reaches nowhere beyond it."""
+        truth = self.clean.pixels[window]
+        if not self.noise or truth.shape != output.shape:
+            return None
+        return quality(truth, output).psnr
+
+    def _cut(self, output: Pixels) -> Pixels:
+        height, width = self.size
+        return output[:, :height, :width]
 
 
 class Retina:
-    """scikit-image's fundus photograph, at the scale of DRIVE's.
+    """scikit-image's fundus photograph, at the scale of DRIVE's, or one's own.
 
     It comes without anybody's drawing of the vessels, so the measure is how well the
     spiking networks' vessel maps agree with the ANN's.
+
+    Parameters
+    ----------
+    own : Picture or None
+        The photo, in gray.
     """
 
-    title = "A retina's vessels through every machine (F1: of the ANN's vessel map)"
+    title = "A retina's vessels (F1: of the ANN's vessel map)"
     model = spiking = "segment-drive"
     multiple = 8
-    # Optic disc, the large vessels below it, small ones.
-    corners: tuple[tuple[int, int], ...] = ((192, 64), (320, 192), (160, 256))
     #: DRIVE's field of view is 540 pixels wide, this one 1380 of 1411.
     side = 552
 
-    def __init__(self) -> None:
-        colour = resize(skimage.data.retina(), (self.side, self.side), anti_aliasing=1)
-        # As Pillow makes gray of RGB, which the training data went through.
-        gray = colour @ np.array([0.299, 0.587, 0.114])
-        levels = np.rint(255 * gray).astype(np.uint8)[None]
-        self.pixels = enhance(levels).astype(np.float32)
+    def __init__(self, own: Picture | None = None) -> None:
+        levels = _retina(self.side) if own is None else own.pixels
+        entering = enhance(levels).astype(np.float32)
+        self.size = entering.shape[1:]
+        self.pixels: Pixels = pad_to_multiple(entering, self.multiple)
+        # Optic disc, the large vessels below it, small ones.
+        self.corners: tuple[tuple[int, int], ...] = (
+            ((192, 64), (320, 192), (160, 256))
+            if own is None
+            else chosen_corners(self.pixels, self.multiple)
+        )
         self.settings: dict[str, Any] = {
-            "photograph": "retina.jpg",
-            "height and width": self.side,
+            "photograph": "retina.jpg" if own is None else own.name,
+            "height and width": "x".join(map(str, self.size)),
         }
 
     def scores(self, outputs: Mapping[str, Pixels]) -> dict[str, float]:
         """F1 of the spiking networks' vessels, with the ANN's for the truth."""
-        truth = classes_of(outputs["ann"])
+        truth = classes_of(self._cut(outputs["ann"]))
         return {
-            f"{key}_f1": _f1(truth, classes_of(outputs[key])) for key in ("snn", "chip")
+            f"{key}_f1": _f1(truth, classes_of(self._cut(outputs[key])))
+            for key in ("snn", "chip")
         }
 
-    def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, tuple[str, Pixels]]:
+    def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, Shown]:
         """The picture, both vessel maps on it, and where they differ."""
-        vessels = {key: classes_of(x)[None] > 0 for key, x in outputs.items()}
+        vessels = {k: classes_of(self._cut(x))[None] > 0 for k, x in outputs.items()}
         ann, chip = vessels["ann"], vessels["chip"]
-        colour = np.repeat(self.pixels, 3, axis=0)
+        entering = self._cut(self.pixels)
+        colour = np.repeat(entering, 3, axis=0)
+        unequal = np.select(
+            [ann & ~chip, chip & ~ann], [_paint(MISSED), _paint(EXTRA)], colour * 0.4
+        )
+        only = ((MISSED, "only the ANN"), (EXTRA, "only the integer network"))
         return {
-            "input": ("input: CLAHE and gamma", self.pixels),
-            "ann": ("float ANN", np.where(ann, _paint(VESSEL), colour)),
-            "chip": ("integer network (chip)", np.where(chip, _paint(VESSEL), colour)),
-            "difference": (
-                "chip - ANN: blue only ANN, orange only chip",
-                np.select(
-                    [ann & ~chip, chip & ~ann],
-                    [_paint(MISSED), _paint(EXTRA)],
-                    colour * 0.4,
-                ),
+            "input": Shown("input: CLAHE and gamma", entering),
+            "ann": Shown("float ANN", np.where(ann, _paint(VESSEL), colour)),
+            "chip": Shown("integer network", np.where(chip, _paint(VESSEL), colour)),
+            "difference": Shown(
+                "where integer network and ANN differ", unequal, legend=only
             ),
         }
 
     def psnr(self, output: Pixels, window: tuple[slice, ...]) -> float | None:
         """None: there is no truth."""
         return None
+
+    def _cut(self, output: Pixels) -> Pixels:
+        height, width = self.size
+        return output[:, :height, :width]
+
+
+def _retina(side: int) -> NDArray[np.uint8]:
+    colour = resize(skimage.data.retina(), (side, side), anti_aliasing=1)
+    # As Pillow makes gray of RGB, which the training data went through.
+    gray = colour @ np.array([0.299, 0.587, 0.114])
+    return np.rint(255 * gray).astype(np.uint8)[None]
+
+
+def chosen_corners(pixels: Pixels, multiple: int) -> tuple[tuple[int, int], ...]:
+    """Return the most detailed parts of one's own picture, three at most."""
+    side = large_side(pixels, multiple)
+    return detailed_corners(pixels, side, 3, step=multiple)
+
+
+def minus_ann(chip: Pixels, ann: Pixels) -> Shown:
+    """Return the signed difference of the networks, its colours and their scale."""
+    pixels, scale = signed_difference(chip, ann, PERCENTILE)
+    return Shown("integer network minus ANN", pixels.astype(np.float32), scale=scale)
 
 
 def _paint(colour: str) -> Pixels:

@@ -39,7 +39,7 @@ class Calibration(BaseModel):
     scales : dict[str, float]
         Layer name to lambda.
     data_sha256 : str
-        `loihi_unet.data.crops.fingerprint` of the pictures.
+        `loihi_unet.data.sequence.fingerprint` of the pictures.
     weights_sha256 : str
         `weights_sha256` of the network.
     """
@@ -69,7 +69,7 @@ class CheckpointRecord(BaseModel):
     best_score : float
         Best validation score of the run so far.
     data_sha256 : str
-        `loihi_unet.data.crops.fingerprint` of all pictures of the run.
+        `loihi_unet.data.sequence.fingerprint` of all pictures of the run.
     torch_version : str
         The one that trained it.
     init_sha256 : str or None

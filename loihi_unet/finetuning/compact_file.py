@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.gain import settle
 from export.lowering import lower
 from export.synapse import Conv, ConvTranspose
+from export.theta import settle
 from export.units import FloatArray, gains, payload_unit, threshold_unit
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.spiking_file import pack
@@ -68,10 +68,10 @@ def compact(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     tensors: dict[str, torch.Tensor] = {}
     steps: dict[str, float | list[float]] = {}
     for layer, integers in zip(snn.layers, network.layers, strict=True):
-        settled = layer.quantisation
-        if settled is None:
+        quantisation = layer.quantisation
+        if quantisation is None:
             raise ConversionError(f"layer {layer.name!r}: not fine-tuned")
-        gain = gains(settled)
+        gain = gains(quantisation)
         for c, integer in zip(layer.connections, integers.connections, strict=True):
             if c.weight is None:
                 continue

@@ -57,7 +57,7 @@ def cost(snn: SpikingUNet, task: Task) -> Cost:
     Returns
     -------
     Cost
-        Exact counts of the torch machine, divided.
+        Exact counts of the torch backend, divided.
     """
     x, _ = task.batch(0, Purpose.CALIBRATION)
     x = snn.frame.completed(x, snn.in_channels)

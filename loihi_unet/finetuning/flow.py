@@ -19,20 +19,22 @@ from functools import reduce
 import numpy as np
 import torch
 from torch import Tensor
-from typing_extensions import assert_never
 
 from export.compartment import MTIF
 from export.facts import STATE
 from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
-from export.synapse import AveragePool, Conv, ConvTranspose
+from export.synapse import AveragePool
 from export.units import gains, payload_unit, per_row, threshold_unit
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
 from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
-from sim.backend import OverflowLayerError
+from sim.backend import OverflowLayerError, create
+from sim.overflow import check_range
 from sim.torch.exact import exact_arithmetic, float_dtype
+from sim.torch.int8 import convolve
+from sim.torch.synapse import as_convolution
 
 
 class IntegerUNet:
@@ -41,7 +43,7 @@ class IntegerUNet:
     Parameters
     ----------
     snn : SpikingUNet
-        Settled by `export.gain.settle`, on the CPU. Gradients go to those of its
+        Settled by `export.theta.settle`, on the CPU. Gradients go to those of its
         weights and biases that require them.
     observe : callable, optional
         Called with each spiking layer's name and payloads, shape (T, B, C, H, W).
@@ -76,9 +78,26 @@ class IntegerUNet:
         Raises
         ------
         OverflowLayerError
-            If a potential leaves 24 bits signed.
+            If a sum or a potential leaves 24 bits signed; names the place that every
+            backend names.
         """
         x = self.snn.frame.completed(x, self.snn.in_channels)
+        try:
+            return self._run(x)
+        except OverflowLayerError as error:
+            raise self._first_overflow(x) or error from None
+
+    def _first_overflow(self, x: Tensor) -> OverflowLayerError | None:
+        """What a backend names: here the first layer, not the first step, is met."""
+        levels = torch.round(x.detach() * 255).long().cpu().numpy()
+        network = self.network.resized(*levels.shape[2:])
+        try:
+            create("torch").run(network, levels, layers=())
+        except OverflowLayerError as first:
+            return first
+        return None
+
+    def _run(self, x: Tensor) -> Tensor:
         # Payloads (T, B, C, H, W), T = 1 for the picture; their mean value (1, ...).
         sent = {INPUT: torch.round(x.detach() * 255)[None]}
         means = {INPUT: x[None]}
@@ -110,7 +129,10 @@ class IntegerUNet:
             # Of levels, half the mantissas; the doubling and the shift are exact.
             bound = int(integer.synapse.absolute_sum().max()) // 2 * magnitude
             value = sent[c.source].to(float_dtype(bound, f"layer '{layer.name}'"))
-            parts.append(_integer_sum(c, integer, value).float())
+            sums = _integer_sum(c, integer, value)
+            if not STATE.contains(-integer.bound(magnitude), integer.bound(magnitude)):
+                _check_sums(sums, layer.name, c.source)
+            parts.append(sums.float())
         return reduce(torch.add, parts)
 
     def _flow(
@@ -161,18 +183,27 @@ def _integer_sum(
     connection: Connection, integer: IntegerConnection, value: Tensor
 ) -> Tensor:
     """What a connection delivers; every step in between is exact in `value`'s dtype."""
-    match integer.synapse:
-        case AveragePool(kernel_size=(height, width), weight_mant=mantissa):
-            factor = height * width * mantissa << integer.weight_exp
-            return synapse(connection, value) * factor
-        case (Conv() | ConvTranspose()) as conv if connection.weight is None:
-            return value * (int(conv.weight[0, 0, 0, 0]) << integer.weight_exp)
-        case (Conv() | ConvTranspose()) as conv:
-            levels = torch.from_numpy(conv.weight // 2).to(value)
-            sums = synapse(replace(connection, weight=levels), value)
-            return sums * (2 << integer.weight_exp)
-        case _:
-            assert_never(integer.synapse)
+    if connection.kind == "identity":
+        assert not isinstance(integer.synapse, AveragePool)
+        return value * (int(integer.synapse.weight[0, 0, 0, 0]) << integer.weight_exp)
+    flat = value.flatten(0, 1)
+    _, channels, height, width = flat.shape
+    conv, phases = as_convolution(integer.synapse, (channels, height, width))
+    levels = torch.from_numpy(conv.weight // 2).to(value)
+    # Tried in this very shape before it is used, as by the simulator.
+    sums = convolve(
+        *(flat, levels, None, conv.stride, conv.padding, conv.dilation, conv.groups)
+    )
+    if phases is not None:
+        sums = phases(sums)
+    return sums.reshape(*value.shape[:2], *sums.shape[1:]) * (2 << integer.weight_exp)
+
+
+def _check_sums(sums: Tensor, layer: str, source: str) -> None:
+    """Refuse what arrives through one connection outside 24 bits signed."""
+    for step, values in enumerate(sums):
+        low, high = (int(x) for x in torch.aminmax(values))
+        check_range((low, high), layer, step, f"input from '{source}'")
 
 
 def _integrate(
@@ -190,9 +221,7 @@ def _integrate(
         v = v + drive
         low, high = (int(x) for x in torch.aminmax(v))
         peaks[layer.name] = max(peaks.get(layer.name, 0), -low, high)
-        if not STATE.contains(low, high):
-            worst = low if low < STATE.minimum else high
-            raise OverflowLayerError(layer.name, step, f"potential {worst}")
+        check_range((low, high), layer.name, step, "potential")
         match layer.compartment:
             case MTIF(payload_maximum=top):
                 assert theta is not None

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,22 +26,22 @@ from loihi_unet.training.parallel import best_device
 HELD_OUT = 8
 
 
-def module_teacher(source: str, snn: SpikingUNet) -> nn.Module:
+def module_teacher(source: str, provenance: Mapping[str, Any]) -> nn.Module:
     """Return somebody's network, from pixels divided by 255 to its output.
 
     Parameters
     ----------
     source : str
         ``FILE.py:FUNCTION``; the file is run.
-    snn : SpikingUNet
-        Converted from it: says what the network expects of a pixel.
+    provenance : Mapping[str, Any]
+        Of what was converted from it: says what the network expects of a pixel.
 
     Raises
     ------
     ConversionError
         If it cannot be had.
     """
-    settings = snn.provenance.get("preparation") or asdict(Preparation())
+    settings = provenance.get("preparation") or asdict(Preparation())
     preparation = Preparation(
         scale=float(settings["scale"]),
         mean=tuple(settings["mean"]),
@@ -148,7 +149,7 @@ def imitation(
     teacher : Teacher
         What to come close to.
     patch_size, batch_size, seed : int
-        As in `loihi_unet.finetuning.finetune.FinetuneConfig`.
+        As in `loihi_unet.finetuning.config.FinetuneConfig`.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from export.gain import settle
+from export.theta import settle
 from loihi_unet.finetuning.flow import IntegerUNet
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.seeds import Purpose

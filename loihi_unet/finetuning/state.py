@@ -8,21 +8,21 @@ JSON record everything else.
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from export.facts import BIAS_MANT, WEIGHT_LEVEL
 from export.units import gains, payload_unit, per_row, threshold_unit
 from loihi_unet.errors import CheckpointError
-from loihi_unet.files.checkpoint import MOMENTS
 from loihi_unet.files.spiking_file import pack, unpack
 from loihi_unet.files.tensors import read_tensors, write_tensors
+from loihi_unet.finetuning.config import Method
 from loihi_unet.finetuning.steps import THRESHOLD_RATE, fold, unfold
 from loihi_unet.spiking.spiking_unet import SpikingUNet
+from loihi_unet.training.moments import adam_moments, check_same_run, restore_moments
 
 KIND = "fine-tuning"
-Method = Literal["steps", "flow"]
 #: Settings that runs had before there was a choice.
 BEFORE = {"method": "flow", "teacher": None, "prune": None, "quiet": 0.0}
 
@@ -135,11 +135,7 @@ def save(path: Path, state: FinetuneState, run: dict[str, Any]) -> None:
         What `resume` is to find unchanged; JSON values.
     """
     tensors, network = pack(state.snn)
-    moments = {
-        f"{moment}.{name}": state.optimiser.state[parameter][moment]
-        for name, parameter in state.parameters.items()
-        for moment in MOMENTS
-    }
+    moments = adam_moments(state.optimiser, state.parameters.items())
     record = {
         "kind": KIND,
         "network": network,
@@ -180,12 +176,7 @@ def resume(path: Path, run: dict[str, Any]) -> FinetuneState:
         )
     try:
         theirs = {**BEFORE, **record["run"]}
-        for key, value in run.items():
-            if theirs.get(key) != value:
-                raise CheckpointError(
-                    f"{path}: {key} was {theirs.get(key)!r}, now {value!r}; a run "
-                    "resumes with its own settings only"
-                )
+        check_same_run(path, theirs, run)
         weights, trained = (
             {
                 name.removeprefix(prefix): tensor
@@ -198,14 +189,13 @@ def resume(path: Path, run: dict[str, Any]) -> FinetuneState:
         state = begin(snn, run["learning_rate"], run["method"], trained)
         state.iteration = int(record["iteration"])
         state.scores = {int(k): float(v) for k, v in record["scores"].items()}
-        for name, parameter in state.parameters.items():
-            state.optimiser.state[parameter] = {
-                "step": torch.tensor(float(state.iteration)),
-                **{
-                    moment: tensors[f"{moment}.{name}"].reshape(parameter.shape)
-                    for moment in MOMENTS
-                },
-            }
+        restore_moments(
+            state.optimiser,
+            state.parameters.items(),
+            tensors,
+            state.iteration,
+            where=path,
+        )
     except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -264,15 +254,17 @@ def clamp(snn: SpikingUNet) -> None:
         Settled; changed in place.
     """
     for layer in snn.layers:
-        settled = layer.quantisation
-        assert settled is not None  # a run begins with a settled network
-        gain = torch.from_numpy(gains(settled))
-        for c, exponent in zip(layer.connections, settled.weight_exps, strict=True):
+        quantisation = layer.quantisation
+        assert quantisation is not None  # a run begins with a settled network
+        gain = torch.from_numpy(gains(quantisation))
+        for c, exponent in zip(
+            layer.connections, quantisation.weight_exps, strict=True
+        ):
             if c.weight is not None:
                 unit = payload_unit(layer, c.source, snn.base_threshold) * gain
                 limit = 2 * WEIGHT_LEVEL.maximum * 2**exponent / per_row(unit, c)
                 c.weight.copy_(c.weight.clamp(-limit.to(c.weight), limit.to(c.weight)))
         if layer.bias is not None:
             unit = gain / threshold_unit(layer, snn.base_threshold)
-            limit = (BIAS_MANT.maximum * 2**settled.bias_exp / unit).to(layer.bias)
+            limit = (BIAS_MANT.maximum * 2**quantisation.bias_exp / unit).to(layer.bias)
             layer.bias.copy_(layer.bias.clamp(-limit, limit))

@@ -29,11 +29,11 @@ from torch.utils.checkpoint import checkpoint
 from typing_extensions import assert_never
 
 from export.compartment import MTIF
-from export.gain import settle
 from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
 from export.synapse import AveragePool, Conv, ConvTranspose
+from export.theta import settle
 from export.units import PIXEL_SCALE, gains, per_row
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
@@ -97,7 +97,7 @@ def fold(template: SpikingUNet, parameters: Mapping[str, Tensor]) -> SpikingUNet
     Returns
     -------
     SpikingUNet
-        Not settled: `export.gain` chooses the integers from these floats alone.
+        Not settled: `export.theta` chooses the integers from these floats alone.
     """
     scales: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {INPUT: np.ones(1)}
     layers = []

@@ -68,7 +68,7 @@ def question(probe: Probe) -> str:
         "",
     ]
     for index, answer in enumerate(probe.answers):
-        then = answer.then or "As all machines here: nothing has to change."
+        then = answer.then or "As all backends here: nothing has to change."
         lines.append(f"{index}. {answer.text}. *{then}*")
     return "\n".join(lines)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The starting kit: a small network, and all that is needed to try a machine on it."""
+"""The starting kit: a small network, and all that is needed to try a backend on it."""
 
 from __future__ import annotations
 

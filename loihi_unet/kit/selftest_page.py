@@ -10,7 +10,7 @@ from loihi_unet.kit.unread import NOT_READ
 from sim.recording import Recording
 
 _PAGE = Template("""\
-# Does your machine give these integers?
+# Does your chip give these integers?
 
 A network of $count layers, $images pictures that enter it, and what every layer has to
 send. If your chip, board or simulator sends the same, `verify` says EXACT.

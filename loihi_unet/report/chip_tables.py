@@ -41,7 +41,10 @@ def chip_tables(network: Network, recording: Recording) -> list[dict[str, Any]]:
         mapping=mapping_of(network),
         activity=counts,
     )
-    return [asdict(t) | {"title": f"On Loihi 2: {t.title}"} for t in fit_tables(report)]
+    return [
+        asdict(t) | {"title": f"Calculated for Loihi 2: {t.title}"}
+        for t in fit_tables(report)
+    ]
 
 
 def mapping_of(network: Network) -> str:

@@ -9,11 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from export.files.atomic import write_text
-from loihi_unet.config import ClassifyConfig, RestoreConfig, SegmentConfig
+from loihi_unet.config import (
+    ClassifyConfig,
+    DenoiseConfig,
+    RestoreConfig,
+    SegmentConfig,
+)
 from loihi_unet.data.pictures import Picture, write_picture
+from loihi_unet.plural import counted
 from loihi_unet.report import render_report
+from loihi_unet.report.difference import signed_difference
 from loihi_unet.report.head import MEASURES
 from loihi_unet.report.overlay import class_map, legend, overlay
 from loihi_unet.runs.evaluate_job import load
@@ -25,8 +33,9 @@ from loihi_unet.tasks.restore import restored, target_of
 from loihi_unet.tasks.segment import find_classes
 from loihi_unet.versions import versions
 
-DIFFERENCE = 16
-NAMES = {"ann": "float ANN", "snn": "float SNN", "chip": "integer network (chip)"}
+#: A difference has its full colour at the largest one but a thousandth of them.
+PERCENTILE = 99.9
+NAMES = {"ann": "float ANN", "snn": "float SNN", "chip": "integer network"}
 
 Pixels = NDArray[Any]
 
@@ -69,17 +78,20 @@ def write_report(folder: Path, evaluation: Evaluation) -> Path:
             if len(scores) > 1
             else name
         )
-        for key, title, pixels in _pictures(evaluation, index):
+        for key, title, pixels, *scale in _pictures(evaluation, index):
             file = f"{place}-{key}.png"
             write_picture(folder / file, pixels)
-            shown.append({"file": file, "title": title, "group": group})
+            picture = {"file": file, "title": title, "group": group}
+            shown.append(picture | ({"scale": scale[0]} if scale else {}))
     quality_of = {
         f"{network}_{name}": value
         for network, measures in _means(evaluation, scores).items()
         for name, value in measures.items()
     }
     report: dict[str, Any] = {
-        "title": f"{row['data']}: {row['pictures']} pictures, {row['backend']}",
+        "title": f"{row['data']}: {counted(row['pictures'], 'picture')} on "
+        f"{row['backend']}",
+        "torch_only": [f"all of this, on {row['backend']}"],
         "network_sha256": row["network_sha256"],
         "network_sha256_any_size": row["network_sha256_any_size"],
         "quality": quality_of,
@@ -112,7 +124,7 @@ def _scores(evaluation: Evaluation) -> list[dict[str, dict[str, float]]]:
         measures = {name: judge.measures([one]) for name, one in found.items()}
         if evaluation.config.task.kind == "denoise":
             picture = job.picture
-            noisy = quality(picture.pixels, judge.entering(picture, job.index))
+            noisy = quality(picture.pixels, judge.shown(picture, job.index))
             measures = {"noisy": noisy._asdict(), **measures}
         scores.append({name: _quoted(one) for name, one in measures.items()})
     return scores
@@ -142,7 +154,10 @@ def _table(
 ) -> dict[str, Any]:
     networks = [n for n in ("noisy", *NAMES) if n in scores[0]]
     measures = list(scores[0]["chip"])
-    columns = [f"{n}: {MEASURES[m].title}" for n in networks for m in measures]
+    titles = {"noisy": "input", **NAMES}
+    columns = [
+        f"{titles[n]}: {MEASURES[m].with_unit}" for n in networks for m in measures
+    ]
     rows = [
         [name, *(round(one[n][m], 4) for n in networks for m in measures)]
         for name, one in zip(names, scores, strict=True)
@@ -190,29 +205,36 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-Shown = list[tuple[str, str, Pixels]]
+#: File key, title, pixels, and of a signed difference its scale in gray levels.
+Shown = list[tuple[str, str, Pixels] | tuple[str, str, Pixels, float]]
 
 
 def _pictures(evaluation: Evaluation, index: int) -> Shown:
     """File key, title and pixels of all that is shown of one picture."""
     picture = evaluation.jobs[index].picture
-    match evaluation.config.task:
-        case SegmentConfig() as task:
+    task = evaluation.config.task
+    match task:
+        case SegmentConfig():
             return _segmented(evaluation, picture, task)
-        case ClassifyConfig() as task:
+        case ClassifyConfig():
             counts = evaluation.found[index]["chip"]
             assert isinstance(counts, dict)
             said = task.folders.classes[int(counts["all"].sum(axis=0).argmax())]
             true = task.folders.classes[class_of(picture)]
-            return [("input", f"chip: {said}; truth: {true}", picture.pixels)]
-        case RestoreConfig() as task:
+            return [
+                ("input", f"integer network: {said}; truth: {true}", picture.pixels)
+            ]
+        case RestoreConfig():
             return _pair(evaluation, picture, task)
-    return _denoised(evaluation, index, picture)
+        case DenoiseConfig():
+            return _denoised(evaluation, index, picture)
+        case _:
+            assert_never(task)
 
 
 def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) -> Shown:
     assert picture.label is not None  # it was scored
-    networks, multiple = load(evaluation.machines)
+    networks, multiple = load(evaluation.files)
     found = {
         name: find_classes(network, picture, multiple=multiple)
         for name, network in networks.items()
@@ -223,12 +245,12 @@ def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) ->
         ("input", "input", picture.pixels),
         *((name, NAMES[name], pixels) for name, pixels in maps.items()),
         ("truth", "truth", class_map(picture.label, task.classes)),
-        ("overlay", "chip against truth", errors),
+        ("overlay", "integer network against truth", errors),
     ]
 
 
 def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Shown:
-    networks, multiple = load(evaluation.machines)
+    networks, multiple = load(evaluation.files)
     outputs = {
         name: restored(network, picture, task, multiple=multiple)
         for name, network in networks.items()
@@ -238,8 +260,8 @@ def _pair(evaluation: Evaluation, picture: Picture, task: RestoreConfig) -> Show
 
 
 def _denoised(evaluation: Evaluation, index: int, picture: Picture) -> Shown:
-    noisy = evaluation.judge.entering(picture, index)
-    networks, multiple = load(evaluation.machines)
+    noisy = evaluation.judge.shown(picture, index)
+    networks, multiple = load(evaluation.files)
     outputs = {
         name: restore(network, noisy, multiple=multiple)
         for name, network in networks.items()
@@ -252,10 +274,10 @@ def _restorations(
 ) -> Shown:
     other = outputs.get("ann", truth)
     against = "ANN" if "ann" in outputs else "truth"
-    difference = DIFFERENCE * np.abs(outputs["chip"] - other)
+    pixels, scale = signed_difference(outputs["chip"], other, PERCENTILE)
     return [
         ("input", title, entering),
         *((name, NAMES[name], outputs[name]) for name in NAMES if name in outputs),
         ("truth", "truth", truth),
-        ("difference", f"|chip - {against}| x {DIFFERENCE}", difference),
+        ("difference", f"integer network minus {against}", pixels, scale),
     ]

@@ -86,8 +86,11 @@ def payloads(layers: Sequence[LayerRecord]) -> Plot:
         )  # fmt: skip
         axes.grid(False)
         axes.set_yticks(range(len(known)), [layer.name for layer in known])
-        axes.set_xlabel("payload")
-        bar = axes.figure.colorbar(image, ax=axes, label="log10 of share")
+        axes.set_title("How often each layer sends which payload")
+        axes.set_xlabel("payload: the integer that a spike carries; 0: no spike")
+        bar = axes.figure.colorbar(
+            image, ax=axes, label="share of all, as a power of 10"
+        )
         bar.ax.tick_params(colors=scheme.text, labelsize=8)
         bar.ax.yaxis.label.set_color(scheme.text)
 
@@ -105,7 +108,8 @@ def headroom(layers: Sequence[LayerRecord]) -> Plot:
         axes.set_yticks(range(len(known)), [layer.name for layer in known])
         axes.invert_yaxis()
         axes.set_xlim(0, 24)
-        axes.set_xlabel("bits of the largest |potential|; line: 24 bits signed")
+        axes.set_title("Largest potential of each layer")
+        axes.set_xlabel("bits without sign; line: the limit, 24 bits signed")
 
     return plot(draw, "largest potential of each layer", (4.6, 0.9 + 0.19 * len(known)))
 
@@ -123,7 +127,7 @@ def rate(rates: Sequence[tuple[str, Rate]]) -> Plot:
                 item.activation, item.payload, s=9, color=colour, marker=marker,
                 alpha=0.6, linewidths=0.8, label=f"{name}-wise, r = {shown}",
             )  # fmt: skip
-        axes.set_title(rates[0][1].layer)
+        axes.set_title(f"Layer {rates[0][1].layer}")
         axes.set_xlabel("activation of the ANN")
         axes.set_ylabel("mean payload x scale")
         _legend(axes, scheme)
@@ -139,11 +143,12 @@ def potential(failure: Failure, left: str, right: str) -> Plot:
         for threshold in failure.thresholds[:1]:
             axes.axhline(threshold, color=scheme.text, linewidth=0.8, linestyle=":")
         axes.axvline(failure.first.step, color=scheme.grid, linewidth=6, zorder=0)
-        axes.set_ylabel("potential before reset")
+        axes.set_title("Potential of the neuron that differs first")
+        axes.set_ylabel("potential before reset, integer")
         _steps(axes)
         _legend(axes, scheme, (left, right))
 
-    return plot(draw, "potential of both machines over time", (3.6, 3))
+    return plot(draw, "potential of both backends over time", (3.6, 3))
 
 
 def sent(failure: Failure, left: str, right: str) -> Plot:
@@ -152,12 +157,13 @@ def sent(failure: Failure, left: str, right: str) -> Plot:
     def draw(axes: Axes, scheme: Scheme) -> None:
         _both(axes, scheme, failure.payloads_left, failure.payloads_right)
         axes.axvline(failure.first.step, color=scheme.grid, linewidth=6, zorder=0)
-        axes.set_ylabel("payload")
+        axes.set_title("Payload of the neuron that differs first")
+        axes.set_ylabel("payload, integer")
         _steps(axes)
         axes.locator_params(axis="y", integer=True)
         _legend(axes, scheme, (left, right))
 
-    return plot(draw, "payload of both machines over time", (3.6, 3))
+    return plot(draw, "payload of both backends over time", (3.6, 3))
 
 
 def differences(failure: Failure) -> Plot:
@@ -170,15 +176,16 @@ def differences(failure: Failure) -> Plot:
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.5)
         axes.tick_params(axis="x", labelrotation=90 if len(labels) > 10 else 0)
-        axes.set_xlabel("right minus left")
-        axes.set_ylabel("how often")
+        axes.set_title("Differences of this layer's payloads")
+        axes.set_xlabel("right minus left, integers")
+        axes.set_ylabel("number of values")
 
     return plot(draw, "histogram of differences", (3.6, 3))
 
 
 def _steps(axes: Axes) -> None:
     axes.locator_params(axis="x", integer=True)
-    axes.set_xlabel("algorithm step")
+    axes.set_xlabel("time step")
 
 
 def _both(axes: Axes, scheme: Scheme, a: Sequence[int], b: Sequence[int]) -> None:

@@ -8,11 +8,26 @@ from dataclasses import dataclass
 from loihi_unet.report.schema import Compared, Report
 
 RUNGS = (
-    ("noisy", "input"),
-    ("ann", "float ANN"),
-    ("snn", "float SNN"),
-    ("chip", "integer network (chip)"),
+    ("noisy", "input", "what the networks were given"),
+    ("ann", "float ANN", "the trained network in floating point"),
+    ("snn", "float SNN", "its spiking version in floating point"),
+    ("chip", "integer network", "the integers that are exported"),
 )
+
+#: What the keys of a report's settings mean.
+SETTINGS = {
+    "num_steps": "time steps of a picture (T)",
+    "T": "time steps of a picture (T)",
+    "num_thresholds": "thresholds of a neuron (N)",
+    "N": "thresholds of a neuron (N)",
+    "base_threshold": "lowest threshold (q)",
+    "q": "lowest threshold (q)",
+    "sigma": "noise (sigma), gray levels",
+    "seed": "seed of the noise",
+    "width": "feature maps of the first layer",
+    "images": "pictures",
+    "finetuned": "fine-tuned",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +41,11 @@ class Measure:
     def text(self, value: float) -> str:
         """Value and unit."""
         return f"{value:.{self.digits}f}{self.unit}"
+
+    @property
+    def with_unit(self) -> str:
+        """Title of a column of bare numbers."""
+        return f"{self.title},{self.unit}" if self.unit else self.title
 
     def change(self, value: float) -> str:
         """Value with its sign, and unit."""
@@ -54,8 +74,8 @@ class Rung:
 
     Parameters
     ----------
-    title : str
-        What gave the output.
+    title, meaning : str
+        What gave the output, and what that is.
     scores : tuple of (str, str)
         Title and value of each measure, the main one first.
     change : str or None
@@ -63,6 +83,7 @@ class Rung:
     """
 
     title: str
+    meaning: str
     scores: tuple[tuple[str, str], ...]
     change: str | None
 
@@ -71,7 +92,7 @@ def rungs(report: Report) -> list[Rung]:
     """Quality from rung to rung, and what each one loses."""
     found: list[Rung] = []
     before: dict[str, float] = {}
-    for key, title in RUNGS:
+    for key, title, meaning in RUNGS:
         scores = {
             name: report.quality[f"{key}_{name}"]
             for name in MEASURES
@@ -84,6 +105,7 @@ def rungs(report: Report) -> list[Rung]:
         found.append(
             Rung(
                 title=title,
+                meaning=meaning,
                 scores=tuple(
                     (MEASURES[name].title, MEASURES[name].text(value))
                     for name, value in scores.items()
@@ -95,6 +117,48 @@ def rungs(report: Report) -> list[Rung]:
     return found
 
 
+def number(value: object) -> str:
+    """A value for people: separators, six digits, no Python."""
+    match value:
+        case None:
+            return "\u2013"  # a dash
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float() if abs(value) >= 1000:
+            return f"{value:,.0f}"
+        case float():
+            return f"{value:.6g}"
+        case list() | tuple():
+            return ", ".join(map(number, value))
+    return str(value)
+
+
+def settings(report: Report) -> list[tuple[str, str]]:
+    """Return what a run was set to, in words."""
+    return [
+        (SETTINGS.get(key, key.replace("_", " ")), number(value))
+        for key, value in sorted(report.settings.items())
+    ]
+
+
+def pictures(compared: Compared) -> str:
+    """As ``"3 of 128x128"``; of a report without sizes, the number."""
+    if not compared.sizes:
+        return number(compared.images)
+    return ", ".join(f"{n:,} of {h}x{w}" for n, h, w in compared.sizes)
+
+
+def covered(compared: Compared) -> str:
+    """Share of the weights that had a say; never rounded up to all of them."""
+    found = compared.coverage
+    if found is None or found.weights is None or not found.weights.total:
+        return "not counted"
+    tenths = 1000 * found.weights.met // found.weights.total
+    return f"{tenths / 10} %"
+
+
 def statement(report: Report) -> str:
     """What was compared and what came out, in one sentence; empty if nothing was."""
     if not report.comparisons:
@@ -103,12 +167,12 @@ def statement(report: Report) -> str:
     if wrong is not None:
         return f"{wrong.left} and {wrong.right} differ{_where(wrong)}."
     total = sum(c.compared for c in report.comparisons)
-    # By machine on the left, in the order of the comparisons.
+    # By backend on the left, in the order of the comparisons.
     sides: dict[str, list[str]] = {}
     for c in report.comparisons:
         sides.setdefault(c.left, []).append(c.right)
     same = "; ".join(f"{k} = {_listed(v)}" for k, v in sides.items())
-    return f"{same}: {total:,} graded spikes and outputs compared, all of them equal."
+    return f"{same}: {total:,} payloads and outputs compared, all of them equal."
 
 
 def _where(wrong: Compared) -> str:

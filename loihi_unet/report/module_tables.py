@@ -53,14 +53,17 @@ def module_tables(network: Network) -> list[dict[str, Any]]:
             {
                 "title": "What each layer costs",
                 "note": "Error of its mean value when all before it are float, as a "
-                "share of its values; bits between its largest potential and 24 bits.",
-                "columns": ("layer", "error", "N", "bits left"),
+                "share of its values; bits between its largest potential and 24 bits, "
+                "on these pictures and on any picture at all.",
+                "columns": ("layer", "error", "N", "bits left", "on any picture"),
                 "rows": [
                     [
                         item["name"],
                         f"{item['error']:.5f}",
                         item["num_thresholds"],
                         f"{item['headroom']:.1f}",
+                        # Files written before there was a proof have none.
+                        f"{item['certain']:.1f}" if "certain" in item else "",
                     ]
                     for item in quality["layers"]
                 ],

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The page: pictures and plots inlined, no script, nothing from the network."""
+"""The page: pictures and plots inlined, nothing from the network.
+
+Its one script is named by its hash in the page's security policy: no other runs.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +17,10 @@ import jinja2
 from PIL import Image
 
 from export.files.atomic import write_text
-from loihi_unet.report import figures
-from loihi_unet.report.head import rungs, statement
+from loihi_unet.report import figures, head
+from loihi_unet.report.difference import EQUAL, LESS, MORE
 from loihi_unet.report.schema import (
+    PayloadMap,
     Picture,
     Rate,
     Report,
@@ -63,35 +69,74 @@ def page(report: Report, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["uri"] = _uri
-    environment.filters["percent"] = lambda share: f"{100 * share:.2f} %"
+    environment.filters |= {
+        "uri": _uri,
+        "percent": lambda share: f"{100 * share:.2f} %",
+        "number": head.number,
+        "pictures": head.pictures,
+        "covered": head.covered,
+    }
+    script = _text("page.js")
     return environment.get_template("report.html.j2").render(
         report=report,
+        style=_text("style.css"),
+        script=script,
+        script_hash=_hash(script),
         groups=_groups(report, folder),
-        rungs=rungs(report),
-        statement=statement(report),
+        maps=[_map(folder, item) for item in report.payloads],
+        signed=(LESS, EQUAL, MORE),
+        settings=head.settings(report),
+        rungs=head.rungs(report),
+        statement=head.statement(report),
         mismatches=_mismatches(report),
         plots=_plots(report),
         failed=next((c for c in report.comparisons if c.word == "FAIL"), None),
     )
 
 
+def _text(name: str) -> str:
+    folder = resources.files("loihi_unet.report") / "templates"
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return "sha256-" + base64.b64encode(digest).decode()
+
+
 def _uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
+def _png(folder: Path, file: str) -> tuple[bytes, Image.Image]:
+    """Bytes of a picture beside report.json, and what they show."""
+    if Path(file).name != file:
+        raise ReportError(f"picture '{file}': a file beside report.json needed")
+    try:
+        data = (folder / file).read_bytes()
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            image.load()
+            return data, image
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ReportError(f"{folder / file}: no readable PNG ({error})") from error
+
+
 def _picture(folder: Path, item: Picture, zoom: Zoom | None) -> dict[str, Any]:
     """Bytes of a picture and of its detail."""
-    if Path(item.file).name != item.file:
-        raise ReportError(f"picture '{item.file}': a file beside report.json needed")
-    try:
-        data = (folder / item.file).read_bytes()
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            size = image.size
-            detail = None if zoom is None else _detail(image, zoom)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ReportError(f"{folder / item.file}: no readable PNG ({error})") from error
-    return {"title": item.title, "png": data, "size": size, "detail": detail}
+    data, image = _png(folder, item.file)
+    return {
+        "title": item.title,
+        "png": data,
+        "size": image.size,
+        "detail": None if zoom is None else _detail(image, zoom),
+        "scale": item.scale,
+        "legend": item.legend,
+    }
+
+
+def _map(folder: Path, item: PayloadMap) -> dict[str, Any]:
+    data, image = _png(folder, item.file)
+    return {"map": item, "png": data, "size": image.size}
 
 
 def _detail(image: Image.Image, zoom: Zoom) -> bytes:
@@ -109,6 +154,10 @@ def _groups(report: Report, folder: Path) -> list[dict[str, Any]]:
         if not rows or rows[-1]["title"] != item.group:
             rows.append({"title": item.group, "pictures": []})
         rows[-1]["pictures"].append(_picture(folder, item, report.zoom))
+    for row in rows:
+        sizes = [picture["size"] for picture in row["pictures"]]
+        # Those of the first one's size can lie over each other.
+        row["comparable"] = [i for i, size in enumerate(sizes) if size == sizes[0]]
     return rows
 
 

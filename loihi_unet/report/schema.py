@@ -47,8 +47,32 @@ class ComparedLayer(_Record):
     first: Mismatch | None = None
 
 
+class Share(_Record):
+    """How many of some numbers had a say."""
+
+    met: int
+    total: int
+
+
+class Covered(_Record):
+    """What the compared images exercised; fields as in `sim.coverage`."""
+
+    weights: Share | None = None
+    biases: Share | None = None
+    thresholds: Share | None = None
+    not_counted: str | None = None
+
+
 class Compared(_Record):
-    """Two machines on the same images."""
+    """Two backends on the same images.
+
+    Attributes
+    ----------
+    sizes : tuple of (int, int, int)
+        Number, height and width of the images that were compared.
+    coverage : Covered or None
+        None: nobody asked.
+    """
 
     left: str
     right: str
@@ -60,6 +84,8 @@ class Compared(_Record):
     same_network: bool
     layers: tuple[ComparedLayer, ...]
     verdict: Verdict | None = None
+    sizes: tuple[tuple[int, int, int], ...] = ()
+    coverage: Covered | None = None
     reasons: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
@@ -71,11 +97,51 @@ class Compared(_Record):
 
 
 class Picture(_Record):
-    """A PNG beside report.json; pictures of one group are shown in a row."""
+    """A PNG beside report.json; pictures of one group are shown in a row.
+
+    Attributes
+    ----------
+    scale : float or None
+        Of a signed difference: gray levels at which its colours are full.
+    legend : tuple of (str, str)
+        Colour and meaning of what is drawn in this one.
+    """
 
     file: str
     title: str
     group: str = ""
+    scale: float | None = None
+    legend: tuple[tuple[Colour, str], ...] = ()
+
+
+class PayloadMap(_Record):
+    """What a layer sent at each step, of the first image: a PNG beside report.json.
+
+    Attributes
+    ----------
+    steps, channels : int
+        How many there are in the file, of ``of_steps`` and ``of_channels``; steps
+        below each other, each a mosaic with so many ``columns``.
+    window : tuple of int
+        Top, left, height and width of what is shown, of ``of_size``.
+    lowest, highest : int
+        Payloads of the first and last colour.
+    spiking : tuple of float
+        Share of all the layer's payloads that are not 0, step by step.
+    """
+
+    layer: str
+    file: str
+    steps: Annotated[int, Field(gt=0)]
+    of_steps: int
+    channels: int
+    of_channels: int
+    columns: int
+    window: tuple[int, int, int, int]
+    of_size: tuple[int, int]
+    lowest: int
+    highest: int
+    spiking: tuple[float, ...]
 
 
 class Zoom(_Record):
@@ -163,6 +229,8 @@ class Report(_Record):
         That of all comparisons; None where nothing was compared.
     identical : bool or None
         Whether it is EXACT.
+    torch_only : tuple of str
+        What ran on one backend only and is proven by no comparison.
     quality : dict[str, float]
         ``<rung>_<measure>`` of one picture or of a set: rungs ``noisy, ann, snn,
         chip``, measures as `loihi_unet.runs.evaluate_set` names them (``psnr`` in dB).
@@ -182,6 +250,7 @@ class Report(_Record):
     network_sha256: str | None = None
     network_sha256_any_size: str | None = None
     comparisons: tuple[Compared, ...] = ()
+    torch_only: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     quality: dict[str, float] = {}
     seconds: dict[str, float] = {}
@@ -191,6 +260,7 @@ class Report(_Record):
     legend: tuple[tuple[Colour, str], ...] = ()
     zoom: Zoom | None = None
     layers: tuple[LayerRecord, ...] = ()
+    payloads: tuple[PayloadMap, ...] = ()
     rates: tuple[Rates, ...] = ()
     failure: Failure | None = None
     tables: tuple[Table, ...] = ()

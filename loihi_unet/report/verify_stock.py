@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from export.network import Network
 from loihi_unet.data.pictures import write_picture
 from loihi_unet.report.chip_tables import chip_tables
+from loihi_unet.report.payload_maps import write_payload_maps
 from sim.recording import Payload, Recording
 from sim.verify.layer_report import LayerReport
 
@@ -59,6 +60,7 @@ def stock_sections(
     return {
         "pictures": [{"file": f, "title": t} for f, (t, _) in rasters.items()],
         "layers": [asdict(layer) for layer in _layers(left)],
+        "payloads": write_payload_maps(folder, left),
         "tables": [] if network is None else chip_tables(network, left),
     }
 

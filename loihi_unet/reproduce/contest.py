@@ -30,7 +30,7 @@ from loihi_unet.training.train import train
 from sim.backend import create
 from sim.verify.comparison import compare
 
-#: Side in pixels of the square on which two machines are compared.
+#: Side in pixels of the square on which two backends are compared.
 VERIFIED = 32
 
 #: ``ANN``: the network of ReLUs. ``DT``: trained directly, from random weights. ``FT``:
@@ -195,7 +195,7 @@ class Contestants:
         return [middle(picture, side) for picture in found[:count]]
 
     def measure(self, system: System) -> dict[str, Any]:
-        """Return a competitor's row: lengths, scores, and whether machines agree."""
+        """Return a competitor's row: lengths, scores, and whether backends agree."""
         config = self.config(system)
         pictures = self.pictures()
         found: dict[str, Any] = {

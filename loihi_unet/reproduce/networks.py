@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.gain import settle
+from export.theta import settle
 from loihi_unet.config import TrainConfig, load_config, parse_config
 from loihi_unet.conversion.calibrate import calibrate
 from loihi_unet.conversion.normalise import spiking_unet
@@ -17,7 +17,8 @@ from loihi_unet.data.pictures import Picture, fingerprint, hold_out
 from loihi_unet.files.checkpoint import Calibration, find_checkpoint, load_checkpoint
 from loihi_unet.files.spiking_file import load_spiking_unet
 from loihi_unet.finetuning import state as finetune_state
-from loihi_unet.finetuning.finetune import FinetuneConfig, FinetuneFiles, fit
+from loihi_unet.finetuning.config import FinetuneConfig, FinetuneFiles
+from loihi_unet.finetuning.fit import fit
 from loihi_unet.networks.net import Net
 from loihi_unet.reproduce.scales import Subject
 from loihi_unet.reproduce.score import middle

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from loihi_unet.finetuning.finetune import FinetuneConfig
+from loihi_unet.finetuning.config import FinetuneConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,10 +93,10 @@ def _measure_trained(group: Contestants, system: System) -> dict[str, Any]:
 def _measure_converted(group: Contestants, num_steps: int) -> dict[str, Any]:
     networks = group.subject(_snn(num_steps))
     conversion = Conversion(num_steps=num_steps, num_thresholds=1, base_threshold=1.0)
-    whole = integers(networks.converted(conversion))
+    chip = integers(networks.converted(conversion))
     sigma, config = _sigma(group), group.config(DCNN)
-    energy = spent(whole, _squares(group), sigma)
-    found = score(whole, group.pictures(), config, sigma)
+    energy = spent(chip, _squares(group), sigma)
+    found = score(chip, group.pictures(), config, sigma)
     return {"chip": {f"{sigma:g}": found}, **energy._asdict()}
 
 

@@ -51,17 +51,17 @@ def _measure(
         snn = networks.converted(conversion)
     else:
         snn = networks.tuned(conversion, scale.finetune)
-    whole = integers(snn)
+    chip = integers(snn)
     sigma = networks.subject.sigma
-    pictures = networks.squares(SQUARES, SQUARE, max(whole.multiple))
-    found = spent(whole, pictures, sigma)
+    pictures = networks.squares(SQUARES, SQUARE, max(chip.multiple))
+    found = spent(chip, pictures, sigma)
     measure = SHOWN[config.task.kind]
     return {
         "pictures": len(pictures),
         "size": list(pictures[0].pixels.shape[1:]),
         "measure": measure,
         "ann": score(model, pictures, config, sigma)[measure],
-        "chip": score(whole, pictures, config, sigma)[measure],
+        "chip": score(chip, pictures, config, sigma)[measure],
         "ann_mj": found.ann_mj,
         "snn_mj": found.snn_mj,
         "snn_fan_out_mj": found.snn_fan_out_mj,

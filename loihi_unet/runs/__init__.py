@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whole sets of pictures through machines: scores, verdicts, recordings."""
+"""Whole sets of pictures through backends: scores, verdicts, recordings."""

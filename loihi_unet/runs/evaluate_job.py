@@ -22,7 +22,7 @@ from sim.backend import create
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machines:
+class NetworkFiles:
     """The networks to be scored, as files that every worker can read.
 
     Attributes
@@ -32,7 +32,7 @@ class Machines:
     sha256 : str
         `Network.sha256` of what it must hold.
     backend : str
-        Machine that runs it.
+        Backend that runs it.
     tile : int
         Longest side that is run in one piece.
     checkpoint : str or None
@@ -58,7 +58,7 @@ class ScoreJob:
 
     Attributes
     ----------
-    machines : Machines
+    files : NetworkFiles
         What to run.
     pictures : sequence or mapping of int to Picture
         Holds the picture; of a whole set only this one travels to a worker.
@@ -68,7 +68,7 @@ class ScoreJob:
         Scores it.
     """
 
-    machines: Machines
+    files: NetworkFiles
     pictures: Sequence[Picture] | Mapping[int, Picture]
     index: int
     judge: Judge
@@ -81,13 +81,13 @@ class ScoreJob:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel with one picture, read now: a worker may not see the files."""
         one = {self.index: self.picture}
-        return _job, (self.machines, one, self.index, self.judge)
+        return _job, (self.files, one, self.index, self.judge)
 
 
 def _job(
-    machines: Machines, pictures: dict[int, Picture], index: int, judge: Judge
+    files: NetworkFiles, pictures: dict[int, Picture], index: int, judge: Judge
 ) -> ScoreJob:
-    return ScoreJob(machines=machines, pictures=pictures, index=index, judge=judge)
+    return ScoreJob(files=files, pictures=pictures, index=index, judge=judge)
 
 
 def score(job: ScoreJob) -> dict[str, Found]:
@@ -108,7 +108,7 @@ def score(job: ScoreJob) -> dict[str, Found]:
     DataError
         If the network's file is not the one that is meant.
     """
-    networks, multiple = load(job.machines)
+    networks, multiple = load(job.files)
     picture = job.picture
     return {
         name: job.judge.judge(network, picture, job.index, multiple=multiple)
@@ -117,12 +117,12 @@ def score(job: ScoreJob) -> dict[str, Found]:
 
 
 @functools.lru_cache(maxsize=1)
-def load(machines: Machines) -> tuple[dict[str, Network], tuple[int, int]]:
+def load(files: NetworkFiles) -> tuple[dict[str, Network], tuple[int, int]]:
     """Read the networks; a worker does so once per sweep.
 
     Parameters
     ----------
-    machines : Machines
+    files : NetworkFiles
         Files and settings.
 
     Returns
@@ -138,17 +138,17 @@ def load(machines: Machines) -> tuple[dict[str, Network], tuple[int, int]]:
         If a file cannot be used, the network's is not the one that is meant, or
         the backend cannot run here.
     """
-    network = load_network(machines.network)
-    if network.sha256 != machines.sha256:
+    network = load_network(files.network)
+    if network.sha256 != files.sha256:
         raise DataError(
-            f"{machines.network}: sha256 {network.sha256[:12]} on this worker, "
-            f"{machines.sha256[:12]} needed"
+            f"{files.network}: sha256 {network.sha256[:12]} on this worker, "
+            f"{files.sha256[:12]} needed"
         )
-    chip = WholeNetwork(network, create(machines.backend), machines.tile)
+    chip = WholeNetwork(network, create(files.backend), files.tile)
     networks: dict[str, Network] = {"chip": chip}
-    if machines.checkpoint is not None:
-        networks["ann"], _ = load_checkpoint(machines.checkpoint)
-    if machines.spiking is not None:
-        snn = load_spiking_unet(machines.spiking)
+    if files.checkpoint is not None:
+        networks["ann"], _ = load_checkpoint(files.checkpoint)
+    if files.spiking is not None:
+        snn = load_spiking_unet(files.spiking)
         networks["snn"] = lambda x: run(snn, x).output
     return networks, chip.multiple

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Score an integer network over a data set, its float relatives beside it."""
 
+import functools
 import json
 import math
 import sys
@@ -17,24 +18,25 @@ from export.images import size_multiple
 from export.network import Network as IntegerNetwork
 from loihi_unet.config import DenoiseConfig, TaskConfig, TrainConfig, parse_config
 from loihi_unet.data.datasets import AS_STATED, Reading, load_data, set_name
-from loihi_unet.data.deep import records
 from loihi_unet.data.picture_files import printable
 from loihi_unet.data.pictures import Picture, fingerprint
 from loihi_unet.data.sequence import Facts, sizes
+from loihi_unet.data.white_level import records
 from loihi_unet.errors import DataError
-from loihi_unet.runs.evaluate_job import Machines, ScoreJob, load, score
+from loihi_unet.runs.evaluate_job import NetworkFiles, ScoreJob, load, score
 from loihi_unet.runs.frames import Conditions, entering_size
 from loihi_unet.runs.hashes import hashes, size_note
 from loihi_unet.runs.network_source import anywhere, load_network
 from loihi_unet.tasks.judge import Found, Judge
+from loihi_unet.tasks.metrics import mean_quality, quality
 from sim.backend import Progress
-from sim.sweeps.demand import Demand, demand, layers_bytes
+from sim.sweeps.resources import Demand, demand, layers_bytes
 from sim.sweeps.sweep import sweep
 
 #: What makes two rows the same measurement; the later one replaces the earlier.
 _KEY = (
     *("task", "data", "sigma", "noise", "T", "N", "bits", "q", "width", "seed"),
-    *("searched", "finetuned"),
+    *("searched", "finetuned", "module"),
 )
 
 
@@ -54,7 +56,7 @@ class EvaluateConfig:
     seed : int
         Decides the noise.
     backend : str
-        Machine that runs the integer network.
+        Backend that runs the integer network.
     tile : int
         Longest side that is run in one piece.
     checkpoint : str or None
@@ -88,7 +90,7 @@ class Evaluation:
         Of the file.
     config : TrainConfig
         Names task and data.
-    machines : Machines
+    files : NetworkFiles
         What was run.
     jobs : tuple of ScoreJob
         One for each picture.
@@ -101,7 +103,7 @@ class Evaluation:
     row: dict[str, Any]
     network: IntegerNetwork
     config: TrainConfig
-    machines: Machines
+    files: NetworkFiles
     jobs: tuple[ScoreJob, ...]
     found: tuple[dict[str, Found], ...]
     facts: tuple[Facts, ...]
@@ -111,10 +113,21 @@ class Evaluation:
         """What scored them."""
         return self.jobs[0].judge
 
+    @functools.cached_property
+    def noisy(self) -> dict[str, float] | None:
+        """Scores of the noisy pictures themselves; None but of denoisers."""
+        if not isinstance(self.config.task, DenoiseConfig):
+            return None
+        values = [
+            quality(picture.pixels, self.judge.shown(picture, index))
+            for index, picture in ((job.index, job.picture) for job in self.jobs)
+        ]
+        return dict(mean_quality(values)._asdict())
+
     @property
     def note(self) -> str:
         """At which other sizes than its file's the network ran; empty if at none."""
-        tile, multiple = self.machines.tile, size_multiple(self.network)
+        tile, multiple = self.files.tile, size_multiple(self.network)
         entering = [
             entering_size(fact.size, Conditions(), multiple, fact.name)
             for fact in self.facts
@@ -204,11 +217,11 @@ def evaluate_set(
     gaussian = isinstance(task, DenoiseConfig) and task.gaussian
     sigma = settings.sigma if gaussian else None
     judge = Judge(task=task, sigma=settings.sigma, seed=settings.seed)
-    machines = _machines(path, network, settings)
+    files = _network_files(path, network, settings)
     if scheduler is None:
-        load(machines)  # what cannot be used is said before workers start
+        load(files)  # what cannot be used is said before workers start
     jobs = {
-        name: ScoreJob(machines=machines, pictures=pictures, index=index, judge=judge)
+        name: ScoreJob(files=files, pictures=pictures, index=index, judge=judge)
         for index, name in enumerate(pictures.names)
     }
     found = sweep(
@@ -233,7 +246,7 @@ def evaluate_set(
         "white_levels": records(pictures.levels),
         "sigma": sigma,
         "T": network.num_steps,
-        **_thresholds(network),
+        **thresholds(network),
         "q": exported.get("base_threshold"),
         "width": config.model.base_channels,
         "seed": settings.seed,
@@ -251,7 +264,7 @@ def evaluate_set(
         row=row,
         network=network,
         config=config,
-        machines=machines,
+        files=files,
         jobs=tuple(jobs.values()),
         found=tuple(found.values()),
         facts=tuple(pictures.facts),
@@ -267,8 +280,8 @@ def _more(task: TaskConfig, classes: dict[str, Any] | None) -> dict[str, Any]:
     return {"classes": classes} if own else {}
 
 
-def _thresholds(network: IntegerNetwork) -> dict[str, float]:
-    """N of the layer that has most, and its mean over all compartments."""
+def thresholds(network: IntegerNetwork) -> dict[str, float]:
+    """Return N of the layer that has most, and ``bits``, its mean over compartments."""
     numbers = [
         (layer.compartment.num_thresholds, math.prod(layer.shape))
         for layer in network.layers
@@ -285,7 +298,8 @@ def _training(network: IntegerNetwork, path: Path) -> TrainConfig:
     if "module" in network.provenance:
         raise DataError(
             f"{path}: nobody knows what the output of this network means, so there is "
-            "no score; simulate --pictures writes it as it is"
+            "no score; evaluate --checkpoint FILE.py:FUNCTION tells how close it comes "
+            "to the float network"
         )
     if "train" not in network.provenance:
         raise DataError(
@@ -295,14 +309,14 @@ def _training(network: IntegerNetwork, path: Path) -> TrainConfig:
     return parse_config(table, where=f"{path}: provenance")
 
 
-def _machines(
+def _network_files(
     path: Path, network: IntegerNetwork, settings: EvaluateConfig
-) -> Machines:
+) -> NetworkFiles:
     """What workers load: they may stand in another folder."""
     checkpoint = settings.checkpoint
     if checkpoint is not None and Path(checkpoint).exists():
         checkpoint = str(Path(checkpoint).resolve())
-    return Machines(
+    return NetworkFiles(
         network=anywhere(path),
         sha256=network.sha256,
         backend=settings.backend,

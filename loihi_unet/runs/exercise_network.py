@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two machines on pictures that are made to exercise a network file."""
+"""Two backends on pictures that are made to exercise a network file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pathlib import Path
 
 from export.images import size_multiple
 from export.network import Network
-from export.netx import read_network
-from export.stock_network import StockNetwork
-from loihi_unet.errors import DataError
+from loihi_unet.runs.network_source import load_for_pictures
 from sim.backend import BackendError, Progress, check_name
 from sim.coverage.choose import choose
 from sim.coverage.exercise import Exercise, exercise
@@ -45,7 +43,7 @@ def exercise_network(
     seed: int = 0,
     progress: Callable[[str], Progress],
 ) -> Exercised:
-    """Make pictures on torch, and run two machines on them.
+    """Make pictures on torch, and run two backends on them.
 
     Parameters
     ----------
@@ -75,12 +73,7 @@ def exercise_network(
         check_name(name)
     if backends[0] == backends[1]:
         raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
-    network = read_network(path)
-    if isinstance(network, StockNetwork):
-        raise DataError(
-            f"{path}: stock neurons take spike trains or biases, --stimulus makes "
-            "pictures (docs/netx_stock.md)"
-        )
+    network = load_for_pictures(path)
     network = network.resized(*(size or _size(network)))
     chosen = choose(
         network, count=count, seed=seed, progress=progress("weights that had a say")

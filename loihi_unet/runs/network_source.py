@@ -9,6 +9,7 @@ from pathlib import Path
 from export.errors import NetworkError
 from export.network import Network
 from export.netx import StockOptions, read_network
+from loihi_unet.errors import DataError
 
 #: Height and width of a shipped network, as ``export`` has them if nobody asks.
 SHIPPED_SIZE = (128, 128)
@@ -50,6 +51,24 @@ def load_network(source: Path, stock: StockOptions | None = None) -> Network:
             f"{source}: netx's arguments found, which are for files of lava-dl"
         )
     return _export(str(source))
+
+
+def load_for_pictures(source: Path) -> Network:
+    """Read a network as `load_network`, one that takes pictures.
+
+    Raises
+    ------
+    DataError
+        If its stock neurons take spike trains, video or biases.
+    NetworkError
+        As `load_network`.
+    """
+    network = load_network(source)
+    if not network.in_windows:
+        raise DataError(
+            f"{source}: stock neurons take arrays, not pictures (docs/netx_stock.md)"
+        )
+    return network
 
 
 def is_shipped(source: Path) -> bool:

@@ -6,9 +6,16 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from export.network import Network
-from loihi_unet.config import ClassifyConfig, RestoreConfig, SegmentConfig, parse_config
+from loihi_unet.config import (
+    ClassifyConfig,
+    DenoiseConfig,
+    RestoreConfig,
+    SegmentConfig,
+    parse_config,
+)
 from loihi_unet.errors import DataError
 from loihi_unet.tasks.restore import shuffled
 from loihi_unet.tasks.segment import classes_of
@@ -49,6 +56,10 @@ def drawing(network: Network, where: str) -> Drawing:
                 return lambda output: _shuffled(output, scale, count)
             case ClassifyConfig():
                 raise DataError(f"{where}: names classes, which are no pictures")
+            case DenoiseConfig() | SegmentConfig() | RestoreConfig():
+                pass
+            case _:
+                assert_never(task)
     if channels not in (1, 3):
         raise DataError(f"{where}: {channels} output channels; a picture has 1 or 3")
     return _plain

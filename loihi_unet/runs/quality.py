@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from export.facts import STATE
-from export.gain import settle
+from export.fit.bounds import potential_bounds
+from export.lowering import lower
+from export.network import Network
+from export.theta import settle
 from loihi_unet.finetuning.flow import IntegerUNet
 from loihi_unet.networks.neuron import multi_threshold_if
 from loihi_unet.networks.topology import INPUT
@@ -62,12 +65,17 @@ class LayerLoss:
         N.
     headroom : float
         Bits between its largest potential on these pictures and 24 bits signed.
+    certain : float
+        Bits between what its potential can reach on any picture, as
+        `export.fit.bounds.potential_bounds` proves, and 24 bits signed. Below 0 there
+        may be a picture whose run ends with an overflow error.
     """
 
     name: str
     error: float
     num_thresholds: int
     headroom: float
+    certain: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +92,11 @@ class Quality:
 
     stages: tuple[Stage, ...]
     layers: tuple[LayerLoss, ...]
+
+    @property
+    def may_overflow(self) -> tuple[str, ...]:
+        """Layers of which no proof says that they stay within 24 bits."""
+        return tuple(layer.name for layer in self.layers if layer.certain < 0)
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -118,14 +131,17 @@ def quality(
         If a potential leaves 24 bits signed.
     """
     wanted = module(x)
-    integers = IntegerUNet(settle(snn))
+    settled = settle(snn)
+    integers = IntegerUNet(settled)
     outputs = {
         "float network with the replacements": graph(x),
         "float SNN": run(snn, x).output,
         "integers": integers(x),
     }
     stages = tuple(_stage(name, y, wanted) for name, y in outputs.items())
-    return Quality(stages=stages, layers=_layers(graph, snn, x, integers.peaks))
+    network = lower(settled, *x.shape[2:])
+    layers = _layers(graph, snn, x, integers.peaks, network)
+    return Quality(stages=stages, layers=layers)
 
 
 def with_headroom(
@@ -180,12 +196,17 @@ def correlation(found: Tensor, wanted: Tensor) -> float:
 
 
 def _layers(
-    graph: Graph, snn: SpikingUNet, x: Tensor, peaks: dict[str, int]
+    graph: Graph,
+    snn: SpikingUNet,
+    x: Tensor,
+    peaks: dict[str, int],
+    network: Network,
 ) -> tuple[LayerLoss, ...]:
     q = snn.base_threshold
     sent = {INPUT: graph.frame.completed(x, graph.in_channels)[None]}
     found = []
     activations = dict(graph.activations(x))
+    lowered = {layer.name: layer for layer in network.layers}
     for layer in snn.layers[:-1]:
         scale = torch.tensor(layer.scale).reshape(-1, 1, 1)
         drive = current(layer, sent)
@@ -202,8 +223,13 @@ def _layers(
                 name=layer.name,
                 error=float(error.square().mean().sqrt()) / size,
                 num_thresholds=snn.thresholds(layer),
-                headroom=math.log2(STATE.maximum / max(1, peaks[layer.name])),
+                headroom=_bits_left(peaks[layer.name]),
+                certain=_bits_left(*potential_bounds(lowered[layer.name], network)),
             )
         )
         sent[layer.name] = (wanted / scale)[None]
     return tuple(found)
+
+
+def _bits_left(*potentials: int) -> float:
+    return math.log2(STATE.maximum / max(1, *map(abs, potentials)))

@@ -76,7 +76,7 @@ def _read(path: Path, ndim: int) -> list[NDArray[np.signedinteger[Any]]]:
 def record_both(
     network: StockNetwork, path: Path, backends: tuple[str, str]
 ) -> tuple[Recording, Recording]:
-    """Run two machines on one array.
+    """Run two backends on one array.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Any number of pictures through one machine, in constant memory."""
+"""Any number of pictures through one backend, in constant memory."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ from export.images import (
     size_multiple,
 )
 from export.network import Network
-from export.stock_network import StockNetwork
-from loihi_unet.data.deep import Levels, records
 from loihi_unet.data.layouts import photographs
 from loihi_unet.data.picture_files import Page, pages
 from loihi_unet.data.pictures import Picture, warn, write_picture
 from loihi_unet.data.read_picture import read_pages
+from loihi_unet.data.white_level import Levels, records
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import size_note
-from loihi_unet.runs.network_source import load_network
+from loihi_unet.runs.network_source import load_for_pictures
 from loihi_unet.runs.output_pictures import Drawing, drawing
 from loihi_unet.runs.totals import Totals
 from sim.backend import create
@@ -100,7 +99,7 @@ def run_pictures(
     -------
     dict[str, Any]
         As `loihi_unet.runs.totals.Totals.result`, and ``white_levels`` as
-        `loihi_unet.data.deep.records`.
+        `loihi_unet.data.white_level.records`.
 
     Raises
     ------
@@ -109,12 +108,7 @@ def run_pictures(
     UserError
         As the backend, or if a file cannot be written.
     """
-    network = load_network(config.network)
-    if isinstance(network, StockNetwork):
-        raise DataError(
-            f"{config.network}: stock neurons take arrays, not pictures "
-            "(docs/netx_stock.md)"
-        )
+    network = load_for_pictures(config.network)
     draw = None
     if config.pictures is not None and network.task != "unknown":
         draw = drawing(network, str(config.network))

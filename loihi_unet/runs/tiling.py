@@ -111,7 +111,7 @@ class WholeNetwork:
     network : Network
         For any size of image.
     simulator : Simulator
-        The machine.
+        The backend.
     tile : int
         Longest side that is run in one piece; larger pictures are cut into tiles
         that overlap by at least the receptive radius, which changes nothing.

@@ -1,33 +1,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two machines on every picture of a set: equal integers, or the first that differs."""
+"""Two backends on every picture of a set: equal integers, or the first that differs."""
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from export.images import completed, only_size, picture_channels, size_multiple
 from export.network import Network
-from export.stock_network import StockNetwork
-from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import Picture, load_pictures
+from loihi_unet.data.white_level import records
 from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import hashes, size_note
-from loihi_unet.runs.network_source import anywhere, load_network
+from loihi_unet.runs.network_source import anywhere, load_for_pictures, load_network
 from sim.backend import BackendError, Progress, Simulator, check_name, create
 from sim.coverage.counter import Coverage, CoverageReport, together
 from sim.recording import Recording
-from sim.sweeps.demand import demand
+from sim.sweeps.resources import demand
 from sim.sweeps.sweep import sweep
 from sim.verify.comparison import Comparison, compare, merge
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machines:
-    """Two machines and what they run.
+class Sides:
+    """Two backends and what they run.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class VerifyJob:
 
     Attributes
     ----------
-    machines : Machines
+    sides : Sides
         What to compare.
     picture : Picture
         Clean.
@@ -60,7 +60,7 @@ class VerifyJob:
         Noise and crop.
     """
 
-    machines: Machines
+    sides: Sides
     picture: Picture
     index: int
     conditions: Conditions
@@ -81,7 +81,9 @@ class SetComparison:
     note : str
         At which other sizes it ran; empty if at none.
     coverage : CoverageReport
-        What all pictures together exercised, by what the left machine gave.
+        What all pictures together exercised, by what the left backend gave.
+    sizes : tuple of (int, int, int)
+        Number, height and width of the pictures as they entered.
     """
 
     comparison: Comparison
@@ -89,6 +91,7 @@ class SetComparison:
     network: Network
     note: str
     coverage: CoverageReport
+    sizes: tuple[tuple[int, int, int], ...]
 
     @property
     def file_size(self) -> tuple[int, int]:
@@ -126,7 +129,7 @@ def verify_set(
     white_level: int | None = None,
     progress: Progress | None = None,
 ) -> SetComparison:
-    """Run two machines on every picture and compare all layers, steps and outputs.
+    """Run two backends on every picture and compare all layers, steps and outputs.
 
     Parameters
     ----------
@@ -162,20 +165,13 @@ def verify_set(
         check_name(name)
     if backends[0] == backends[1]:
         raise BackendError(f"verify: backend '{backends[0]}' twice; two needed")
-    network = load_network(path)
-    if isinstance(network, StockNetwork):
-        raise DataError(
-            f"{path}: stock neurons that take spike trains or biases, not pictures; "
-            "compare recordings made from Python (docs/netx_stock.md)"
-        )
+    network = load_for_pictures(path)
     if (only := only_size(network)) is not None:
         conditions = replace(conditions, crop=only)
-    machines = Machines(
-        network=anywhere(path), sha256=network.sha256, backends=backends
-    )
+    sides = Sides(network=anywhere(path), sha256=network.sha256, backends=backends)
     jobs = {
         picture.name: VerifyJob(
-            machines=machines, picture=picture, index=index, conditions=conditions
+            sides=sides, picture=picture, index=index, conditions=conditions
         )
         for index, picture in enumerate(
             load_pictures(data, picture_channels(network), white_level)
@@ -203,11 +199,12 @@ def verify_set(
         ),
         network=network,
         note=size_note(network, sizes),
+        sizes=tuple((n, *size) for size, n in Counter(sizes).items()),
     )
 
 
 def compare_one(job: VerifyJob) -> tuple[Comparison, Coverage]:
-    """Run both machines on one picture, compare all they recorded, and count it.
+    """Run both backends on one picture, compare all they recorded, and count it.
 
     Raises
     ------
@@ -239,14 +236,14 @@ def compare_recorded(network: Network, left: Recording, right: Recording) -> Com
 
 
 def record_both(job: VerifyJob) -> tuple[Network, Recording, Recording]:
-    """Network at the picture's size, and both machines' recordings of one picture.
+    """Network at the picture's size, and both backends' recordings of one picture.
 
     Raises
     ------
     DataError
         As in `compare_one`.
     """
-    network, left, right = _load(job.machines)
+    network, left, right = _load(job.sides)
     entering = frame(job.picture, job.index, job.conditions, size_multiple(network))
     image = completed(network, entering.levels)[None]
     network = network.resized(*image.shape[2:])
@@ -254,13 +251,13 @@ def record_both(job: VerifyJob) -> tuple[Network, Recording, Recording]:
 
 
 @functools.lru_cache(maxsize=1)
-def _load(machines: Machines) -> tuple[Network, Simulator, Simulator]:
-    """Network and machines; a worker reads the file once."""
-    network = load_network(machines.network)
-    if network.sha256 != machines.sha256:
+def _load(sides: Sides) -> tuple[Network, Simulator, Simulator]:
+    """Network and backends; a worker reads the file once."""
+    network = load_network(sides.network)
+    if network.sha256 != sides.sha256:
         raise DataError(
-            f"{machines.network}: sha256 {network.sha256[:12]} on this worker, "
-            f"{machines.sha256[:12]} needed"
+            f"{sides.network}: sha256 {network.sha256[:12]} on this worker, "
+            f"{sides.sha256[:12]} needed"
         )
-    left, right = (create(name) for name in machines.backends)
+    left, right = (create(name) for name in sides.backends)
     return network, left, right

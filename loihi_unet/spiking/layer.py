@@ -101,7 +101,7 @@ class Quantisation:
     """How a layer's floats become integers, once that is settled.
 
     Fine-tuning trains weights for the very integers they are rounded to, so it keeps
-    these; `export.gain` takes them instead of choosing its own.
+    these; `export.theta` takes them instead of choosing its own.
 
     Attributes
     ----------

@@ -2,7 +2,7 @@
 """Run a Spiking-UNet in floating point: what the conversion costs in quality.
 
 This is Algorithm 1 of arXiv 2307.10974, without a delay between layers: step t of a
-layer uses step t of the layer before. Bit-exact machines are in the package `sim`.
+layer uses step t of the layer before. Bit-exact backends are in the package `sim`.
 """
 
 from functools import reduce

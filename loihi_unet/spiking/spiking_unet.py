@@ -159,12 +159,12 @@ def _check_layer(layer: Layer, channels: dict[str, int]) -> None:
             f"{where}: bias has shape {tuple(layer.bias.shape)}, it has "
             f"{layer.channels} channels"
         )
-    settled = layer.quantisation
-    if settled is not None:
-        _check_numbers(layer, "gain", settled.gain)
-        if len(settled.weight_exps) != len(layer.connections):
+    quantisation = layer.quantisation
+    if quantisation is not None:
+        _check_numbers(layer, "gain", quantisation.gain)
+        if len(quantisation.weight_exps) != len(layer.connections):
             raise ConversionError(
-                f"{where}: {len(settled.weight_exps)} weight exponents for "
+                f"{where}: {len(quantisation.weight_exps)} weight exponents for "
                 f"{len(layer.connections)} connections"
             )
     for connection in layer.connections:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Denoise whole pictures with any network and score the result."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import Picture
 from loihi_unet.seeds import Purpose, generator
-from loihi_unet.tasks.metrics import Quality, mean_quality, quality
+from loihi_unet.tasks.metrics import Quality, quality
 from loihi_unet.tasks.noise import Noise
 
 #: Maps (B, C, H, W) pixels divided by 255 to the restored ones in the same unit.
@@ -93,33 +93,16 @@ def score_picture(
     multiple: int | tuple[int, int],
     device: torch.device | None = None,
 ) -> Quality:
-    """Return a denoiser's PSNR and SSIM on one picture; parameters as in `evaluate`.
-
-    ``index`` is the picture's place in the test set, which decides its noise.
-    """
-    noise = sigma if isinstance(sigma, Noise) else Noise(sigma=sigma)
-    noisy = with_noise(picture, index, noise, seed)
-    output = restore(network, noisy, multiple=multiple, device=device)
-    return quality(picture.pixels, output)
-
-
-def evaluate(
-    network: Network,
-    pictures: Sequence[Picture],
-    *,
-    sigma: float | Noise,
-    seed: int,
-    multiple: int | tuple[int, int],
-    device: torch.device | None = None,
-) -> Quality:
-    """Return a denoiser's mean PSNR and SSIM over pictures.
+    """Return a denoiser's PSNR and SSIM on one picture.
 
     Parameters
     ----------
     network : Network
         As in `restore`.
-    pictures : sequence of Picture
-        Clean pictures.
+    picture : Picture
+        Clean.
+    index : int
+        Its place in the test set, which decides its noise.
     sigma : float or Noise
         Standard deviation of Gaussian noise in gray levels, or another noise.
     seed : int
@@ -132,12 +115,9 @@ def evaluate(
     Returns
     -------
     Quality
-        Means over the pictures (not over their pixels).
+        On the scale 0..255.
     """
-    how = {"sigma": sigma, "seed": seed, "multiple": multiple, "device": device}
-    return mean_quality(
-        [
-            score_picture(network, picture, index, **how)  # type: ignore[arg-type]
-            for index, picture in enumerate(pictures)
-        ]
-    )
+    noise = sigma if isinstance(sigma, Noise) else Noise(sigma=sigma)
+    noisy = with_noise(picture, index, noise, seed)
+    output = restore(network, noisy, multiple=multiple, device=device)
+    return quality(picture.pixels, output)

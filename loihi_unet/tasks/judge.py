@@ -48,7 +48,7 @@ class Judge:
     sigma: float = 25.0
     seed: int = 0
 
-    def entering(self, picture: Picture, index: int) -> NDArray[np.float32]:
+    def shown(self, picture: Picture, index: int) -> NDArray[np.float32]:
         """Return what a network is shown of the picture at a place of the set."""
         if isinstance(self.task, DenoiseConfig):
             noise = noise_of(self.task, self.sigma)
@@ -109,7 +109,23 @@ class Judge:
             case ClassifyConfig():
                 found = find_class(network, picture, multiple=multiple, device=device)
                 return one_counted(found, picture, task)
-        assert_never(task)
+            case _:
+                assert_never(task)
+
+    def score(
+        self,
+        network: Network,
+        pictures: Sequence[Picture],
+        *,
+        multiple: int | tuple[int, int],
+        device: torch.device | None = None,
+    ) -> dict[str, float]:
+        """Return a network's scores over pictures; parameters as of `judge`."""
+        found = [
+            self.judge(network, picture, index, multiple=multiple, device=device)
+            for index, picture in enumerate(pictures)
+        ]
+        return self.measures(found)
 
     def measures(self, found: Sequence[Any]) -> dict[str, float]:
         """Return a set's scores, from what `judge` gave of each picture."""
@@ -118,7 +134,10 @@ class Judge:
                 return scores_of(found, self.task)
             case ClassifyConfig():
                 return top1(found)
-        return dict(mean_quality(list(found))._asdict())
+            case DenoiseConfig() | RestoreConfig():
+                return dict(mean_quality(list(found))._asdict())
+            case _:
+                assert_never(self.task)
 
     def classes(self, found: Sequence[Any]) -> dict[str, Any] | None:
         """Return what can be said of each class, where the task has classes.

@@ -35,10 +35,10 @@ def process_group(device: str) -> Iterator[torch.device]:
         yield torch.device(device)
         return
     cuda = torch.device(device).type == "cuda"
-    own = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else device
+    assigned = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else device
     distributed.init_process_group("nccl" if cuda else "gloo")
     try:
-        yield torch.device(own)
+        yield torch.device(assigned)
     finally:
         distributed.destroy_process_group()
 

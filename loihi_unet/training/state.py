@@ -10,8 +10,9 @@ import torch
 from export.files.atomic import write_text
 from loihi_unet.config import TrainConfig, config_toml
 from loihi_unet.errors import CheckpointError
-from loihi_unet.files.checkpoint import MOMENTS, Checkpoint, read_checkpoint
+from loihi_unet.files.checkpoint import read_checkpoint
 from loihi_unet.networks.net import Net
+from loihi_unet.training.moments import check_same_run, restore_moments
 from loihi_unet.training.parallel import is_first
 from loihi_unet.training.warm_start import Initial
 
@@ -123,8 +124,10 @@ def begin(
     else:
         model = Net(config.model, config.neuron)
         # A neuron's own parameters, where `init` has another one, begin as always.
-        own = model.state_dict()
-        model.load_state_dict({name: init.weights.get(name, own[name]) for name in own})
+        random = model.state_dict()
+        model.load_state_dict(
+            {name: init.weights.get(name, value) for name, value in random.items()}
+        )
     if is_first():
         write_text(files.config, config_toml(config))
     state = new_state(model, device, data_sha256)
@@ -185,80 +188,21 @@ def resume(
         If there is no checkpoint, or settings or pictures are not the run's.
     """
     checkpoint = read_checkpoint(files.last)
-    theirs = checkpoint.record.config
-    for key in TrainConfig.model_fields:
-        if getattr(theirs, key) != getattr(config, key):
-            raise CheckpointError(
-                f"{files.last}: {key} was {getattr(theirs, key)!r}, now "
-                f"{getattr(config, key)!r}; a run resumes with its own settings only"
-            )
+    theirs = dict(checkpoint.record.config)
+    check_same_run(files.last, theirs, dict(config))
     if checkpoint.record.data_sha256 != data_sha256:
         raise CheckpointError(
             f"{files.last}: the pictures are not those the run began with"
         )
     state = new_state(checkpoint.model, device, data_sha256)
-    restore_optimiser(state.optimiser, state.model, checkpoint)
     state.iteration = checkpoint.record.iteration
+    restore_moments(
+        state.optimiser,
+        state.model.named_parameters(),
+        checkpoint.moments,
+        state.iteration,
+        where=files.last,
+    )
     state.best_score = checkpoint.record.best_score
     state.init_sha256 = checkpoint.record.init_sha256
     return state
-
-
-def adam_moments(optimiser: torch.optim.Adam, model: Net) -> dict[str, torch.Tensor]:
-    """Return Adam's two moments by the names they have in a checkpoint.
-
-    Parameters
-    ----------
-    optimiser : torch.optim.Adam
-        After at least one step.
-    model : Net
-        The network it trains.
-
-    Returns
-    -------
-    dict[str, Tensor]
-        ``<moment>.<parameter>``.
-    """
-    return {
-        f"{moment}.{name}": optimiser.state[parameter][moment]
-        for name, parameter in model.named_parameters()
-        for moment in MOMENTS
-    }
-
-
-def restore_optimiser(
-    optimiser: torch.optim.Adam, model: Net, checkpoint: Checkpoint
-) -> None:
-    """Give Adam the state it had when a checkpoint was written.
-
-    Parameters
-    ----------
-    optimiser : torch.optim.Adam
-        Freshly made over the model's parameters.
-    model : Net
-        The network being trained.
-    checkpoint : Checkpoint
-        Written with an optimiser.
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint holds no optimiser state, or that of another network.
-    """
-    steps = torch.tensor(float(checkpoint.record.iteration))
-    for name, parameter in model.named_parameters():
-        state = optimiser.state[parameter]
-        state["step"] = steps.clone()
-        for moment in MOMENTS:
-            key = f"{moment}.{name}"
-            if key not in checkpoint.moments:
-                raise CheckpointError(f"checkpoint without {key}: cannot go on from it")
-            found = tuple(checkpoint.moments[key].shape)
-            if found != tuple(parameter.shape):
-                raise CheckpointError(
-                    f"checkpoint: {key}: found shape {found}, its parameter has "
-                    f"{tuple(parameter.shape)}"
-                )
-            # The parameter's memory format, as Adam itself allocates it.
-            state[moment] = torch.empty_like(parameter, requires_grad=False)
-            state[moment].copy_(checkpoint.moments[key])

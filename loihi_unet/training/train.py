@@ -1,38 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Train a U-Net: one loop, resumable to the bit on the CPU."""
 
-import contextlib
 import logging
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch import nn
-from torch.utils.tensorboard.writer import SummaryWriter
 
 from loihi_unet.config import TrainConfig, load_config
 from loihi_unet.data.datasets import Reading, load_training
-from loihi_unet.data.deep import records
 from loihi_unet.data.pictures import fingerprint
+from loihi_unet.data.white_level import records
 from loihi_unet.errors import ConfigError
 from loihi_unet.files.checkpoint import CheckpointRecord, save_checkpoint
+from loihi_unet.tasks.baseline import baseline
 from loihi_unet.tasks.make import Task, make_task
 from loihi_unet.tasks.task import Validation
 from loihi_unet.training import state as run_state
-from loihi_unet.training.parallel import (
-    best_device,
-    is_first,
-    process_group,
-    shard,
-    wrap,
-)
-from loihi_unet.training.state import RunFiles, TrainState, adam_moments
-from loihi_unet.training.warm_start import initial
+from loihi_unet.training.loop import Plan, run_loop, step_size
+from loihi_unet.training.moments import adam_moments
+from loihi_unet.training.parallel import best_device, process_group, shard, wrap
+from loihi_unet.training.state import RunFiles, TrainState
+from loihi_unet.training.warm_start import initial_weights
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +43,26 @@ class TrainResult:
     iterations : int
         Optimiser steps done, those before a resume included.
     best_score : float
-        PSNR in dB of the best checkpoint on the held-out pictures.
+        Of the best checkpoint on the held-out pictures.
+    measure : str
+        What the score is, with its unit.
+    baseline : str
+        What does nothing.
+    baseline_score : float
+        What it scores on the same pictures.
     seconds : float
         Wall-clock time of this call.
     white_levels : list[dict[str, int]]
-        As `loihi_unet.data.deep.records`.
+        As `loihi_unet.data.white_level.records`.
     """
 
     last: Path
     best: Path
     iterations: int
     best_score: float
+    measure: str
+    baseline: str
+    baseline_score: float
     seconds: float
     white_levels: list[dict[str, int]]
 
@@ -82,10 +83,13 @@ def learning_rate(config: TrainConfig, iteration: int) -> float:
         ``learning_rate`` at 0, where there is no warm-up, towards
         ``final_learning_rate`` at the end.
     """
-    low, high = config.final_learning_rate, config.learning_rate
-    wave = math.cos(math.pi * iteration / config.iterations)
-    rising = max(1, min(config.warmup_iterations, config.iterations // 10))
-    return (low + (high - low) * (1 + wave) / 2) * min(1.0, (iteration + 1) / rising)
+    return step_size(
+        iteration,
+        config.iterations,
+        high=config.learning_rate,
+        low=config.final_learning_rate,
+        warm_up=max(1, min(config.warmup_iterations, config.iterations // 10)),
+    )
 
 
 def train(
@@ -117,7 +121,7 @@ def train(
         the result has the same bits as that of a run that never stopped.
     init : str or Path, optional
         Begin with the weights of this checkpoint instead of random ones, see
-        `loihi_unet.training.warm_start.initial`.
+        `loihi_unet.training.warm_start.initial_weights`.
     device : str, optional
         A torch device; if None, CUDA where there is one, otherwise the CPU.
     label_colours : Path, optional
@@ -152,19 +156,23 @@ def train(
         config = config.model_copy(update={"white_level": white})
     task = make_task(config, train_part, validation)
     files = RunFiles(Path(out))
-    with process_group(name) as own:
+    with process_group(name) as place:
         if resume:
-            state = run_state.resume(config, files, own, fingerprint(pictures))
+            state = run_state.resume(config, files, place, fingerprint(pictures))
         else:
-            start = None if init is None else initial(config, init, pictures)
-            state = run_state.begin(config, files, own, fingerprint(pictures), start)
-        log.info("training on %s from iteration %d", own, state.iteration)
+            start = None if init is None else initial_weights(config, init, pictures)
+            state = run_state.begin(config, files, place, fingerprint(pictures), start)
+        log.info("training on %s from iteration %d", place, state.iteration)
         fit(state, task, config, files)
+    idle = baseline(task)
     return TrainResult(
         last=files.last,
         best=files.best,
         iterations=state.iteration,
         best_score=state.best_score,
+        measure=idle.measure,
+        baseline=idle.what,
+        baseline_score=idle.score,
         seconds=time.monotonic() - started,
         white_levels=white_levels,
     )
@@ -189,37 +197,15 @@ def fit(state: TrainState, task: Task, config: TrainConfig, files: RunFiles) -> 
     ConfigError
         If the loss is no longer finite.
     """
-    console = Console(stderr=True)
-    first = is_first()
-    network = wrap(state.model)
-    progress = Progress(console=console, disable=not (first and console.is_terminal))
-    with _writer(files, state.iteration) as writer, progress:
-        bar = progress.add_task(
-            "training", total=config.iterations, completed=state.iteration
-        )
-        while state.iteration < config.iterations:
-            loss = step(state, task, config, network)
-            progress.update(bar, completed=state.iteration)
-            validate = _due(state.iteration, config.validation_interval, config)
-            if validate or _due(state.iteration, LOG_INTERVAL, config):
-                _log_loss(writer, state, config, loss.item())
-            if validate and writer is not None:
-                state.model.eval()
-                result = task.validate(state.model, state.device)
-                _log_validation(writer, state, result)
-                _save(state, config, files, result)
-                progress.update(bar, description=f"{result.score:.2f}")
-
-
-@contextlib.contextmanager
-def _writer(files: RunFiles, iteration: int) -> Iterator[SummaryWriter | None]:
-    """Yield TensorBoard's writer; None in a process that does not write."""
-    if not is_first():
-        yield None
-        return
-    # purge_step: hide what a killed run logged after its last checkpoint.
-    with SummaryWriter(str(files.tensorboard), purge_step=iteration) as writer:
-        yield writer
+    job = _Training(state, task, config, files, wrap(state.model))
+    plan = Plan(
+        title="training",
+        iterations=config.iterations,
+        log_interval=LOG_INTERVAL,
+        validation_interval=config.validation_interval,
+        tensorboard=files.tensorboard,
+    )
+    run_loop(state, job, plan)
 
 
 def step(
@@ -259,36 +245,34 @@ def step(
     return loss.detach()
 
 
-def _due(iteration: int, interval: int, config: TrainConfig) -> bool:
-    return iteration % interval == 0 or iteration == config.iterations
+@dataclass
+class _Training:
+    """What `run_loop` does here."""
 
+    state: TrainState
+    task: Task
+    config: TrainConfig
+    files: RunFiles
+    network: nn.Module
 
-def _log_loss(
-    writer: SummaryWriter | None, state: TrainState, config: TrainConfig, loss: float
-) -> None:
-    if not math.isfinite(loss):
-        raise ConfigError(
-            f"iteration {state.iteration}: the loss is {loss}; lower learning_rate "
-            f"(now {config.learning_rate:g})"
-        )
-    if writer is None:
-        return
-    writer.add_scalar("train/loss", loss, state.iteration)
-    rate = learning_rate(config, state.iteration)
-    writer.add_scalar("train/learning_rate", rate, state.iteration)
+    def step(self) -> torch.Tensor:
+        return step(self.state, self.task, self.config, self.network)
 
+    def curves(self, loss: float) -> dict[str, float]:
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"iteration {self.state.iteration}: the loss is {loss}; lower "
+                f"learning_rate (now {self.config.learning_rate:g})"
+            )
+        rate = learning_rate(self.config, self.state.iteration)
+        return {"train/loss": loss, "train/learning_rate": rate}
 
-def _log_validation(
-    writer: SummaryWriter, state: TrainState, result: Validation
-) -> None:
-    for name, value in result.measures.items():
-        writer.add_scalar(f"validation/{name}", value, state.iteration)
-    writer.add_image("validation/panel", result.panel, state.iteration)
-    log.info(
-        "iteration %d: %s",
-        state.iteration,
-        ", ".join(f"{name} {value:.4f}" for name, value in result.measures.items()),
-    )
+    def validate(self) -> Validation:
+        self.state.model.eval()
+        return self.task.validate(self.state.model, self.state.device)
+
+    def save(self, result: Validation) -> None:
+        _save(self.state, self.config, self.files, result)
 
 
 def _save(
@@ -308,5 +292,5 @@ def _save(
     # The best first: killed in between, the run redoes this step to the same bits.
     if improved:
         save_checkpoint(files.best, state.model.tensors(), record)
-    moments = adam_moments(state.optimiser, state.model)
+    moments = adam_moments(state.optimiser, state.model.named_parameters())
     save_checkpoint(files.last, state.model.tensors(), record, moments)

@@ -32,7 +32,7 @@ class Initial(NamedTuple):
     sha256: str
 
 
-def initial(
+def initial_weights(
     config: TrainConfig, source: str | Path, pictures: Sequence[Picture]
 ) -> Initial:
     """Return the weights of a trained network for a run of other settings.

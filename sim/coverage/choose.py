@@ -4,15 +4,28 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from export.network import Network
 from sim.backend import OverflowLayerError, Progress, create
+from sim.coverage.bounds import Bounds
 from sim.coverage.counter import Coverage
-from sim.coverage.stimuli import KINDS, Stimulus, stimuli
+from sim.coverage.flips import (
+    Flip,
+    FlipReport,
+    Sums,
+    count_flips,
+    every_flip,
+    unnoticed,
+)
+from sim.coverage.search import record, search
+from sim.coverage.stimuli import KINDS, Picture, Stimulus, stimuli
 
 #: Pictures between two looks at the coverage: one of every kind.
 ROUND = len(KINDS)
@@ -21,9 +34,20 @@ PLAIN_ROUNDS = 4
 #: It no longer grows if this many rounds brought less than this share of the weights.
 PATIENCE, GROWTH = 4, 0.001
 #: Small pictures have few neurons, each of which sees little: so many pixels at least.
-LEAST_PIXELS = 2**15
+LEAST_PIXELS = 2**14
 #: Tries that a channel which has fired somewhere is ahead of a silent one.
 AHEAD = 2
+#: Every so many tries at a channel, one begins at a new picture.
+FRESH = 3
+#: Channels that a picture climbs towards beside its own.
+COMPANIONS = 6
+#: Flipped bits are looked at one by one up to so many, and so many neurons in a layer;
+#: so many searches may be in vain.
+FEW_FLIPS, FEW_NEURONS, SEARCHES = 2**13, 2**9, 32
+
+Target = tuple[str, int]  # (layer, channel)
+Places = Mapping[Target, npt.NDArray[np.bool_]]
+Heights = dict[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,11 +62,15 @@ class Chosen:
         Names of those that overflow.
     coverage : Coverage
         Of all others.
+    flips : FlipReport or None
+        What becomes of every flipped bit; None where the network is not small, or the
+        number of pictures was given.
     """
 
     pictures: tuple[Stimulus, ...]
     overflowing: frozenset[str]
     coverage: Coverage
+    flips: FlipReport | None = None
 
 
 def choose(
@@ -84,7 +112,10 @@ class _Chooser:
         self.coverage = Coverage(network)
         self.pictures: list[Stimulus] = []
         self.overflowing: set[str] = set()
-        self.tried: Counter[tuple[str, int]] = Counter()
+        self.tried: Counter[Target] = Counter()
+        self.missing: list[Target] = []
+        self.places: Places = {}
+        self.heights: list[tuple[Picture, Heights]] = []
         self.grown: list[int] = []  # weights met after each round
 
     def run(self, count: int | None, progress: Progress | None) -> Chosen:
@@ -100,10 +131,50 @@ class _Chooser:
                 progress(weights.met, weights.total)
             if count is None and self._stalled(weights.total):
                 break
+        flips = None
+        if count is None and self._is_small():
+            flips = self._give_flips_away()
         return Chosen(
             pictures=tuple(self.pictures),
             overflowing=frozenset(self.overflowing),
             coverage=self.coverage,
+            flips=flips,
+        )
+
+    def _is_small(self) -> bool:
+        sizes = [math.prod(node.shape) for node in self.network.nodes.values()]
+        return max(sizes) <= FEW_NEURONS and count_flips(self.network) <= FEW_FLIPS
+
+    def _give_flips_away(self) -> FlipReport:
+        """Search pictures for flipped bits that none has given away yet."""
+        network, sums = self.network, Sums(self.network)
+        calm = [p.levels for p in self.pictures if p.name not in self.overflowing]
+        every = list(every_flip(network))
+        left = every
+        if calm:
+            left = unnoticed(network, record(network, np.stack(calm)), left, sums)
+        bounds = Bounds(network)
+        proved = [flip for flip in left if bounds.changes_nothing(flip)]
+        left = [flip for flip in left if flip not in set(proved)]
+        given_up: list[Flip] = []
+        while left and calm and len(given_up) < SEARCHES:
+            flip, *rest = left
+            levels = search(sums, flip, calm, self.rng)
+            if levels is None:
+                given_up.append(flip)
+                left = rest
+                continue
+            name = f"{len(self.pictures)}-{flip.layer}-{flip.what}-bit-{flip.bit}"
+            self._try(Stimulus(name=name.replace(" ", "-"), levels=levels))
+            calm.append(levels)
+            recording = record(network, levels[None])
+            left = unnoticed(network, recording, left, sums)
+            given_up = unnoticed(network, recording, given_up, sums)
+        left = given_up + left
+        return FlipReport(
+            noticed=len(every) - len(proved) - len(left),
+            proved=len(proved),
+            left=tuple(left),
         )
 
     def _round(self) -> list[Stimulus]:
@@ -111,26 +182,57 @@ class _Chooser:
         targets = self._targets() if len(self.grown) >= PLAIN_ROUNDS else []
         if not targets:
             return plain
-        begin = np.stack([stimulus.levels for stimulus in plain[: len(targets)]])
-        climbed = self.climber.climb(begin, targets)
+        begin = [
+            self._begin(target, stimulus)
+            for target, stimulus in zip(targets, plain, strict=False)
+        ]
+        wanted = [
+            self._together(target, heights)
+            for target, (_, heights) in zip(targets, begin, strict=True)
+        ]
+        climbed = self.climber.climb(
+            np.stack([levels for levels, _ in begin]), wanted, self.places
+        )
         return [
-            Stimulus(name=f"{stimulus.name}-climbed", levels=levels)
+            Stimulus(name=f"{stimulus.name.split('-')[0]}-climbed", levels=levels)
             for stimulus, levels in zip(plain, climbed, strict=False)
         ] + plain[len(targets) :]
 
-    def _targets(self) -> list[tuple[str, int]]:
+    def _begin(self, target: Target, plain: Stimulus) -> tuple[Picture, Heights]:
+        """Where a picture begins to climb, and how high all channels are there."""
+        if self.tried[target] % FRESH == 0 or not self.heights:
+            return plain.levels, self.climber.heights(plain.levels, self.places)
+        name, channel = target
+        best = max(self.heights, key=lambda known: known[1][name][channel])
+        return best
+
+    def _together(self, target: Target, heights: Heights) -> list[Target]:
+        """The channel, and those of its layer that miss little in this picture."""
+        name, _ = target
+        near = [c for c in self.missing if c[0] == name and c != target]
+        near.sort(key=lambda c: -heights[name][c[1]])
+        return [target, *near[:COMPANIONS]]
+
+    def _targets(self) -> list[Target]:
         """Channels to climb towards."""
         least = self.coverage.least_met(self.network)
-        missing = [channel for channel, count in least.items() if not count]
-        self.rng.shuffle(missing)
-        missing.sort(
-            key=lambda c: self.tried[c] + (0 if self.coverage.fired(*c) else AHEAD)
+        self.places = self.coverage.places(self.network)
+        self.missing = [channel for channel, count in least.items() if not count]
+        targets = list(self.missing)
+        self.rng.shuffle(targets)
+        # Layer by layer: what stands behind the deepest of a round is not computed.
+        depth = {layer.name: i for i, layer in enumerate(self.network.layers)}
+        targets.sort(
+            key=lambda c: (
+                self.tried[c] + (0 if self.coverage.fired(*c) else AHEAD),
+                depth[c[0]],
+            )
         )
-        targets = missing[:ROUND]
+        targets = targets[:ROUND]
         if self._pixels() < LEAST_PIXELS:
             # Nothing grows any more, but what was met seldom was seen by few neurons.
             # Half of the pictures stay as they are: others see more in those.
-            seldom = sorted(set(least) - set(missing), key=least.__getitem__)
+            seldom = sorted(set(least) - set(self.missing), key=least.__getitem__)
             targets = (targets + seldom)[: ROUND // 2]
         self.tried.update(targets)
         return targets
@@ -143,6 +245,8 @@ class _Chooser:
             self.overflowing.add(stimulus.name)
         else:
             self.coverage.add(self.network, recording)
+            heights = self.climber.heights(stimulus.levels, self.places)
+            self.heights.append((stimulus.levels, heights))
 
     def _pixels(self) -> int:
         _, height, width = self.network.input.shape

@@ -26,8 +26,8 @@ import numpy.typing as npt
 
 from export.compartment import MTIF
 from export.network import Layer, Network
-from export.stock_network import StockNetwork
-from sim.coverage.taps import Steps, TapShape, met_taps, tap_shape
+from export.synapse import Conv, ConvTranspose
+from sim.coverage.taps import Bools, Steps, TapShape, meeting, met_taps, tap_shape
 from sim.recording import Payload, Recording, RecordingError, recordable
 
 Counts = npt.NDArray[np.int32]
@@ -108,11 +108,15 @@ class CoverageReport:
         In network order.
     silent : tuple of SilentChannels
         Sources with channels that never fired, in network order.
+    out_of_reach : int
+        Weights whose source channel fired and which meet nothing all the same, whatever
+        the picture: at its size they read the padding alone, or are cut away.
     """
 
     images: int
     layers: tuple[LayerCoverage, ...]
     silent: tuple[SilentChannels, ...]
+    out_of_reach: int
 
     @property
     def weights(self) -> Share:
@@ -131,8 +135,8 @@ class CoverageReport:
 
     @property
     def weights_of_firing(self) -> Share:
-        """Of the weights whose source channel fired in any image."""
-        unread = sum(source.weights for source in self.silent)
+        """Of the weights within reach whose source channel fired in any image."""
+        unread = sum(source.weights for source in self.silent) + self.out_of_reach
         return Share(met=self.weights.met, total=self.weights.total - unread)
 
     def to_json(self) -> dict[str, Any]:
@@ -148,6 +152,7 @@ class CoverageReport:
         }
         return {
             **totals,
+            "out_of_reach": self.out_of_reach,
             "images": self.images,
             "layers": [asdict(layer) for layer in self.layers],
             "silent": [
@@ -184,6 +189,12 @@ class Coverage:
             ]
             for layer in network.layers
         }
+        # Which taps a payload can meet at any size that was recorded.
+        self._reach: dict[str, list[Bools]] = {
+            name: [met > 0 for met in connections]
+            for name, connections in self._met.items()
+        }
+        self._sizes: set[tuple[int, ...]] = set()
 
     def add(self, network: Network, recording: Recording) -> None:
         """Count a recording.
@@ -201,9 +212,8 @@ class Coverage:
             If a layer or a step is missing.
         """
         _check(network, recording)
-        stock = isinstance(network, StockNetwork)
-        # A stock layer receives at a step what was sent at the one before.
-        in_time = network.num_steps - 1 if stock else network.num_steps
+        # Without windows, a layer receives at a step what was sent at the one before.
+        in_time = network.num_steps if network.in_windows else network.num_steps - 1
         first = {
             name: _first_steps(network, name, recording)
             for name in network.nodes
@@ -214,9 +224,19 @@ class Coverage:
         for layer in network.layers:
             for met, c in zip(self._met[layer.name], layer.connections, strict=True):
                 met += met_taps(c.synapse, first[c.source], in_time)
-            if not stock:
+            if network.in_windows:
                 self._add_potentials(network, layer, recording)
         self.images += len(recording.images)
+        if network.input.shape not in self._sizes:
+            self._sizes.add(network.input.shape)
+            self._add_reach(network, in_time)
+
+    def _add_reach(self, network: Network, in_time: int) -> None:
+        for layer in network.layers:
+            reach = self._reach[layer.name]
+            for within, c in zip(reach, layer.connections, strict=True):
+                everywhere = np.zeros(network.nodes[c.source].shape, dtype=np.int64)
+                within |= met_taps(c.synapse, everywhere, in_time)
 
     def _add_potentials(
         self, network: Network, layer: Layer, recording: Recording
@@ -228,7 +248,7 @@ class Coverage:
         near |= self._fired[layer.name]
         distant = np.flatnonzero(~near)
         if len(distant):
-            from sim.torch.near import highest_potentials
+            from sim.torch.silent_channels import highest_potentials
 
             near[distant] = highest_potentials(network, layer, recording, distant) > 0
 
@@ -242,6 +262,11 @@ class Coverage:
         for name, connections in other._met.items():
             for met, theirs in zip(self._met[name], connections, strict=True):
                 met += theirs
+            for within, others in zip(
+                self._reach[name], other._reach[name], strict=True
+            ):
+                within |= others
+        self._sizes |= other._sizes
         return self
 
     def least_met(self, network: Network) -> dict[tuple[str, int], int]:
@@ -276,6 +301,33 @@ class Coverage:
             for channel, count in enumerate(counts)
         }
 
+    def places(self, network: Network) -> dict[tuple[str, int], Bools]:
+        """Where channels that fired have to fire for their other taps to be met.
+
+        Parameters
+        ----------
+        network : Network
+            The counter's network.
+
+        Returns
+        -------
+        dict of (str, int) to ndarray of bool, shape (H, W)
+            By layer and channel, at the network's image size.
+        """
+        found: dict[tuple[str, int], Bools] = {}
+        for layer in network.layers:
+            for c, met in zip(layer.connections, self._met[layer.name], strict=True):
+                if not isinstance(c.synapse, Conv | ConvTranspose):
+                    continue
+                shape = network.nodes[c.source].shape
+                unmet = (met == 0).any(axis=(1, 2)) & self._fired[c.source]
+                for channel in np.flatnonzero(unmet):
+                    key = (c.source, int(channel))
+                    where = meeting(c.synapse, shape, met[channel] == 0)
+                    if where.any():  # else it reads the padding alone, at this size
+                        found[key] = where | found.get(key, False)
+        return found
+
     def fired(self, layer: str, channel: int) -> bool:
         """Whether a channel sent anything."""
         return bool(self._fired[layer][channel])
@@ -290,7 +342,23 @@ class Coverage:
                 for name in network.nodes
                 if (found := self._silent(network, name))
             ),
+            out_of_reach=sum(
+                self._out_of_reach(network, layer) for layer in network.layers
+            ),
         )
+
+    def _out_of_reach(self, network: Network, layer: Layer) -> int:
+        total = 0
+        for c, within, shape in zip(
+            layer.connections,
+            self._reach[layer.name],
+            _tap_shapes(network, layer),
+            strict=True,
+        ):
+            if self._sizes and not shape.shared:
+                fired = self._fired[c.source]
+                total += int((~within[fired]).sum()) * shape.weights
+        return total
 
     def _layer(self, network: Network, layer: Layer) -> LayerCoverage:
         shapes = _tap_shapes(network, layer)
@@ -302,7 +370,7 @@ class Coverage:
             total=sum(shape.total for shape in shapes),
         )
         biases = thresholds = None
-        if not isinstance(network, StockNetwork):
+        if network.in_windows:
             near = self._near[layer.name]
             biases = Share(met=int(near.sum()), total=len(near))
             thresholds = Share(met=0, total=0)
@@ -375,7 +443,7 @@ def _first_steps(network: Network, name: str, recording: Recording) -> Steps:
         payload = recording.images
     else:
         payload = recording.images[:, None]  # constant: there from the first step on
-    if not isinstance(network, StockNetwork):
+    if network.in_windows:
         return np.where((payload != 0).any(axis=(0, 1)), 0, network.num_steps)
     fired = (payload != 0).any(axis=0)
     return np.where(fired.any(axis=0), fired.argmax(axis=0), network.num_steps)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two machines on pictures that were made to exercise a network."""
+"""Two backends on pictures that were made to exercise a network."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from export.network import Network
 from sim.backend import OverflowLayerError, Progress, Simulator, create
 from sim.coverage.choose import Chosen
 from sim.coverage.counter import CoverageReport
+from sim.coverage.flips import FlipReport
 from sim.coverage.stimuli import Stimulus
 from sim.recording import Recording
 from sim.streaming import stream
@@ -22,14 +23,14 @@ Result = Recording | OverflowLayerError
 
 @dataclass(frozen=True, kw_only=True)
 class Overflow:
-    """A picture at which a machine refused.
+    """A picture at which a backend refused.
 
     Parameters
     ----------
     picture : str
         Its name.
     left, right : (str, int) or None
-        Layer and step; None if the machine ran through.
+        Layer and step; None if the backend ran through.
     """
 
     picture: str
@@ -38,7 +39,7 @@ class Overflow:
 
     @property
     def same(self) -> bool:
-        """Whether both machines refused at the same place."""
+        """Whether both backends refused at the same place."""
         return self.left == self.right
 
 
@@ -49,19 +50,22 @@ class Exercise:
     Parameters
     ----------
     comparison : Comparison or None
-        Over all pictures that both machines ran through; None if there was none.
+        Over all pictures that both backends ran through; None if there was none.
     pictures : tuple of Stimulus
         Those, in the order in which the comparison counts them.
     overflows : tuple of Overflow
         The others.
     coverage : CoverageReport
         What the pictures exercised.
+    flips : FlipReport or None
+        As in `Chosen`.
     """
 
     comparison: Comparison | None
     pictures: tuple[Stimulus, ...]
     overflows: tuple[Overflow, ...]
     coverage: CoverageReport
+    flips: FlipReport | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -91,6 +95,7 @@ class Exercise:
             "pictures": [picture.name for picture in self.pictures],
             "overflows": [asdict(o) | {"same": o.same} for o in self.overflows],
             "coverage": self.coverage.to_json(),
+            "flips": self.flips.to_json() if self.flips else None,
         }
 
 
@@ -101,26 +106,26 @@ def exercise(
     *,
     progress: Progress | None = None,
 ) -> Exercise:
-    """Run two machines on chosen pictures and compare all that they record.
+    """Run two backends on chosen pictures and compare all that they record.
 
     Parameters
     ----------
     network : Network
         What the pictures were chosen for.
     chosen : Chosen
-        The pictures. A machine that overflows has to do so where the other does.
+        The pictures. A backend that overflows has to do so where the other does.
     backends : tuple of str
         Left and right.
     progress : callable or None
         Called with (pictures done, all pictures).
     """
-    machines = (create(backends[0]), create(backends[1]))
+    pair = (create(backends[0]), create(backends[1]))
     calm = [p for p in chosen.pictures if p.name not in chosen.overflowing]
     wild = [p for p in chosen.pictures if p.name in chosen.overflowing]
     comparisons: list[Comparison] = []
     pictures: list[Stimulus] = []
     overflows: list[Overflow] = []
-    for stimulus, left, right in _results(network, machines, calm, wild):
+    for stimulus, left, right in _results(network, pair, calm, wild):
         if isinstance(left, Recording) and isinstance(right, Recording):
             comparisons.append(compare(left, right, network))
             pictures.append(stimulus)
@@ -135,24 +140,25 @@ def exercise(
         pictures=tuple(pictures),
         overflows=tuple(overflows),
         coverage=chosen.coverage.report(network),
+        flips=chosen.flips,
     )
 
 
 def _results(
     network: Network,
-    machines: tuple[Simulator, Simulator],
+    backends: tuple[Simulator, Simulator],
     calm: Sequence[Stimulus],
     wild: Sequence[Stimulus],
 ) -> Iterator[tuple[Stimulus, Result, Result]]:
-    """What both machines gave for each picture.
+    """What both backends gave for each picture.
 
-    Calm pictures run as one stream, which Lava's runtime stays up for. Where a machine
+    Calm pictures run as one stream, which Lava's runtime stays up for. Where a backend
     overflows all the same, the rest run one by one, to tell which picture it was.
     """
     done = 0
     streams = [
-        stream(network, (p.levels for p in calm), backend=machine, layers=None)
-        for machine in machines
+        stream(network, (p.levels for p in calm), backend=backend, layers=None)
+        for backend in backends
     ]
     try:
         for left, right in zip(*streams, strict=True):
@@ -162,14 +168,14 @@ def _results(
         pass
     for stimulus in [*calm[done:], *wild]:
         left_alone, right_alone = (
-            _alone(machine, network, stimulus) for machine in machines
+            _alone(backend, network, stimulus) for backend in backends
         )
         yield stimulus, left_alone, right_alone
 
 
-def _alone(machine: Simulator, network: Network, stimulus: Stimulus) -> Result:
+def _alone(backend: Simulator, network: Network, stimulus: Stimulus) -> Result:
     try:
-        return machine.run(network, stimulus.levels[None])
+        return backend.run(network, stimulus.levels[None])
     except OverflowLayerError as error:
         return error
 

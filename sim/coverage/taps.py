@@ -134,6 +134,30 @@ def met_taps(synapse: Synapse | StockSynapse, first: Steps, steps: int) -> Bools
             assert_never(synapse)
 
 
+def meeting(synapse: Conv | ConvTranspose, source: Shape, taps: Bools) -> Bools:
+    """Source positions at which a payload meets any of these taps.
+
+    Parameters
+    ----------
+    synapse : Conv or ConvTranspose
+        What reads the source.
+    source : tuple of int
+        (C, H, W).
+    taps : ndarray of bool, shape (K_h, K_w)
+        The taps, of one channel.
+
+    Returns
+    -------
+    ndarray of bool, shape (H, W)
+    """
+    read = _read_by_conv if isinstance(synapse, Conv) else _read_by_transposed
+    rows, columns = (read(synapse, source, axis) for axis in (0, 1))  # type: ignore[arg-type]
+    found = np.zeros(source[1:], dtype=np.bool_)
+    for ky, kx in zip(*np.nonzero(taps), strict=True):
+        found[np.ix_(np.unique(rows[ky]), np.unique(columns[kx]))] = True
+    return found
+
+
 def _per_tap(
     fired: Bools, rows: Sequence[Positions], columns: Sequence[Positions]
 ) -> Bools:

@@ -12,8 +12,8 @@ from export.network import Layer as FrozenLayer
 from export.network import Network
 from sim.lava.lowering import lower
 from sim.lava.processes.layer import Layer, layer_model
+from sim.lava.shared_array import Tap
 from sim.lava.stock_graph import Graph, sum_check, whc, windows
-from sim.lava.tap import Tap
 
 
 def build(

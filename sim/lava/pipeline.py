@@ -26,8 +26,8 @@ from export.synapse import IntArray
 from sim.backend import OverflowLayerError
 from sim.lava import runtime as lava_runtime
 from sim.lava.processes.source import FrameSource
+from sim.lava.shared_array import Tap
 from sim.lava.stock_graph import Graph
-from sim.lava.tap import Tap
 from sim.recording import Payload, payload_dtype
 
 #: (network, number of windows or None, taps) to the processes of its layers.

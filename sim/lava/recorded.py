@@ -24,7 +24,7 @@ from lava.proc.sdn.models import (
 )
 from lava.proc.sdn.process import Delta, Sigma, SigmaDelta
 
-from sim.lava.tap import Tap
+from sim.lava.shared_array import Tap
 from sim.overflow import check_range, extremes
 
 

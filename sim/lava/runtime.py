@@ -74,7 +74,7 @@ def _end_with_parent() -> None:
         os._exit(1)  # it died just before
 
 
-# `sim.backend.create` makes no Lava machine where there is no fork.
+# `sim.backend.create` makes no Lava backend where there is no fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_end_with_parent)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Lava CPU runtime as a machine: every layer a Process, one step per hop."""
+"""The Lava CPU runtime as a backend: every layer a Process, one step per hop."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from sim.lava.processes.compartment import (
 from sim.lava.processes.delay import DelayLine, PyDelayLineModel
 from sim.lava.processes.layer import Layer
 from sim.lava.processes.source import FrameSource, PyFrameSourceModel
-from sim.lava.tap import Tap
+from sim.lava.shared_array import Tap
 from sim.overflow import first_in_order
 from sim.recording import Payload, Recording, identity, recordable
 

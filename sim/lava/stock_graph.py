@@ -26,7 +26,7 @@ from sim.lava.conv import SumCheck
 from sim.lava.lowering import lower
 from sim.lava.processes import compartment as processes
 from sim.lava.processes.delay import DelayLine
-from sim.lava.tap import Tap
+from sim.lava.shared_array import Tap
 from sim.lava.window import Windows
 
 

@@ -28,7 +28,7 @@ class Answer:
         The same, as this project simulates it.
     then : str
         What that means for whoever exports a network; empty where the answer is
-        what all machines of this project do.
+        what all backends of this project do.
     """
 
     text: str
@@ -55,7 +55,7 @@ class Probe:
     layer : str
         The layer that is recorded.
     answers : tuple of Answer
-        The first is what this project's machines do; no two give one recording.
+        The first is what this project's backends do; no two give one recording.
     """
 
     name: str

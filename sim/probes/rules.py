@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a chip may do otherwise than this project's machines.
+"""What a chip may do otherwise than this project's backends.
 
-The defaults are what these machines do; a test compares them with the judge.
+The defaults are what these backends do; a test compares them with the judge.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def run_stock(network: StockNetwork, frames: IntArray, rules: StockRules) -> Int
     frames : ndarray, shape (T, C_in, 1, 1)
         Input.
     rules : StockRules
-        What the machine does.
+        What the chip does.
 
     Returns
     -------

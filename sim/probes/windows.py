@@ -26,7 +26,7 @@ def run_windows(
     layer : str
         The layer that is recorded.
     rules : WindowRules
-        What the machine does.
+        What the chip does.
 
     Returns
     -------

@@ -114,7 +114,7 @@ class Axons:
         return np.stack([self.sent[-1 - d][c] for c, d in enumerate(self.delay)])
 
 
-class _LayerState:
+class LayerState:
     """States of one layer, and what its connections hold back."""
 
     def __init__(self, network: StockNetwork, layer: StockLayer) -> None:
@@ -211,7 +211,7 @@ def run_one(
         If an input sum leaves 24 bits signed (CUBA: after its shift by 6), or a
         sigma-delta state does.
     """
-    layers = [_LayerState(network, layer) for layer in network.layers]
+    layers = [LayerState(network, layer) for layer in network.layers]
     traces = {
         name: np.zeros((network.num_steps, *network.traces[name]), dtype=np.int64)
         for name in wanted
@@ -234,7 +234,7 @@ def run_one(
     return traces
 
 
-def _traced(layer: _LayerState, payload: Int64) -> Iterator[tuple[str, Int64]]:
+def _traced(layer: LayerState, payload: Int64) -> Iterator[tuple[str, Int64]]:
     name = layer.layer.name
     yield name, payload
     for state, found in layer.states.items():

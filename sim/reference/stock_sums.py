@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether any sum of a run left 24 bits, from what its layers sent.
+"""The first overflow of a run, from what its layers sent.
 
-Lava's Conv wraps such a sum, and its Dense adds in 32 bits: neither tells. So the
-sums that might be too large are added up again, exactly.
+Lava's Conv wraps a sum that leaves 24 bits, and its Dense adds in 32 bits: neither
+tells. A delta is no Var that a model could show. So layers that might overflow compute
+their steps again, exactly, each from what its sources sent.
 """
 
 from __future__ import annotations
@@ -10,22 +11,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from export.facts import STATE
-from export.stock_network import StockNetwork
+from export.stock_compartment import CUBA, STATE_SHIFT
+from export.stock_network import StockLayer, StockNetwork
 from export.synapse import Injection, IntArray
-from sim.overflow import check_range, extremes
 from sim.recording import Payload
-from sim.reference.stock import Axons, Incoming
-
-Int64 = npt.NDArray[np.int64]
+from sim.reference.stock import Axons, LayerState
 
 
 def check_sums(
-    network: StockNetwork, values: IntArray, payloads: Mapping[str, Payload]
+    network: StockNetwork,
+    values: IntArray,
+    payloads: Mapping[str, Payload],
+    steps: int,
 ) -> None:
-    """Add up again what might have been too large.
+    """Compute again what might have been too large.
+
+    Until the first overflow all that was sent is right, so the first that is found
+    here is the first that there was; what is sent after it is not looked at.
 
     Parameters
     ----------
@@ -34,33 +38,50 @@ def check_sums(
     values : ndarray, shape (T, C, H, W), or (C, H, W) where the input is constant
         What entered.
     payloads : mapping of str to ndarray, shape (T, C, H, W)
-        What every layer sent.
+        What every layer sent. What it sent at the last step is not read.
+    steps : int
+        How many steps to look at, at most T.
 
     Raises
     ------
     OverflowLayerError
-        With the first layer, and its first step, at which a connection's sums left
-        24 bits signed.
+        The one that `sim.reference.stock` names.
     """
-    leaving: dict[str, Payload] = {network.input.name: values}
+    frames = values
+    if not network.input.changes:
+        frames = np.broadcast_to(values, (network.num_steps, *values.shape))
+    own: dict[str, Payload] = {network.input.name: frames, **payloads}
+    leaving = dict(own)
     for layer in network.layers:
-        axons = Axons(layer)
-        leaving[layer.name] = payloads[layer.name]
         if layer.delay is not None:
-            steps = payloads[layer.name].astype(np.int64)
-            leaving[layer.name] = np.stack([axons.leaving(step) for step in steps])
-    for layer in network.layers:
-        for connection in layer.connections:
-            if isinstance(connection.synapse, Injection):
-                continue
-            own = connection.source == layer.name
-            sent = (payloads if own else leaving)[connection.source]
-            largest = int(np.abs(sent.astype(np.int64)).max())
-            bound = connection.bound(largest)
-            if STATE.contains(-bound, bound):
-                continue
-            incoming = Incoming(connection, sent.shape[1:])
-            what = f"input from '{connection.source}'"
-            for t, step in enumerate(sent):
-                check_range(extremes(incoming.sums()), layer.name, t, what)
-                incoming.sent.append(step.astype(np.int64))
+            axons = Axons(layer)
+            sent = own[layer.name].astype(np.int64)
+            leaving[layer.name] = np.stack([axons.leaving(step) for step in sent])
+    doubtful = [
+        LayerState(network, layer)
+        for layer in network.layers
+        if _may_overflow(layer, own)
+    ]
+    for t in range(steps):
+        for state in doubtful:
+            state.step(t + 1, frames[t].astype(np.int64))
+        for state in doubtful:
+            for incoming in state.incoming:
+                # A layer that reads itself does so before its axons.
+                before = incoming.source == state.layer.name
+                sent = (own if before else leaving)[incoming.source]
+                incoming.sent.append(sent[t].astype(np.int64))
+
+
+def _may_overflow(layer: StockLayer, sent: Mapping[str, Payload]) -> bool:
+    """Whether a layer's sums, or states that add them up, can leave 24 bits."""
+    if not isinstance(layer.compartment, CUBA):
+        return True
+    if isinstance(layer.connections[0].synapse, Injection):
+        return False  # it has no sums, and its states wrap and clip by its rules
+    largest = {
+        c.source: int(np.abs(sent[c.source].astype(np.int64)).max())
+        for c in layer.connections
+    }
+    bound = sum(c.bound(largest[c.source]) for c in layer.connections) << STATE_SHIFT
+    return not STATE.contains(-bound, bound)

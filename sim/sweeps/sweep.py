@@ -17,8 +17,8 @@ from typing import TypeVar
 
 from export.errors import UserError, one_line
 from sim.backend import Progress
-from sim.sweeps.demand import Demand, share_machine
 from sim.sweeps.local_pool import SweepError, run_on_cores
+from sim.sweeps.resources import Demand, share_machine
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

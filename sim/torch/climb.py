@@ -4,12 +4,12 @@
 The network is taken as a smooth one: a neuron sends its input over its threshold at
 every step, clamped to its largest payload, in floating point, and the picture follows
 the gradient of the wanted channels' potentials. Nothing here decides an integer: what
-a picture exercises is counted from what the machines give for it.
+a picture exercises is counted from what the backends give for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,10 @@ from export.network import Connection, Layer, Network
 from export.synapse import AveragePool, Conv, ConvTranspose
 
 Pictures = npt.NDArray[np.int32]
+Heights = npt.NDArray[np.float32]
 Target = tuple[str, int]  # (layer, channel)
+Bools = npt.NDArray[np.bool_]
+Places = Mapping[Target, Bools]
 
 #: Steps of one climb, and the length of the first in shares of the input's range.
 STEPS = 24
@@ -58,15 +61,22 @@ class Climber:
         }
 
     @torch.inference_mode(False)
-    def climb(self, pictures: Pictures, targets: Sequence[Target]) -> Pictures:
-        """Change each picture so that one wanted channel fires.
+    def climb(
+        self,
+        pictures: Pictures,
+        targets: Sequence[Sequence[Target]],
+        places: Places,
+    ) -> Pictures:
+        """Change each picture so that its wanted channels fire.
 
         Parameters
         ----------
         pictures : ndarray, shape (n, C, H, W), int32
             Where to begin.
-        targets : sequence of (str, int)
-            Layer and channel, one for each picture.
+        targets : sequence of sequence of (str, int)
+            Layers and channels, at least one for each picture.
+        places : mapping of (str, int) to ndarray of bool, shape (H, W)
+            Where a channel has to fire; of others, anywhere but at the border.
 
         Returns
         -------
@@ -79,32 +89,88 @@ class Climber:
         with torch.set_grad_enabled(True), torch.autocast("cpu", enabled=False):
             for step in range(STEPS):
                 x.requires_grad_(True)
-                (slope,) = torch.autograd.grad(self._height(x, targets), x)
+                height, there = self._height(x, targets, places)
+                if there:
+                    break
+                (slope,) = torch.autograd.grad(height, x)
                 usual = slope.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
                 move = stride * (1 - step / STEPS) * (slope / usual).clamp(-2, 2) / 2
                 x = (x.detach() + move).clamp(source.minimum, source.maximum)
-        climbed: Pictures = x.round().numpy().astype(np.int32)
+        climbed: Pictures = x.detach().round().numpy().astype(np.int32)
         return climbed
 
-    def _height(self, x: Tensor, targets: Sequence[Target]) -> Tensor:
-        """How far the wanted channels have come, all pictures together."""
-        sent = {self._network.input.name: x}
+    @torch.inference_mode()
+    def heights(self, picture: Pictures, places: Places) -> dict[str, Heights]:
+        """How close a picture brings all channels to firing.
+
+        Parameters
+        ----------
+        picture : ndarray, shape (C, H, W), int32
+            Within the input's declared range.
+        places
+            As for `climb`.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (C,), float32
+            Of each layer but accumulators, in shares of the input that makes a channel
+            fire once.
+        """
+        x = torch.from_numpy(picture[None].astype(np.float32))
+        with torch.autocast("cpu", enabled=False):
+            found = {}
+            for name, drive in self._drives(x):
+                best = self._best(drive)[0].numpy()
+                for layer, channel in places:
+                    if layer == name:
+                        where = places[layer, channel]
+                        best[channel] = self._best_at(drive[0, channel], where)
+                found[name] = best
+            return found
+
+    def _height(
+        self, x: Tensor, targets: Sequence[Sequence[Target]], places: Places
+    ) -> tuple[Tensor, bool]:
+        """How far the wanted channels have come, and whether all are there."""
         height = x.sum() * 0
-        missing = {name for name, _ in targets}
+        there = True
+        missing = {name for wanted in targets for name, _ in wanted}
+        for layer, drive in self._drives(x):
+            best = self._best(drive) if layer in missing else None
+            missing.discard(layer)
+            for picture, wanted in enumerate(targets):
+                for name, channel in wanted:
+                    if name == layer and best is not None:
+                        where = places.get((name, channel))
+                        reached = (
+                            best[picture, channel]
+                            if where is None
+                            else self._best_at(drive[picture, channel], where)
+                        )
+                        there = there and float(reached.detach()) >= ENOUGH
+                        height = height + reached.clamp(max=ENOUGH)
+            if not missing:
+                break
+        return height, there
+
+    def _best(self, drive: Tensor) -> Tensor:
+        return _inside(drive).amax(dim=(2, 3)) * self._network.num_steps
+
+    def _best_at(self, drive: Tensor, where: Bools) -> Tensor:
+        best: Tensor = drive[torch.from_numpy(where)].amax() * self._network.num_steps
+        return best
+
+    def _drives(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Input of each layer at every step, in shares of its lowest threshold."""
+        sent = {self._network.input.name: x}
         for layer in self._network.layers:
             compartment = layer.compartment
-            if not missing or not isinstance(compartment, MTIF):
-                break
+            if not isinstance(compartment, MTIF):
+                continue
             theta = torch.from_numpy(compartment.vth_mant.astype(np.float32))
             drive = self._drive(layer, sent) / theta[:, None, None]
             sent[layer.name] = self._rate(drive, compartment.payload_maximum)
-            if layer.name in missing:
-                missing.remove(layer.name)
-                best = _inside(drive).amax(dim=(2, 3)) * self._network.num_steps
-                for picture, (name, channel) in enumerate(targets):
-                    if name == layer.name:
-                        height = height + best[picture, channel].clamp(max=ENOUGH)
-        return height
+            yield layer.name, drive
 
     def _rate(self, drive: Tensor, maximum: int) -> Tensor:
         """Mean payload of a window with that input at every step."""

@@ -42,7 +42,7 @@ def reciprocal_is_exact(theta: int, num_thresholds: int) -> bool:
 
 
 def payload_tensor_dtype(magnitude: int) -> torch.dtype:
-    """Dtype of payloads inside the machine: uint8 wherever it fits."""
+    """Dtype of payloads inside the backend: uint8 wherever it fits."""
     return torch.uint8 if magnitude <= torch.iinfo(torch.uint8).max else torch.int32
 
 

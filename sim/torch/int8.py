@@ -7,7 +7,7 @@ version, the processor, the number of images and of threads. So nothing is trust
 
 - Geometries with more padding than a kernel reaches, ``padding > dilation * (kernel -
   1)`` on an axis, are those that end the process. They are never tried
-  (`may_be_tried`).
+  (`sim.torch.onednn.may_be_tried`).
 - Every other one is run once, in the very shape, before it is used (`is_exact`).
 
 Elsewhere float32 does the work, after the same trial, with padding beyond the kernel
@@ -33,157 +33,27 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from export.synapse import Conv, Pair
+from export.synapse import Pair
 from sim.backend import BackendError
-
-onednn = torch.ops.onednn  # type: ignore[attr-defined]
+from sim.torch.onednn import (
+    CPU,
+    Geometry,
+    OneDnnConv,
+    by_taps,
+    conv2d,
+)
 
 #: Largest payload that no processor saturates with; see `sim.torch.exact`.
 INT8_PAYLOAD = 127
 #: Largest payload that uint8 holds.
 UINT8_PAYLOAD = 255
-#: Terms of a sum that int32 holds whatever the values: 2**31 / (255 * 128).
-MAX_TERMS = 2**16
 #: Random factors of the sum over a pixel's channels.
 FACTORS = 4096
-CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Geometry:
-    """Everything about a convolution but its values.
-
-    Parameters
-    ----------
-    weight : tuple of int
-        (C_out, C_in // groups, K_h, K_w).
-    stride, padding, dilation : tuple of int
-        Along (H, W).
-    groups : int
-        Channel groups.
-    """
-
-    weight: tuple[int, int, int, int]
-    stride: Pair
-    padding: Pair
-    dilation: Pair
-    groups: int
-
-    @classmethod
-    def of(cls, conv: Conv) -> Geometry:
-        """Geometry of a synapse."""
-        c_out, c_in, height, width = conv.weight.shape
-        return cls(
-            weight=(c_out, c_in, height, width),
-            stride=conv.stride,
-            padding=conv.padding,
-            dilation=conv.dilation,
-            groups=conv.groups,
-        )
-
-    @property
-    def terms(self) -> int:
-        """Products in a sum."""
-        return self.weight[1] * self.weight[2] * self.weight[3]
-
-
-class OneDnnConv:
-    """Convolution of uint8 by int8 on the CPU: ``sum * scale + bias`` in float32.
-
-    The operators are those that torch's own quantisation lowers to
-    (``torch.ops.onednn``; torch 2.3.1 and 2.13 were tried).
-
-    Parameters
-    ----------
-    levels : Tensor, shape (C_out, C_in // groups, K_h, K_w), int8
-        Weight levels.
-    scale : int
-        Power of two.
-    bias : Tensor or None, shape (C_out,), float32
-        Integers to add.
-    geometry : sequence of sequence of int
-        Stride, padding and dilation, each along (H, W).
-    groups : int
-        Channel groups.
-    """
-
-    def __init__(
-        self,
-        levels: Tensor,
-        scale: int,
-        bias: Tensor | None,
-        geometry: tuple[Sequence[int], Sequence[int], Sequence[int]],
-        groups: int,
-    ) -> None:
-        self.geometry = [list(pair) for pair in geometry]
-        self.groups = groups
-        self.bias = bias
-        # Whatever the caller's default dtype and device are.
-        self.scales = torch.full(
-            (len(levels),), float(scale), dtype=torch.float32, device=CPU
-        )
-        self.zero_points = torch.zeros(len(levels), dtype=torch.int64, device=CPU)
-        self.levels = levels
-        # oneDNN chooses the layout of the weights by the payload's shape; with
-        # another layout it would reorder them at every call.
-        self.packed: dict[torch.Size, Tensor] = {}
-
-    def __call__(self, payload: Tensor) -> Tensor:
-        """Sums for a payload.
-
-        Parameters
-        ----------
-        payload : Tensor, shape (N, C_in, H, W), uint8, channels last
-            At most 127, or 255 where `payload_limit` says so.
-
-        Returns
-        -------
-        Tensor, shape (N, C_out, H_out, W_out), float32, channels last
-        """
-        payload = _channels_last(payload)
-        packed = self.packed.get(payload.shape)
-        if packed is None:
-            packed = onednn.qconv_prepack(
-                *(self.levels, self.scales, 1.0, 0, *self.geometry, self.groups),
-                list(payload.shape),
-            )
-            self.packed[payload.shape] = packed
-        sums: Tensor = onednn.qconv2d_pointwise(
-            *(payload, 1.0, 0, packed, self.scales, self.zero_points, self.bias),
-            *(*self.geometry, self.groups, 1.0, 0, torch.float32, "none", [], ""),
-        )
-        return sums
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    """The same values, with the strides of channels last even where a side is 1.
-
-    There torch takes several strides for contiguous, and oneDNN goes different ways.
-    """
-    count, channels, height, width = x.shape
-    strides = (height * width * channels, 1, width * channels, channels)
-    x = x.contiguous(memory_format=torch.channels_last)
-    return x.as_strided((count, channels, height, width), strides)
-
-
-def may_be_tried(geometry: Geometry) -> bool:
-    """Whether trying the int8 convolution is known not to end the process."""
-    return geometry.terms <= MAX_TERMS and _padding_is_reached(geometry)
-
-
-def _padding_is_reached(geometry: Geometry) -> bool:
-    return all(
-        padding <= dilation * (kernel - 1)
-        for padding, dilation, kernel in zip(
-            geometry.padding, geometry.dilation, geometry.weight[2:], strict=True
-        )
-    )
 
 
 def is_exact(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bool:
@@ -240,30 +110,15 @@ def convolve(
         groups=groups,
     )
     if x.device.type != "cpu":
-        return _conv2d(geometry, x, weight, bias)
+        return conv2d(geometry, x, weight, bias)
     if x.dtype == torch.float32 and _float32_is_exact(
         geometry, tuple(x.shape), torch.get_num_threads()
     ):
-        return _conv2d(geometry, x, weight, bias)
-    sums = _by_taps(geometry, x.double(), weight.double())
+        return conv2d(geometry, x, weight, bias)
+    sums = by_taps(geometry, x.double(), weight.double())
     if bias is not None:
         sums += bias.double()[:, None, None]
     return sums.to(x.dtype)
-
-
-def _conv2d(
-    geometry: Geometry, x: Tensor, weight: Tensor, bias: Tensor | None
-) -> Tensor:
-    """OneDNN ends the process where padding goes beyond the kernel, so write it."""
-    padding = geometry.padding
-    if not _padding_is_reached(geometry):
-        x = functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
-        padding = (0, 0)
-    x, weight = _channels_last(x), _channels_last(weight)
-    return functional.conv2d(
-        *(x, weight, bias, geometry.stride, padding),
-        *(geometry.dilation, geometry.groups),
-    )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -272,7 +127,7 @@ def _float32_is_exact(
 ) -> bool:
     def make(levels: Tensor) -> Callable[[Tensor], Tensor]:
         weight = levels.float().contiguous(memory_format=torch.channels_last)
-        return lambda payload: _conv2d(geometry, payload.float(), weight, None)
+        return lambda payload: conv2d(geometry, payload.float(), weight, None)
 
     return _adds_products(geometry, shape, UINT8_PAYLOAD, make)
 
@@ -316,7 +171,7 @@ def _adds_products(
     found = make(levels)(payload)
     weighted = levels.double() * factors[:, None, None, None]
     weighted = weighted.view(geometry.groups, -1, *geometry.weight[1:])
-    expected = _by_taps(geometry, pictures.double(), weighted.sum(1))
+    expected = by_taps(geometry, pictures.double(), weighted.sum(1))
     factors = factors.view(geometry.groups, -1)
     for sums, picture in zip(found, order.tolist(), strict=True):
         columns = sums.double().reshape(*factors.shape, *sums.shape[1:])
@@ -324,30 +179,6 @@ def _adds_products(
         if not torch.equal(total, expected[picture]):
             return False
     return True
-
-
-def _by_taps(geometry: Geometry, x: Tensor, weight: Tensor) -> Tensor:
-    """Sums in float64: one matrix product for each place in the kernel."""
-    (ph, pw), (sh, sw) = geometry.padding, geometry.stride
-    (dh, dw), (kh, kw) = geometry.dilation, geometry.weight[2:]
-    padded = functional.pad(x, (pw, pw, ph, ph))
-    height = (padded.shape[2] - dh * (kh - 1) - 1) // sh + 1
-    width = (padded.shape[3] - dw * (kw - 1) - 1) // sw + 1
-    grouped = padded.unflatten(1, (geometry.groups, -1))  # type: ignore[no-untyped-call]
-    matrices = weight.reshape(geometry.groups, -1, *weight.shape[1:])
-    sums: Tensor | None = None
-    for ky in range(kh):
-        rows = slice(ky * dh, ky * dh + (height - 1) * sh + 1, sh)
-        for kx in range(kw):
-            columns = slice(kx * dw, kx * dw + (width - 1) * sw + 1, sw)
-            tap = torch.einsum(
-                "ngchw,goc->ngohw",
-                grouped[..., rows, columns],
-                matrices[..., ky, kx],
-            )
-            sums = tap if sums is None else sums.add_(tap)
-    assert sums is not None  # a kernel has a place
-    return sums.flatten(1, 2)
 
 
 def _saturates(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bool:

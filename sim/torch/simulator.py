@@ -25,9 +25,9 @@ from sim import stock_run
 from sim.backend import BackendError, OverflowLayerError, Progress
 from sim.base import BaseSimulator
 from sim.recording import Payload, Recording, identity
-from sim.torch import stock as torch_stock
 from sim.torch.exact import exact_arithmetic
 from sim.torch.plan import PreparedLayer, prepare_network
+from sim.torch.stock import StockRunner
 from sim.torch.window import Window
 
 
@@ -56,6 +56,7 @@ class TorchSimulator(BaseSimulator):
         self.name = "torch" if device == "cpu" else device
         self.device = torch.device(device)
         self.batch = batch
+        self._stock_runner = StockRunner(self.device)
         self._prepared: weakref.WeakKeyDictionary[
             Network, tuple[PreparedLayer, ...]
         ] = weakref.WeakKeyDictionary()
@@ -119,7 +120,7 @@ class TorchSimulator(BaseSimulator):
 
     def stock_runner(self) -> stock_run.RunOne:
         """Return what runs a network of stock neurons on one input."""
-        return torch_stock.runner(self.device)
+        return self._stock_runner
 
     def versions(self) -> dict[str, str]:
         """Return torch's version."""

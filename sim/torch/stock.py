@@ -3,97 +3,152 @@
 
 Layers need no common clock: what a layer sends at all steps is known before a layer
 that reads it runs. Only a layer that reads itself computes that connection at every
-step. Sums are exact in float32 where ``max over outputs of sum|weight| * largest
-payload found`` is below 2**24, else in float64: |weight| <= 2**8, |payload| <= 2**23
-and fewer than 2**22 synapses per compartment keep every partial sum below 2**53
-(direct convolutions only; see `sim.torch.simulator`).
+step. `sim.torch.stock_sums` says why sums are exact, `sim.torch.stock_deltas` why
+sigma-delta layers without feedback are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
-from typing_extensions import assert_never
 
+from export.facts import STATE
+from export.stock_compartment import CUBA
 from export.stock_network import StockConnection, StockLayer, StockNetwork
-from export.synapse import (
-    Conv,
-    ConvTranspose,
-    Dense,
-    Injection,
-    IntArray,
-    StockSynapse,
-)
+from export.synapse import Dense, Injection, IntArray
 from sim.backend import OverflowLayerError
 from sim.recording import Payload
 from sim.stock_run import arriving, by_delay, trace_dtype
-from sim.torch.exact import FLOAT32_EXACT
-from sim.torch.int8 import convolve
+from sim.torch import stock_deltas
+from sim.torch.stock_deltas import Arriving
 from sim.torch.stock_neurons import check, compartment_of
+from sim.torch.stock_sums import SumsOf, magnitude
 
-RunOne = Callable[[StockNetwork, IntArray, tuple[str, ...]], dict[str, Payload]]
 
+class StockRunner:
+    """Runs networks of stock neurons on a device; call it within exact_arithmetic.
 
-def runner(device: torch.device) -> RunOne:
-    """Give a `sim.stock_run.RunOne` on ``device``; call it within exact_arithmetic."""
+    Parameters
+    ----------
+    device : torch.device
+        Where.
+    """
 
-    def run_one(
-        network: StockNetwork, values: IntArray, wanted: tuple[str, ...]
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.sums_of = SumsOf(device)
+
+    def __call__(
+        self, network: StockNetwork, values: IntArray, wanted: tuple[str, ...]
     ) -> dict[str, Payload]:
-        frames = torch.from_numpy(np.array(values)).to(device)
+        """Run once; see `sim.stock_run.RunOne`."""
+        frames = torch.from_numpy(np.array(values)).to(self.device)
         if not network.input.changes:
             frames = frames.expand(network.num_steps, *frames.shape)
         try:
-            return _run(network, frames, wanted)
+            return self._run(network, frames, wanted)
         except OverflowLayerError as error:
-            raise _first_overflow(network, frames, error) from None
+            raise self._first_overflow(network, frames, error) from None
 
-    return run_one
+    def _run(
+        self,
+        network: StockNetwork,
+        frames: Tensor,
+        wanted: tuple[str, ...],
+    ) -> dict[str, Payload]:
+        """Wanted traces of as many steps as there are frames."""
+        sent, traces = {network.input.name: frames}, dict[str, Payload]()
+        last = {c.source: layer for layer in network.layers for c in layer.connections}
+        for layer in network.layers:
+            found = self._at_once(network, layer, sent, wanted)
+            if found is None:
+                found = _run_layer(self.sums_of, network, layer, sent, wanted)
+            sent[layer.name] = _held_back(layer, found[layer.name])
+            for name in set(wanted) & set(found):
+                dtype = trace_dtype(network, name)
+                traces[name] = found[name].cpu().numpy().astype(dtype)
+            for source in {c.source for c in layer.connections}:
+                if last[source] is layer:
+                    del sent[source]  # nobody reads it again
+        return traces
 
+    def _at_once(
+        self,
+        network: StockNetwork,
+        layer: StockLayer,
+        sent: dict[str, Tensor],
+        wanted: tuple[str, ...],
+    ) -> dict[str, Tensor] | None:
+        """As `_run_layer`, in float32; None if it is not known to be exact."""
+        if isinstance(layer.compartment, CUBA) or layer.recurrent:
+            return None
+        steps = len(sent[layer.connections[0].source])
+        arriving = self._arriving_at_once(layer, sent)
+        if arriving is None:
+            return None
+        names = [s for s in layer.compartment.states if f"{layer.name}:{s}" in wanted]
+        return stock_deltas.run(layer, arriving, steps, names)
 
-def _run(
-    network: StockNetwork, frames: Tensor, wanted: tuple[str, ...]
-) -> dict[str, Payload]:
-    """Wanted traces of as many steps as there are frames."""
-    sent, traces = {network.input.name: frames}, dict[str, Payload]()
-    for layer in network.layers:
-        found = _run_layer(network, layer, sent, wanted)
-        sent[layer.name] = _held_back(layer, found[layer.name])
-        for name in set(wanted) & set(found):
-            dtype = trace_dtype(network, name)
-            traces[name] = found[name].cpu().numpy().astype(dtype)
-    return traces
+    def _arriving_at_once(
+        self, layer: StockLayer, sent: dict[str, Tensor]
+    ) -> Arriving | None:
+        """What arrives at a layer; None where a sum needs more than 24 bits."""
+        total, bound = None, 0
+        for connection in layer.connections:
+            synapse, source = connection.synapse, sent[connection.source]
+            if isinstance(synapse, Injection):
+                frames = source.float()
+                return Arriving(sums=frames, bound=magnitude(frames), late=0)
+            if len(source) < 2 or len(by_delay(synapse)) > 1:
+                return None
+            (late, _), *_ = by_delay(synapse)
+            if late:
+                return None
+            sums, highest = self.sums_of(synapse)(source[:-1])
+            total = sums if total is None else total.double() + sums
+            bound += highest
+            if highest > STATE.maximum and not _fits(sums):
+                return None
+        if total is None:
+            return None
+        if bound > STATE.maximum:
+            if not _fits(total):
+                return None
+            bound = magnitude(total)
+        return Arriving(sums=total.float(), bound=bound, late=1)
 
+    def _first_overflow(
+        self, network: StockNetwork, frames: Tensor, error: OverflowLayerError
+    ) -> OverflowLayerError:
+        """Of the first step at which any layer overflows, the first layer.
 
-def _first_overflow(
-    network: StockNetwork, frames: Tensor, error: OverflowLayerError
-) -> OverflowLayerError:
-    """Of the first step at which any layer overflows, the first layer.
-
-    Layer by layer, the run first meets the overflow of its first layer. What happens
-    before a step does not depend on it, so the run is repeated without the step that
-    was found until nothing overflows any more, and then once with it.
-    """
-    step = error.step
-    while step:
+        Layer by layer, the run first meets the overflow of its first layer. What
+        happens before a step does not depend on it, so the run is repeated without the
+        step that was found until nothing overflows any more, and then once with it.
+        """
+        step = error.step
+        while step:
+            try:
+                self._run(network, frames[:step], ())
+            except OverflowLayerError as earlier:
+                step = earlier.step
+            else:
+                break
         try:
-            _run(network, frames[:step], ())
-        except OverflowLayerError as earlier:
-            step = earlier.step
-        else:
-            break
-    try:
-        _run(network, frames[: step + 1], ())
-    except OverflowLayerError as first:
-        return first
-    return error
+            self._run(network, frames[: step + 1], ())
+        except OverflowLayerError as first:
+            return first
+        return error
+
+
+def _fits(values: Tensor) -> bool:
+    low, high = torch.aminmax(values)
+    return STATE.contains(int(low), int(high))
 
 
 def _run_layer(
+    sums_of: SumsOf,
     network: StockNetwork,
     layer: StockLayer,
     sent: dict[str, Tensor],
@@ -105,9 +160,11 @@ def _run_layer(
         a = sent[first.source]
         check(a, layer.name, arriving(layer))
     else:
-        a = _all_arriving(network, layer, sent)
+        a = _all_arriving(sums_of, network, layer, sent)
     compartment = compartment_of(network, layer, a.device)
-    feedback = [_Feedback(layer, c, a) for c in layer.connections if _own(layer, c)]
+    feedback = [
+        _Feedback(sums_of, layer, c, a) for c in layer.connections if _own(layer, c)
+    ]
     names = [s for s in layer.compartment.states if f"{layer.name}:{s}" in wanted]
     sending: list[Tensor] = []
     states: dict[str, list[Tensor]] = {name: [] for name in names}
@@ -129,7 +186,10 @@ def _own(layer: StockLayer, connection: StockConnection) -> bool:
 
 
 def _all_arriving(
-    network: StockNetwork, layer: StockLayer, sent: dict[str, Tensor]
+    sums_of: SumsOf,
+    network: StockNetwork,
+    layer: StockLayer,
+    sent: dict[str, Tensor],
 ) -> Tensor:
     """Sums of all other layers at each step: of what they sent a step before."""
     device = next(iter(sent.values())).device
@@ -137,7 +197,7 @@ def _all_arriving(
     for connection in layer.connections:
         if _own(layer, connection):
             continue
-        sums = _arriving(connection, sent[connection.source])
+        sums = _arriving(sums_of, connection, sent[connection.source])
         check(sums, layer.name, f"input from '{connection.source}'")
         total = total + sums
     if len(layer.connections) > 1 and not layer.recurrent:
@@ -145,80 +205,39 @@ def _all_arriving(
     return total
 
 
-def _arriving(connection: StockConnection, sent: Tensor) -> Tensor:
+def _arriving(sums_of: SumsOf, connection: StockConnection, sent: Tensor) -> Tensor:
     """Sums that arrive at each step, (T, C, H, W), int64."""
     synapse = connection.synapse
     if isinstance(synapse, Dense) and synapse.delay is not None:
         parts = [
-            _later(_sums(part, sent), 1 + steps) for steps, part in by_delay(synapse)
+            _later(sums_of(part)(sent)[0].long(), 1 + steps)
+            for steps, part in by_delay(synapse)
         ]
         return torch.stack(parts).sum(0)
-    return _later(_sums(synapse, sent), 1)
-
-
-def _sums(synapse: StockSynapse, sent: Tensor) -> Tensor:
-    """Sums of what is sent at each step, (T, C, H, W), int64."""
-    assert not isinstance(synapse, Injection)  # never beside other connections
-    magnitude = int(sent.abs().max()) if sent.dtype != torch.bool else 1
-    exact = int(synapse.absolute_sum().max()) * magnitude < FLOAT32_EXACT
-    x = sent.to(torch.float32 if exact else torch.float64)
-    weight = torch.from_numpy(np.array(synapse.weight)).to(x.device, x.dtype)
-    match synapse:
-        case Conv():
-            sums = convolve(
-                x,
-                weight,
-                None,
-                synapse.stride,
-                synapse.padding,
-                synapse.dilation,
-                synapse.groups,
-            )
-        case ConvTranspose():
-            sums = _conv_transpose(synapse, x, weight)
-        case Dense():
-            sums = (x.flatten(1) @ weight.T)[:, :, None, None]
-        case _:
-            assert_never(synapse)
-    return sums.long()
-
-
-def _conv_transpose(synapse: ConvTranspose, x: Tensor, weight: Tensor) -> Tensor:
-    """Plain convolution of the source with zeros between its values."""
-    (sh, sw), (dh, dw), groups = synapse.stride, synapse.dilation, synapse.groups
-    _, c, h, w = x.shape
-    spread = x.new_zeros(len(x), c, (h - 1) * sh + 1, (w - 1) * sw + 1)
-    spread[:, :, ::sh, ::sw] = x
-    margins = [
-        (span - 1 - p, span - 1 - p + o)
-        for span, p, o in zip(
-            synapse.spans, synapse.padding, synapse.output_padding, strict=True
-        )
-    ]
-    # Negative margins cut away, as a padding larger than the kernel does.
-    spread = functional.pad(spread, (*margins[1], *margins[0]))
-    # (groups, C_in, C_out, K, K) -> (groups * C_out, C_in, K, K), kernels turned.
-    turned = weight.reshape(groups, c // groups, *weight.shape[1:]).transpose(1, 2)
-    turned = turned.reshape(-1, c // groups, *weight.shape[2:]).flip(2, 3)
-    return convolve(spread, turned, None, (1, 1), (0, 0), (dh, dw), groups)
+    return _later(sums_of(synapse)(sent)[0].long(), 1)
 
 
 class _Feedback:
     """A connection of a layer with itself."""
 
     def __init__(
-        self, layer: StockLayer, connection: StockConnection, a: Tensor
+        self,
+        sums_of: SumsOf,
+        layer: StockLayer,
+        connection: StockConnection,
+        a: Tensor,
     ) -> None:
         self.layer = layer
         self.nothing = torch.zeros_like(a[0])
-        self.parts = by_delay(connection.synapse)
+        parts = by_delay(connection.synapse)
+        self.parts = [(steps, sums_of(part)) for steps, part in parts]
 
     def arriving(self, t: int, sending: list[Tensor]) -> Tensor:
         """Sums at step ``t`` of what was sent at the steps before."""
         total = self.nothing
-        for steps, part in self.parts:
+        for steps, sums in self.parts:
             if t - 1 - steps >= 0:
-                total = total + _sums(part, sending[t - 1 - steps][None])[0]
+                total = total + sums(sending[t - 1 - steps][None])[0][0].long()
         check(total, self.layer.name, f"input from '{self.layer.name}'", t)
         return total
 

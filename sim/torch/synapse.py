@@ -22,13 +22,8 @@ from export.network import Connection
 from export.synapse import AveragePool, Conv, ConvTranspose, Pair, Shape, Synapse
 from sim.torch import int8 as torch_int8
 from sim.torch.exact import conv_dtype
-from sim.torch.int8 import (
-    INT8_PAYLOAD,
-    UINT8_PAYLOAD,
-    Geometry,
-    OneDnnConv,
-    convolve,
-)
+from sim.torch.int8 import INT8_PAYLOAD, UINT8_PAYLOAD, convolve
+from sim.torch.onednn import Geometry, OneDnnConv, may_be_tried
 
 #: Payload (N, C_in, H, W) to sums (N, C_out, H_out, W_out), both channels last.
 Sums = Callable[[Tensor], Tensor]
@@ -218,7 +213,7 @@ def _int8_conv(
     kernel = int8_kernel(device)
     if kernel == "onednn" and limit <= torch_int8.payload_limit():
         geometry = Geometry.of(conv)
-        if not torch_int8.may_be_tried(geometry):
+        if not may_be_tried(geometry):
             return None
         fast = OneDnnConv(
             torch.from_numpy((conv.weight // 2).astype(np.int8)),
@@ -247,7 +242,7 @@ class ProvenConv:
     Parameters
     ----------
     geometry : Geometry
-        One that `torch_int8.may_be_tried`.
+        One that `sim.torch.onednn.may_be_tried`.
     limit : int
         Largest payload, 127 or 255.
     fast : OneDnnConv

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compare what two machines gave: equal integers or the first that differs.
+"""Compare what two backends gave: equal integers or the first that differs.
 
 EXACT is said of everything that the network sends: every layer, step and image, and
 the output. What was not compared makes it PARTIAL; what differs, FAIL.
@@ -41,7 +41,7 @@ class Mismatch:
     image, step, c, y, x : int
         Where; ``step`` is the algorithm step, T - 1 for the output.
     left, right : int
-        What the two machines gave.
+        What the two backends gave.
     """
 
     image: int
@@ -311,7 +311,7 @@ def merge(comparisons: Sequence[Comparison]) -> Comparison:
     Parameters
     ----------
     comparisons : sequence of Comparison
-        Of the same machines, network and layers, in the order of their images.
+        Of the same backends, network and layers, in the order of their images.
 
     Returns
     -------

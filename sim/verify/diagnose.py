@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where two machines part, what it looks like there, and what would explain it."""
+"""Where two backends part, what it looks like there, and what would explain it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing_extensions import assert_never
 
 from export.compartment import MTIF
 from export.network import Connection, Layer, Network
-from export.stock_network import StockNetwork
 from export.synapse import AveragePool, Conv, ConvTranspose
 from sim.recording import Recording, layer_of
 from sim.torch.trace import currents, has_sources, potentials
@@ -37,7 +36,7 @@ class Source:
     rows, columns : tuple of int
         First and last of its receptive field, within the source.
     left, right : tuple of int
-        Its shifted sum at every step, by the payloads of either machine.
+        Its shifted sum at every step, by the payloads of either backend.
     """
 
     name: str
@@ -183,7 +182,7 @@ def diagnose(
     if network is not None:  # a file of others may hold the layers in any order
         order = [layer.name for layer in network.layers] + [OUTPUT]
         wrong.sort(key=lambda layer: order.index(layer_of(layer.name, order) or OUTPUT))
-    if isinstance(network, StockNetwork):
+    if network is not None and not network.in_windows:
         network = None  # potentials are those of windows
     differing = wrong[0] if wrong else None
     if differing is None or differing.first is None:

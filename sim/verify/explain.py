@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Known mistakes of a machine, tried on the layer that differs first.
+"""Known mistakes of a backend, tried on the layer that differs first.
 
 A mistake is named only if it reproduces every value of that layer.
 """

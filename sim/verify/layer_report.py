@@ -59,7 +59,7 @@ def layer_reports(
     Parameters
     ----------
     recording : Recording
-        What a machine did.
+        What a backend did.
     network : Network or None
         What it ran, at the size of the recorded images; tells potentials,
         saturation, and the accumulator at the end.

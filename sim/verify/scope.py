@@ -10,7 +10,6 @@ import numpy as np
 
 from export.errors import NetworkError
 from export.network import Network
-from export.stock_network import StockNetwork
 from sim.recording import Payload, Recording, RecordingError, hashes_of, identity
 
 
@@ -43,10 +42,7 @@ def at_size(network: Network, recording: Recording) -> Network:
     """
     shape = recording.images.shape[1:]
     try:
-        if isinstance(network, StockNetwork):
-            network = replace(network, num_steps=recording.num_steps)
-        elif len(shape) == 3:
-            network = network.resized(*shape[1:])
+        network = network.as_ran(recording.num_steps, shape)
     except NetworkError as error:
         raise RecordingError(f"images of shape {shape} found: {error}") from None
     steps = (recording.num_steps,) if network.input.changes else ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Lava benchmark runs, and says so if the machines differ."""
+"""The Lava benchmark runs, and says so if the backends differ."""
 
 import numpy as np
 import pytest

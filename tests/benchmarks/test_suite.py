@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Strangers' networks: six here, all in `make suite`."""
+"""Strangers' networks: six in `make test`, all twenty in `make check`."""
 
 import json
 
 import pytest
 
 from benchmarks.suite.__main__ import ROOT
-from benchmarks.suite.networks import SUBJECTS
 from benchmarks.suite.render import render
 from benchmarks.suite.run import run_subject
+from benchmarks.suite.subjects import SUBJECTS
 
 SIX = ["FPN", "MobileNetV2", "FFDNet", "classifier", "two branches", "SegNet"]
 
@@ -23,6 +23,23 @@ def test_a_network_of_the_suite(name):
     assert found["exact"] == {"torch": True}
     for stage in found["stages"]:
         assert stage["correlation"] > 0.95, stage
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_every_network_of_the_suite(name):
+    found = run_subject(SUBJECTS[name], ("reference", "torch", "lava"))
+    if SUBJECTS[name].refused:
+        assert SUBJECTS[name].refused in found["refused"]
+        return
+    assert found["exact"] == {"torch": True, "lava": True}
+    replaced, spiking, integers = (s["correlation"] for s in found["stages"])
+    assert min(replaced, spiking, integers) > 0.7
+    if "limit" in found:  # faithful in everything
+        assert found["limit"] < 1e-2
+        assert spiking > 0.99
 
 
 def test_the_page_shows_what_was_measured():

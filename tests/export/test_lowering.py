@@ -10,9 +10,9 @@ import torch
 from export.compartment import MTIF
 from export.errors import NetworkError, RangeError
 from export.facts import STATE
-from export.gain import largest_sum_gain, settle
 from export.images import decode
 from export.lowering import lower
+from export.theta import largest_sum_gain, settle
 from export.units import PIXEL_SCALE, unit_weights
 from loihi_unet.conversion.convert import convert
 from loihi_unet.spiking.run_float import run as run_float
@@ -172,3 +172,24 @@ def test_sums_that_could_leave_24_bits_lower_the_threshold(kind):
     gain = largest_sum_gain(layer, weights, [255])
     assert 512 * 9 * 0.01 * gain * 255 == pytest.approx(STATE.maximum / 2)
     assert largest_sum_gain(layer, weights, [1]) == pytest.approx(255 * gain)
+
+
+def test_residual_beside_spikes_that_move_the_output_far(snn):
+    """The skip keeps a level where a spike is worth more than 127 gray levels."""
+    out = snn.layers[-1]
+    far = [
+        c
+        if c.weight is None or c.source == "input"
+        else dataclasses.replace(c, weight=c.weight / c.weight.abs().max() * 7)
+        for c in out.connections
+    ]
+    changed = dataclasses.replace(
+        snn, layers=(*snn.layers[:-1], dataclasses.replace(out, connections=tuple(far)))
+    )
+    network = lower(settle(changed), 32, 32)
+    skip = next(c for c in network.output.connections if c.source == "input")
+    unit = skip.synapse.weight[0, 0, 0, 0] << skip.weight_exp
+    assert unit * network.output.scale == pytest.approx(PIXEL_SCALE, rel=1e-12)
+    other = next(c for c in network.output.connections if c.source != "input")
+    assert 64 <= np.abs(other.synapse.weight).max() // 2 <= 127
+    assert other.weight_exp > skip.weight_exp

@@ -8,7 +8,7 @@ from loihi_unet.config import (
     UNetConfig,
     config_toml,
 )
-from loihi_unet.finetuning.finetune import FinetuneConfig
+from loihi_unet.finetuning.config import FinetuneConfig
 from loihi_unet.reproduce.scales import Contest, Scale, Subject
 from loihi_unet.training.train import train
 

@@ -7,7 +7,8 @@ from PIL import Image
 
 from loihi_unet.config import TrainConfig, UNetConfig
 from loihi_unet.conversion.convert import convert
-from loihi_unet.finetuning.finetune import FinetuneConfig, finetune
+from loihi_unet.finetuning.config import FinetuneConfig
+from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.training.train import train
 
 

@@ -23,6 +23,7 @@ LAVA = pytest.mark.lava
     ("name", "count"),
     [
         ("fuzz_net", 150),
+        ("fuzz_stock", 100),
         ("fuzz_checkpoint", 40),
         ("fuzz_spiking", 40),
         ("fuzz_config", 40),
@@ -33,6 +34,7 @@ LAVA = pytest.mark.lava
         pytest.param("kill_lava", 2, marks=LAVA),
         ("disk", 15),
         ("overflow", 12),
+        ("stock", 40),
         ("int8_geometry", 150),
         ("int8_geometry_avx2", 150),
         ("determinism", 1),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every machine gives the integers of the plain-Python oracle."""
+"""Every backend gives the integers of the plain-Python oracle."""
 
 import numpy as np
 import pytest
@@ -50,10 +50,10 @@ def test_lava_equals_the_reference(run):
     network, images = run
     try:
         judge = create("reference").run(network, images)
-        machine = create("lava").run(network, images)
+        backend = create("lava").run(network, images)
     except (OverflowLayerError, UnsupportedLayerError):
         assume(False)  # e.g. a transposed convolution cut inside its stride
-    assert compare(judge, machine).identical
+    assert compare(judge, backend).identical
 
 
 @given(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every machine names the same overflow: that of an oracle in plain Python integers."""
+"""Every backend names the same overflow: that of an oracle in plain Python integers."""
 
 import numpy as np
 import oracle
@@ -11,6 +11,8 @@ from strategies import overflowing_runs
 
 from export.compartment import MTIF, Accumulator, Bias
 from export.network import Connection, Input, Layer, Network
+from export.stock_compartment import Delta
+from export.stock_network import Frames, StockNetwork
 from export.synapse import Conv
 from sim.backend import OverflowLayerError, create
 from sim.streaming import stream
@@ -131,3 +133,36 @@ def test_stock_networks(kind, seed, factor):
     values = stocks.inputs(quiet, seed, runs=2).astype(np.int64) * factor
     expected = place(lambda: create("reference").run(network, values))
     assert place(lambda: create("torch").run(network, values)) == expected
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("factor", [2**10, 2**16])
+@pytest.mark.parametrize("kind", sorted(set(stocks.KINDS) - {"injected"}))
+def test_lava_names_the_overflow_of_stock_neurons(kind, factor):
+    quiet = stocks.KINDS[kind](1)
+    network = stocks.loud(quiet)
+    values = stocks.inputs(quiet, 1, runs=1).astype(np.int64) * factor
+    expected = place(lambda: create("reference").run(network, values))
+    assert place(lambda: create("lava").run(network, values)) == expected
+    assert place(lambda: create("lava").run(network, values, layers=())) == expected
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_difference_that_overflows_is_no_var_of_lava(backend):
+    """From one end of the range to the other: 'act' fits, the step between does not."""
+    shape = (1, 1, 1)
+    network = StockNetwork(
+        input=Frames(shape=shape, minimum=-(2**16), maximum=2**16, scale=1.0),
+        layers=(
+            stocks.layer(
+                *("delta", "input", shape, Conv(weight=np.full((1, 1, 1, 1), 2))),
+                Delta(vth_mant=1, spike_exp=0),
+            ),
+        ),
+        num_steps=4,
+        task="test",
+    )
+    values = np.array([60000, 60000, -60000, 0]).reshape(1, 4, *shape)
+    assert place(lambda: create(backend).run(network, values, layers=())) == (
+        *(0, "delta", 3, "delta -15360000"),
+    )

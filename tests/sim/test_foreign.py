@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Machines of other people: by module:Class, and by an entry point."""
+"""Backends of other people: by module:Class, and by an entry point."""
 
 import importlib.metadata
 import re
@@ -16,7 +16,7 @@ from sim.backend import BackendError, create, names
 from sim.selftest import small_network
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-backend.md"
-#: A machine that is off by one in one pixel, and one that records one layer.
+#: A backend that is off by one in one pixel, and one that records one layer.
 MORE = """
 
 class OffByOne(MyChip):
@@ -75,12 +75,12 @@ def call(monkeypatch, capsys, *arguments):
 
 
 @pytest.mark.parametrize(
-    ("machine", "code", "verdict"),
+    ("backend", "code", "verdict"),
     [("MyChip", 0, "EXACT"), ("OffByOne", 1, "FAIL"), ("OneLayer", 1, "PARTIAL")],
 )
-def test_the_example_of_the_page(here, monkeypatch, capsys, machine, code, verdict):
-    machines = ["--backend", "reference", "--backend", f"my_chip:{machine}"]
-    found = call(monkeypatch, capsys, "verify", "a.net", "a.png", *machines)
+def test_the_example_of_the_page(here, monkeypatch, capsys, backend, code, verdict):
+    backends = ["--backend", "reference", "--backend", f"my_chip:{backend}"]
+    found = call(monkeypatch, capsys, "verify", "a.net", "a.png", *backends)
     assert found[0] == code
     assert verdict in found[1]
 
@@ -100,12 +100,12 @@ def test_simulate_takes_it_as_well(here, monkeypatch, capsys):
         ("my_chip:Nothing", "a Nothing found, which lacks a name"),
         ("my_chip:Broken", "cannot be made (OSError: the board does not answer)"),
         ("my_chip:Refuses", "board 3: no power; switch it on"),
-        ("my_chip.py", "are allowed, or module:Class of a machine of your own"),
+        ("my_chip.py", "are allowed, or module:Class of a backend of your own"),
         ("my chip:x", "are allowed, or module:Class"),
         (":MyChip", "are allowed, or module:Class"),
     ],
 )
-def test_what_is_no_machine_is_one_line(here, monkeypatch, capsys, name, said):
+def test_what_is_no_backend_is_one_line(here, monkeypatch, capsys, name, said):
     code, found = call(
         monkeypatch, capsys, "simulate", "a.net", "a.png", "--backend", name
     )

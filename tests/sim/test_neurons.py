@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The compartments' arithmetic of each machine against Python integers."""
+"""The compartments' arithmetic of each backend against Python integers."""
 
 import doctest
 

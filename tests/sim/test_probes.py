@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every probe tells its answers apart; the first is what machines do here."""
+"""Every probe tells its answers apart; the first is what backends do here."""
 
 import itertools
 
@@ -38,7 +38,7 @@ def test_no_two_answers_record_the_same(name):
 
 @pytest.mark.parametrize("backend", ["reference", "torch"])
 @pytest.mark.parametrize("name", PROBES)
-def test_the_first_answer_is_what_machines_do_here(name, backend):
+def test_the_first_answer_is_what_backends_do_here(name, backend):
     probe = PROBES[name]
     assert probe.answered(recorded(backend, probe)) == 0
     assert probe.answers[0].then == ""

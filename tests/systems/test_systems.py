@@ -16,7 +16,7 @@ from PIL import Image
 
 from export.netx import write_network
 from sim.selftest import small_network
-from sim.sweeps import demand, local_pool
+from sim.sweeps import local_pool, resources
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -150,9 +150,9 @@ def test_train_simulate_and_verify(tmp_path):
 def test_cores_without_affinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert demand.usable_cores() == 6
+    assert resources.usable_cores() == 6
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert demand.usable_cores() == 1
+    assert resources.usable_cores() == 1
 
 
 def test_windows_waits_for_61_processes_at_most():

@@ -29,72 +29,17 @@ from loihi_unet.frontend.module import (  # noqa: F401  (they register what they
 from loihi_unet.frontend.module.builder import Builder
 from loihi_unet.frontend.module.call import OPERATIONS, Call, RefusedError
 from loihi_unet.frontend.module.fidelity import Operation
+from loihi_unet.frontend.module.torch_functions import (
+    CONSTANTS,
+    CONTROL,
+    QUESTIONS,
+    REASONS,
+    name_of,
+    no_tensor,
+)
 from loihi_unet.frontend.module.value import Value
 from loihi_unet.networks.topology import INPUT
 
-#: Questions about a tensor that no picture changes the answer of.
-QUESTIONS = frozenset(
-    (
-        "size",
-        "dim",
-        "numel",
-        "nelement",
-        "ndimension",
-        "is_floating_point",
-        "is_complex",
-        "get_device",
-        "is_contiguous",
-        "stride",
-        "len",
-        "element_size",
-        "storage_offset",
-        "is_cuda",
-        "dtype",
-        "device",
-        "shape",
-        "ndim",
-        "is_same_size",
-        "layout",
-        "requires_grad",
-        "is_leaf",
-        "hash",
-        "repr",
-        "format",
-    )
-)
-#: Give constants of a tensor's shape.
-CONSTANTS = frozenset(
-    (
-        "zeros_like",
-        "ones_like",
-        "full_like",
-        "new_zeros",
-        "new_ones",
-        "new_full",
-        "new_tensor",
-        "new_empty",
-        "empty_like",
-    )
-)
-REASONS = {
-    "scaled_dot_product_attention": "attention multiplies values of the network",
-    "multi_head_attention_forward": "attention multiplies values of the network",
-    "native_multi_head_attention": "attention multiplies values of the network",
-    "matmul": "a product of two values of the network (as in attention)",
-    "bmm": "a product of two values of the network (as in attention)",
-    "max_unpool2d": "it needs the places of the maxima, which no spike carries",
-    "lstm": "a recurrent layer: the network is shown one picture, without memory",
-    "gru": "a recurrent layer: the network is shown one picture, without memory",
-    "rnn_tanh": "a recurrent layer: the network is shown one picture, without memory",
-    "rnn_relu": "a recurrent layer: the network is shown one picture, without memory",
-    "lstm_cell": "a recurrent layer: the network is shown one picture, without memory",
-    "gru_cell": "a recurrent layer: the network is shown one picture, without memory",
-    "layer_norm": "statistics of each picture; GroupNorm and BatchNorm are allowed",
-    "grid_sample": "places that depend on the picture",
-}
-CONTROL = frozenset(
-    ("bool", "int", "float", "index", "item", "tolist", "numpy", "array", "contains")
-)
 TORCH = str(Path(torch.__file__).parent)
 HERE = str(Path(__file__).parent)
 
@@ -191,18 +136,18 @@ class Tracer(TorchFunctionMode):
         seen = [*_flat(values), *_flat(list(named.values()))]
         if not any(isinstance(item, Value | _Unknown) for item in seen):
             return func(*args, **kwargs)
-        name = _name(func)
+        name = name_of(func)
         result = func(*args, **kwargs)
         if name in QUESTIONS or name in CONSTANTS:
             return result
         if any(isinstance(item, _Unknown) for item in seen):
             # No judgement of what comes after a refusal, but for what is named.
             if name in REASONS or name in CONTROL:
-                self._refuse(name, REASONS.get(name) or _no_tensor(name))
+                self._refuse(name, REASONS.get(name) or no_tensor(name))
             self._bind_all(result, UNKNOWN)
             return result
         if not _tensors(result):
-            self._refuse(name, _no_tensor(name))
+            self._refuse(name, no_tensor(name))
             return result
         try:
             found = self._done(name, args, values, named, result)
@@ -301,22 +246,6 @@ def _flat(things: Iterable[Any]) -> list[Any]:
 
 def _tuples(values: list[Any]) -> list[Any]:
     return [tuple(item) if isinstance(item, list) else item for item in values]
-
-
-def _name(func: Callable[..., Any]) -> str:
-    name = getattr(func, "__name__", str(func))
-    if name == "__get__":
-        name = getattr(getattr(func, "__self__", None), "__name__", name)
-        return "detach" if name == "data" else str(name)
-    if name.startswith("__") and name.endswith("__"):
-        return str(name[2:-2])
-    return str(name).rstrip("_").lstrip("_")
-
-
-def _no_tensor(name: str) -> str:
-    if name in CONTROL:
-        return "control flow or a number that depends on the picture"
-    return "something other than a tensor is made of a value of the network"
 
 
 def _line() -> str:

@@ -261,9 +261,8 @@ def part(
         )
     source = network.nodes[outside.pop()]
     if isinstance(source, contract.Layer):
-        stock = isinstance(network, StockNetwork)
-        kind = Frames if stock else contract.Input
-        graded = stock and source.magnitude > 1
+        kind = contract.Input if network.in_windows else Frames
+        graded = not network.in_windows and source.magnitude > 1
         source = kind(
             shape=source.shape,
             minimum=PAYLOAD.minimum if graded else 0,

@@ -21,7 +21,7 @@ from export import compartment
 from export.mapping import MappingName
 from export.synapse import Shape
 from sim.lava.neuron import Int32, fire, potential_shape, rest
-from sim.lava.tap import Tap
+from sim.lava.shared_array import Tap
 from sim.lava.window import Windows
 from sim.overflow import extremes, overflow
 

@@ -30,7 +30,7 @@ from sim.lava.conv import SumCheck
 from sim.lava.kernel import ExactConv
 from sim.lava.lowering import LoweredConv
 from sim.lava.neuron import Int32, fire, potential_shape, rest
-from sim.lava.tap import Tap
+from sim.lava.shared_array import Tap
 from sim.lava.window import Windows
 from sim.overflow import extremes, overflow
 

@@ -16,7 +16,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from sim.lava.tap import Tap
+from sim.lava.shared_array import Tap
 
 
 class FrameSource(AbstractProcess):  # type: ignore[misc]

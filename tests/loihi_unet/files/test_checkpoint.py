@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from loihi_unet.files.checkpoint import (
 )
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.networks.net import Net
-from loihi_unet.training.state import adam_moments, restore_optimiser
+from loihi_unet.training.moments import adam_moments, restore_moments
 
 
 def test_a_run_and_its_best_file_are_the_same_checkpoint(trained, tiny):
@@ -37,12 +39,31 @@ def test_a_shipped_model_is_found_by_name_and_holds_its_scales(name):
     assert not checkpoint.moments
 
 
+def restore(optimiser, model, checkpoint):
+    restore_moments(
+        optimiser,
+        model.named_parameters(),
+        checkpoint.moments,
+        checkpoint.record.iteration,
+        where=Path("last.safetensors"),
+    )
+
+
+def test_moments_of_another_shape_are_refused(trained):
+    checkpoint = read_checkpoint(trained / "checkpoints" / "last.safetensors")
+    optimiser = torch.optim.Adam(checkpoint.model.parameters())
+    key = "exp_avg.enc1.conv1.weight"
+    checkpoint.moments[key] = checkpoint.moments[key].transpose(0, 1)
+    with pytest.raises(CheckpointError, match=r"last.*: exp_avg\.enc1.*: found shape"):
+        restore(optimiser, checkpoint.model, checkpoint)
+
+
 def test_the_optimiser_goes_on_where_it_was(trained):
     checkpoint = read_checkpoint(trained / "checkpoints" / "last.safetensors")
     model = checkpoint.model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(model.parameters())
-    restore_optimiser(optimiser, model, checkpoint)
-    found = adam_moments(optimiser, model)
+    restore(optimiser, model, checkpoint)
+    found = adam_moments(optimiser, model.named_parameters())
     assert found.keys() == checkpoint.moments.keys()
     assert all(torch.equal(found[key], checkpoint.moments[key]) for key in found)
     weight = model.get_parameter("enc1.conv1.weight")
@@ -55,7 +76,7 @@ def test_weights_alone_cannot_be_resumed(trained):
     checkpoint = read_checkpoint(trained / "checkpoints" / "best.safetensors")
     optimiser = torch.optim.Adam(checkpoint.model.parameters())
     with pytest.raises(CheckpointError, match=r"without exp_avg\.enc0\.conv1\.weight"):
-        restore_optimiser(optimiser, checkpoint.model, checkpoint)
+        restore(optimiser, checkpoint.model, checkpoint)
 
 
 def test_half_precision_weights_load_as_float32(tmp_path, trained):

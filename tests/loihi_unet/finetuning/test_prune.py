@@ -7,17 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from export.gain import settle
 from export.lowering import lower
+from export.theta import settle
 from loihi_unet.conversion.convert import convert
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.files.spiking_file import load_spiking_unet
-from loihi_unet.finetuning import finetune as finetuning
+from loihi_unet.finetuning import finetune as command
+from loihi_unet.finetuning import fit
+from loihi_unet.finetuning.config import FinetuneConfig
 from loihi_unet.finetuning.cost import cost
-from loihi_unet.finetuning.finetune import FinetuneConfig, finetune
+from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.finetuning.flow import IntegerUNet
 from loihi_unet.finetuning.prune import firing_shares, prune
 from loihi_unet.finetuning.steps import StepsUNet, unfold
+from loihi_unet.seeds import Purpose
 from loihi_unet.spiking.run_float import run
 from loihi_unet.tasks.make import make_task
 from sim.backend import create
@@ -26,7 +29,8 @@ from sim.verify.comparison import compare
 
 @pytest.fixture(autouse=True)
 def _on_the_cpu(monkeypatch):
-    monkeypatch.setattr(finetuning, "best_device", lambda: torch.device("cpu"))
+    for module in (command, fit):
+        monkeypatch.setattr(module, "best_device", lambda: torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +85,13 @@ def test_a_share_takes_more_and_leaves_one_of_each(silent, task):
     lower(half, 16, 16)
 
 
-def test_shares_count_what_the_machine_sends(silent, task):
-    """By the recording of another machine, on the same crops."""
+def test_shares_count_what_the_backend_sends(silent, task):
+    """By the recording of another backend, on the same crops."""
     shares = firing_shares(silent, task, torch.device("cpu"))
     network = lower(silent, 16, 16)
     sent = []
     for index in range(32):
-        x, _ = task.batch(index, finetuning.Purpose.CALIBRATION)
+        x, _ = task.batch(index, Purpose.CALIBRATION)
         images = np.rint(x.numpy() * 255).astype(np.int32)
         recording = create("torch").run(network, images, layers=("enc1.conv1",))
         sent.append((recording.payloads["enc1.conv1"] > 0).mean(axis=(0, 1, 3, 4)))
@@ -97,7 +101,7 @@ def test_shares_count_what_the_machine_sends(silent, task):
 
 def test_cost_counts_messages_and_operations(silent, task):
     found = cost(silent, task)
-    x, _ = task.batch(0, finetuning.Purpose.CALIBRATION)
+    x, _ = task.batch(0, Purpose.CALIBRATION)
     counted = {}
     IntegerUNet(
         settle(silent),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fine-tuning through the steps, and thresholds per channel, on every machine."""
+"""Fine-tuning through the steps, and thresholds per channel, on every backend."""
 
 import dataclasses
 import signal
@@ -11,20 +11,22 @@ import pytest
 import torch
 
 from export.errors import RangeError
-from export.gain import settle
 from export.lowering import lower
 from export.mapping import MAPPINGS
 from export.netx import read_network, write_network
+from export.theta import settle
 from loihi_unet.conversion.convert import convert
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import CheckpointError, ConfigError, ConversionError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
-from loihi_unet.finetuning import finetune as finetuning
+from loihi_unet.finetuning import finetune as command
+from loihi_unet.finetuning import fit, steps
 from loihi_unet.finetuning import state as finetune_state
-from loihi_unet.finetuning import steps
 from loihi_unet.finetuning.compact_file import save_compact
-from loihi_unet.finetuning.finetune import FinetuneConfig, FinetuneFiles, finetune
+from loihi_unet.finetuning.config import FinetuneConfig, FinetuneFiles
+from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.finetuning.flow import IntegerUNet
+from loihi_unet.finetuning.objective import load_teacher
 from loihi_unet.finetuning.steps import StepsUNet, fold, unfold
 from loihi_unet.tasks.denoise import noisy_picture
 from loihi_unet.tasks.make import make_task
@@ -43,7 +45,8 @@ SETTINGS = FinetuneConfig(
 @pytest.fixture(autouse=True)
 def _on_the_cpu(monkeypatch):
     # There the same run has the same bits.
-    monkeypatch.setattr(finetuning, "best_device", lambda: torch.device("cpu"))
+    for module in (command, fit):
+        monkeypatch.setattr(module, "best_device", lambda: torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +103,12 @@ def test_mixed_thresholds_keep_their_budget(files):
 @pytest.mark.parametrize("mapping", MAPPINGS)
 @pytest.mark.parametrize("which", ["channel", "mixed", "tuned"])
 @pytest.mark.parametrize(
-    "machine", ["torch", pytest.param("lava", marks=pytest.mark.lava)]
+    "backend", ["torch", pytest.param("lava", marks=pytest.mark.lava)]
 )
-def test_all_machines_and_mappings_agree(files, noisy, which, machine, mapping):
+def test_all_backends_and_mappings_agree(files, noisy, which, backend, mapping):
     network = lower(load_spiking_unet(files / which), 36, 32, mapping=mapping)
     left = create("reference").run(network, noisy[None])
-    assert compare(left, create(machine).run(network, noisy[None])).identical
+    assert compare(left, create(backend).run(network, noisy[None])).identical
     assert left.payloads["enc0.conv1"].any()
 
 
@@ -229,7 +232,8 @@ KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from loihi_unet.finetuning import finetune as module
+from loihi_unet.finetuning import finetune as command
+from loihi_unet.finetuning import fit as module
 
 step = module.step
 
@@ -239,11 +243,11 @@ def step_or_die(state, *rest):
     return step(state, *rest)
 
 module.step = step_or_die
-module.best_device = lambda: torch.device("cpu")
+command.best_device = module.best_device = lambda: torch.device("cpu")
 source, out, data, settings, threads = sys.argv[1:]
 torch.set_num_threads(int(threads))
-settings = module.FinetuneConfig.model_validate_json(settings)
-module.finetune(Path(source), Path(out), Path(data), settings)
+settings = command.FinetuneConfig.model_validate_json(settings)
+command.finetune(Path(source), Path(out), Path(data), settings)
 """
 
 
@@ -274,13 +278,13 @@ def test_resuming_after_kill_9_gives_the_same_bytes(files, folder, tmp_path, tra
 
 def test_fine_tuning_comes_closer_to_its_teacher(files, folder, trained, tiny):
     snn = load_spiking_unet(files / "layer")
-    teacher = finetuning.load_teacher(str(trained), snn, torch.device("cpu"))
+    teacher = load_teacher(str(trained), snn, torch.device("cpu"))
     task = make_task(tiny, load_pictures(folder, 1), [])
     x, _ = task.batch(0)
     state = finetune_state.begin(snn, 1e-3, "steps")
     settings = SETTINGS.model_copy(update={"iterations": 30})
     for _ in range(30):
-        finetuning.step(state, task, settings, teacher)
+        fit.step(state, task, settings, teacher)
     before, after = (
         float((IntegerUNet(settle(network))(x) - teacher(x)).norm())
         for network in (snn, state.network)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Integers beside the float network, and on every machine."""
+"""Integers beside the float network, and on every backend."""
 
 import dataclasses
 
@@ -92,17 +92,17 @@ def test_rounded_networks_agree_and_say_how_far():
     assert errors["li", "decay of v"] == pytest.approx(abs(1365 / 4096 * 3 - 1))
 
 
-MACHINES = ["torch", pytest.param("lava", marks=pytest.mark.lava)]
+BACKENDS = ["torch", pytest.param("lava", marks=pytest.mark.lava)]
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("which", ["small", "whole"])
-def test_machines_give_the_same_integers(machine, which):
+def test_backends_give_the_same_integers(backend, which):
     graph = small() if which == "small" else g.whole(np.random.default_rng(1))
     frames = inputs(graph, runs=1)
     network, frames = padded(convert(graph, 1.0, frames).network, frames)
     judge = create("reference").run(network, frames)
-    found = compare(judge, create(machine).run(network, frames))
+    found = compare(judge, create(backend).run(network, frames))
     assert found.identical
     assert {layer.name for layer in found.layers} == set(network.traces)
     last = network.layers[-1]
@@ -114,7 +114,7 @@ def test_machines_give_the_same_integers(machine, which):
         dataclasses.replace(x, compartment=flipped) if x is last else x
         for x in network.layers
     )
-    other = create(machine).run(dataclasses.replace(network, layers=layers), frames)
+    other = create(backend).run(dataclasses.replace(network, layers=layers), frames)
     other = dataclasses.replace(other, network_sha256=judge.network_sha256)
     assert not compare(judge, other).identical
 

@@ -27,7 +27,7 @@ def test_denoising(tmp_path, trained, folder):
     assert record["quality"]["ann_ssim"] == found.row["ann"]["ssim"]
     (table,) = record["tables"]
     assert len(table["rows"]) == 5
-    column = table["columns"].index("chip: PSNR")
+    column = table["columns"].index("integer network: PSNR, dB")
     values = [row[column] for row in table["rows"]]
     assert np.mean(values) == pytest.approx(found.row["chip"]["psnr"], abs=1e-3)
     groups = list(dict.fromkeys(p["group"] for p in record["pictures"]))
@@ -39,8 +39,8 @@ def test_denoising(tmp_path, trained, folder):
     ]
     titles = [p["title"] for p in record["pictures"]][:5]
     assert titles[0] == "input: noisy"
-    assert titles[1:4] == ["float ANN", "integer network (chip)", "truth"]
-    assert titles[4] == "|chip - ANN| x 16"
+    assert titles[1:4] == ["float ANN", "integer network", "truth"]
+    assert titles[4] == "integer network minus ANN"
     assert "EXACT" not in page
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The page: self-contained, right, and alive in a real browser."""
 
+import base64
 import dataclasses
+import hashlib
 import json
 import re
 import shutil
@@ -23,7 +25,7 @@ from sim.verify.diagnose import explained
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A report of a machine that flips the kernels of one layer."""
+    """A report of a backend that flips the kernels of one layer."""
     folder = tmp_path_factory.mktemp("report")
     network = small_network(size=(16, 24), num_steps=4)
     images = np.random.default_rng(0).integers(-20, 270, (2, 1, 16, 24))
@@ -70,11 +72,11 @@ def everything(folder, tmp_path_factory):
 
 def test_page_of_everything(everything):
     page = (everything / "report.html").read_text()
-    assert "torch = reference: 35,328 graded spikes and outputs compared, all" in page
+    assert "torch = reference: 35,328 payloads and outputs compared, all" in page
     assert "-0.20 dB to the one before" in page
     assert "<h3>image 1</h3>" in page
-    assert "On Loihi 2: layers" in page
-    assert "On Loihi 2: energy of one image" in page
+    assert "Calculated for Loihi 2: layers" in page
+    assert "Calculated for Loihi 2: energy of one image" in page
     # A layer that never spikes has no plot.
     assert page.count("ANN activation and spike rate, down") == 1
     assert "ANN activation and spike rate, up" not in page
@@ -107,12 +109,16 @@ def test_page_needs_nothing_else(folder):
     assert "url(" not in page
     assert links
     assert all(link.startswith("data:") for link in links)
-    assert "<script" not in page
+    # One script, which the policy names by its hash; no other can run.
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert page.count("<script") == 1
 
 
 def test_rendered_again_from_the_json_alone(folder, tmp_path):
-    for file in ("report.json", "input.png", "left.png", "right.png", "difference.png"):
-        shutil.copy(folder / file, tmp_path)
+    for file in (folder / "report.json", *folder.glob("*.png")):
+        shutil.copy(file, tmp_path)
     page = render_report(tmp_path / "report.json", tmp_path / "again.html")
     assert page.read_bytes() == (folder / "report.html").read_bytes()
 
@@ -269,6 +275,93 @@ def test_in_a_browser(folder, everything, tab, width, scheme, kind):
     assert (luminance(seen["page"]) == light) == (scheme == "light")
     assert (light + 0.05) / (dark + 0.05) > 7  # WCAG 2 level AAA
     assert seen["plot"] == scheme
+
+
+NAMELESS = """[...document.querySelectorAll("button, select, input, img, dialog")]
+  .filter(e => !(e.getAttribute("aria-label") || e.alt || e.textContent.trim()
+    || e.labels?.length) && e.getClientRects().length).map(e => e.outerHTML)"""
+REACHABLE = """[...document.querySelectorAll("button, select, input, [tabindex='0']")]
+  .filter(e => e.getClientRects().length && !e.closest("dialog")).length"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_keyboard_and_screen_reader_reach_everything(everything, tab, width):
+    tab.open(everything / "report.html", width=width, scheme="light")
+    assert tab.evaluate(NAMELESS) == []
+    reached = set()
+    for _ in range(tab.evaluate(REACHABLE)):
+        press(tab, "Tab", 9)
+        reached.add(
+            tab.evaluate("""(() => {
+            const e = document.activeElement, all = document.querySelectorAll("*");
+            return [...all].indexOf(e); })()""")
+        )
+    assert len(reached) == tab.evaluate(REACHABLE) > 8
+    # A picture enlarges by Enter, and Escape takes it away.
+    tab.evaluate("document.querySelector('.enlarge').focus()")
+    press(tab, "Enter", 13, text="\r")
+    assert tab.evaluate("document.querySelector('dialog').open")
+    large = "document.querySelector('dialog img').getBoundingClientRect().width"
+    assert tab.evaluate(large) > 0.7 * min(width, 900)
+    press(tab, "Escape", 27)
+    assert not tab.evaluate("document.querySelector('dialog').open")
+    assert tab.console == []
+
+
+@pytest.mark.slow
+def test_sliders(everything, tab):
+    tab.open(everything / "report.html", width=1280, scheme="dark")
+    compare = "document.querySelector('.compare')"
+    assert not tab.evaluate(f"{compare}.hidden")
+    tab.evaluate(f"{compare}.querySelector('input').focus()")
+    before = tab.evaluate(f"{compare}.querySelector('.stage').style.cssText")
+    press(tab, "ArrowRight", 39)
+    after = tab.evaluate(f"{compare}.querySelector('.stage').style.cssText")
+    assert (before, after) == ("--at: 50%;", "--at: 51%;")
+    # The map moves to the next step, of any layer.
+    record = json.loads((everything / "report.json").read_text())["payloads"]
+    assert [item["layer"] for item in record][:2] == ["enc", "down"]
+    tab.evaluate("""(() => { const s = document.querySelector('.maps select');
+        s.value = 'map-1'; s.dispatchEvent(new Event('input')); })()""")
+    tab.evaluate("document.querySelector('.maps input').focus()")
+    press(tab, "ArrowRight", 39)
+    said = tab.evaluate("document.querySelector('.maps output').textContent")
+    share = 100 * record[1]["spiking"][1]
+    assert said == f"step 2 of 4: {share:.2f} % of the layer's payloads are not 0"
+    shown = "[...document.querySelectorAll('.maps figure')].filter(f => !f.hidden)"
+    assert tab.evaluate(f"{shown}.map(f => f.id)") == ["map-1"]
+    assert tab.evaluate(f"{shown}[0].querySelector('img').alt").endswith(said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_verdict_and_counts_are_whole_on_a_telephone(everything, tab, scheme):
+    tab.open(everything / "report.html", width=390, scheme=scheme)
+    cells = tab.evaluate("""[...document.querySelectorAll('.proof td')].map(e => {
+        const box = e.getBoundingClientRect();
+        return [e.innerText, box.left >= 0 && box.right <= innerWidth
+          && e.scrollWidth <= e.clientWidth + 1]; })""")
+    texts = [text for text, _ in cells]
+    assert texts[:3] == ["torch = reference", "2 of 16x24", "4"]
+    assert {"35,328", "EXACT"} < set(texts)
+    assert all(whole for _, whole in cells)
+
+
+@pytest.mark.slow
+def test_pictures_use_the_width(everything, tab):
+    tab.open(everything / "report.html", width=1280, scheme="light")
+    widths = tab.evaluate("""[...document.querySelectorAll('.row')].map(row =>
+        row.querySelector('img').getBoundingClientRect().width)""")
+    assert min(widths) > 300
+
+
+def press(tab, key, code, text=""):
+    """Press and release a key."""
+    values = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+    down = values | ({"text": text} if text else {})
+    tab.call("Input.dispatchKeyEvent", type="keyDown", **down)
+    tab.call("Input.dispatchKeyEvent", type="keyUp", **values)
 
 
 @pytest.mark.slow

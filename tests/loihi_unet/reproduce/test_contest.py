@@ -67,8 +67,8 @@ def test_what_a_chip_holds_is_scored_and_compared(
             recording.payloads["mid.conv1"][0, 0, 0, 0, 0] += 1
             return recording
 
-    machines = {"torch": create("torch"), "reference": Wrong()}
-    monkeypatch.setattr(module, "create", machines.__getitem__)
+    backends = {"torch": create("torch"), "reference": Wrong()}
+    monkeypatch.setattr(module, "create", backends.__getitem__)
     assert not contest._identical(snn, contest.pictures())
 
 

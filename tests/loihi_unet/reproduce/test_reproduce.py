@@ -18,7 +18,7 @@ from loihi_unet.config import (
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.errors import ConversionError, DataError
 from loihi_unet.files.checkpoint import load_checkpoint
-from loihi_unet.finetuning import finetune
+from loihi_unet.finetuning import fit
 from loihi_unet.networks.neuron import multi_threshold_if
 from loihi_unet.reproduce import (
     TARGETS,
@@ -109,7 +109,7 @@ def test_stopped_fine_tuning_goes_on_to_the_same_bits(
     whole = Networks(subject, Store(tmp_path / "a"), data_root)
     expected = whole.tuned(conversion, FINETUNE)
     stopped = Networks(subject, Store(tmp_path / "b"), data_root)
-    step, iterations = finetune.step, []
+    step, iterations = fit.step, []
 
     def stopping(state, *arguments):
         iterations.append(state.iteration)
@@ -117,7 +117,7 @@ def test_stopped_fine_tuning_goes_on_to_the_same_bits(
             raise KeyboardInterrupt
         return step(state, *arguments)
 
-    monkeypatch.setattr(finetune, "step", stopping)
+    monkeypatch.setattr(fit, "step", stopping)
     with pytest.raises(KeyboardInterrupt):
         stopped.tuned(conversion, FINETUNE)
     found = stopped.tuned(conversion, FINETUNE)

@@ -9,13 +9,14 @@ import torch
 
 from export.lowering import lower
 from export.netx import read_network, write_network
+from loihi_unet.config import DenoiseConfig
 from loihi_unet.conversion.convert import convert
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.files.checkpoint import load_checkpoint
 from loihi_unet.runs.evaluate_set import EvaluateConfig, add_row, report
 from loihi_unet.spiking.run_float import run
-from loihi_unet.tasks.denoise import evaluate
+from loihi_unet.tasks.judge import Judge
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +51,14 @@ def test_row(files, folder, trained):
     assert row["command"] == "how"
     model, _ = load_checkpoint(trained)
     pictures = load_pictures(folder, 1)
-    expected = evaluate(model, pictures, sigma=20, seed=3, multiple=4)
-    assert row["ann"] == expected._asdict()
+    judge = Judge(task=DenoiseConfig(), sigma=20, seed=3)
+    assert row["ann"] == judge.score(model, pictures, multiple=4)
     from loihi_unet.files.spiking_file import load_spiking_unet
 
     snn = load_spiking_unet(files / "snn.safetensors")
     with torch.no_grad():
-        floating = evaluate(
-            lambda x: run(snn, x).output, pictures, sigma=20, seed=3, multiple=4
-        )
-    assert row["snn"] == floating._asdict()
+        floating = judge.score(lambda x: run(snn, x).output, pictures, multiple=4)
+    assert row["snn"] == floating
     # 8-bit weights: near the float network, and not the same.
     assert row["chip"]["psnr"] == pytest.approx(row["snn"]["psnr"], abs=0.3)
     assert row["chip"] != row["snn"]

@@ -16,7 +16,7 @@ from loihi_unet.errors import DataError
 from loihi_unet.runs.frames import Conditions
 from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures
 from loihi_unet.runs.tiling import WholeNetwork
-from loihi_unet.runs.verify_set import Machines, VerifyJob, record_both, verify_set
+from loihi_unet.runs.verify_set import Sides, VerifyJob, record_both, verify_set
 from loihi_unet.tasks.denoise import noisy_picture, score_picture
 from sim.backend import create
 from sim.torch.simulator import TorchSimulator
@@ -68,10 +68,8 @@ def test_four_commands_give_the_same_integers(size, network, tmp_path, seen):
         pictures=None,
     )
     run_pictures(config, progress=lambda done, total: None)
-    machines = Machines(
-        network=path, sha256=network.sha256, backends=("torch", "reference")
-    )
-    job = VerifyJob(machines=machines, picture=picture, index=0, conditions=CONDITIONS)
+    sides = Sides(network=path, sha256=network.sha256, backends=("torch", "reference"))
+    job = VerifyJob(sides=sides, picture=picture, index=0, conditions=CONDITIONS)
     record_both(job)
     demo._whole_picture(network, noisy, {}, lambda title: lambda done, total: None)
 

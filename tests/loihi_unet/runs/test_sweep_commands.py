@@ -24,7 +24,7 @@ from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.runs import verify_set
-from loihi_unet.runs.evaluate_job import Machines, load
+from loihi_unet.runs.evaluate_job import NetworkFiles, load
 from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
 from sim.reference.simulator import ReferenceSimulator
@@ -61,10 +61,10 @@ def run(monkeypatch, capsys):
 @pytest.fixture
 def commands(net, folder, trained):
     evaluate = ["evaluate", net, "--data", folder, "--checkpoint", trained]
-    machines = ["--backend", "torch", "--backend", "reference"]
+    backends = ["--backend", "torch", "--backend", "reference"]
     return {
         "evaluate": [*evaluate, "--backend", "reference", "--json"],
-        "verify": ["verify", net, folder, *machines, "--sigma", 25, "--json"],
+        "verify": ["verify", net, folder, *backends, "--sigma", 25, "--json"],
     }
 
 
@@ -147,9 +147,9 @@ def test_the_first_difference_is_named(run, net, folder, tmp_path, monkeypatch):
     assert sizes.count((36, 40)) == 1
     monkeypatch.setattr("sim.reference.simulator.ReferenceSimulator", Wrong)
     verify_set._load.cache_clear()  # simulators of other tests
-    machines = ("--backend", "torch", "--backend", "reference", "--workers", 1)
+    backends = ("--backend", "torch", "--backend", "reference", "--workers", 1)
     report = ("--report", tmp_path / "report")
-    code, out, _ = run("verify", net, folder, *machines, *report)
+    code, out, _ = run("verify", net, folder, *backends, *report)
     assert code == 1
     place = sizes.index((36, 40))
     name = load_pictures(folder, 1)[place].name
@@ -158,14 +158,14 @@ def test_the_first_difference_is_named(run, net, folder, tmp_path, monkeypatch):
     assert "torch != reference: 1 mismatches" in out
     saved = json.loads((tmp_path / "report" / "report.json").read_text())
     assert saved["failure"]["layer"] == "enc1.conv1"
-    code, out, _ = run("verify", net, folder, *machines, "--json")
+    code, out, _ = run("verify", net, folder, *backends, "--json")
     layers = {layer["name"]: layer["first"] for layer in json.loads(out)["layers"]}
     assert (code, layers.pop("enc1.conv1")["image"]) == (1, place)
     assert set(layers.values()) == {None}
 
 
 def test_another_file_on_a_worker(net):
-    machines = Machines(
+    files = NetworkFiles(
         network=net,
         sha256="0" * 64,
         backend="torch",
@@ -175,7 +175,7 @@ def test_another_file_on_a_worker(net):
         sweep="",
     )
     with pytest.raises(DataError, match=r"n.net: sha256 \w{12} on this worker, 0{12}"):
-        load(machines)
+        load(files)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_another_file_on_a_worker(net):
         (["--backend", "torch"], "--backend is needed twice"),
         (["--backend", "torch", "--backend", "torch"], "backend 'torch' twice"),
         (["--backend", "torch", "--backend", "gpu"], "backend 'gpu': reference,"),
-        (["--sigma", "5"], "name two machines with --backend"),
+        (["--sigma", "5"], "name two backends with --backend"),
         ([], "a second recording is needed"),
     ],
 )
@@ -195,18 +195,18 @@ def test_bad_input(run, net, arguments, message):
 
 
 def test_a_picture_that_cannot_run_is_named(run, net, folder):
-    machines = ("--backend", "torch", "--backend", "reference", "--workers", 1)
-    code, _, err = run("verify", net, folder, *machines, "--sigma", 3000)
+    backends = ("--backend", "torch", "--backend", "reference", "--workers", 1)
+    code, _, err = run("verify", net, folder, *backends, "--sigma", 3000)
     assert (code, err.count("\n")) == (2, 1)
     assert "sweep item 'picture7.png': input: values" in err
 
 
 def test_interrupt_ends_workers(net, folder):
     """Ctrl-C reaches all processes of the group; none is left behind."""
-    machines = ("--backend", "reference", "--backend", "torch", "--workers", "2")
+    backends = ("--backend", "reference", "--backend", "torch", "--workers", "2")
     command = [sys.executable, "-m", "loihi_unet.cli.main", "verify", net, folder]
     process = subprocess.Popen(
-        [*command, *machines], start_new_session=True, stderr=subprocess.PIPE, text=True
+        [*command, *backends], start_new_session=True, stderr=subprocess.PIPE, text=True
     )
     while len(_group(process.pid)) < 3:
         assert process.poll() is None

@@ -3,15 +3,18 @@ import numpy as np
 import pytest
 import torch
 
+from loihi_unet.config import DenoiseConfig
 from loihi_unet.data.pictures import load_pictures
-from loihi_unet.tasks.denoise import evaluate, noisy_picture, restore
+from loihi_unet.tasks.denoise import noisy_picture, restore
+from loihi_unet.tasks.judge import Judge
 
 
 def test_the_identity_scores_what_the_noise_is(folder):
     pictures = load_pictures(folder, 1)
-    result = evaluate(lambda x: x, pictures, sigma=10, seed=0, multiple=16)
+    judge = Judge(task=DenoiseConfig(), sigma=10)
+    result = judge.score(lambda x: x, pictures, multiple=16)
     # 10 log10(255^2 / (100 + 1/12)) = 28.13 dB; 4600 pixels give 0.09 dB (1 sigma).
-    assert result.psnr == pytest.approx(28.13, abs=0.4)
+    assert result["psnr"] == pytest.approx(28.13, abs=0.4)
 
 
 def test_a_network_sees_padded_pixels_over_255_and_its_output_is_cropped(folder):

@@ -5,7 +5,7 @@ import torch
 
 from loihi_unet.data.pictures import hold_out, load_pictures
 from loihi_unet.seeds import Purpose
-from loihi_unet.tasks.make import DenoiseTask
+from loihi_unet.tasks.denoise_task import DenoiseTask
 
 
 @pytest.fixture

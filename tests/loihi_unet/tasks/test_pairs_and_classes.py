@@ -9,11 +9,13 @@ from torch.nn import functional
 from loihi_unet.config import TrainConfig
 from loihi_unet.data.crops import add_camera_noise
 from loihi_unet.data.pictures import VOID, Picture
-from loihi_unet.tasks.classify import ClassifyTask, find_class, top1
+from loihi_unet.tasks.classify import find_class, top1
+from loihi_unet.tasks.classify_task import ClassifyTask
+from loihi_unet.tasks.denoise_task import DenoiseTask
 from loihi_unet.tasks.judge import Judge
-from loihi_unet.tasks.make import DenoiseTask
-from loihi_unet.tasks.restore import RestoreTask, restored, shuffled
-from loihi_unet.tasks.segment import SegmentTask
+from loihi_unet.tasks.restore import restored, shuffled
+from loihi_unet.tasks.restore_task import RestoreTask
+from loihi_unet.tasks.segment_task import SegmentTask
 
 LAST = {"by": "last", "test": 1}
 
@@ -174,7 +176,7 @@ def test_a_denoiser_of_camera_noise():
     assert (target * 255).round().unique().tolist() == [100]
     assert (x * 255).var() == pytest.approx(401, rel=0.1)
     judge = Judge(task=settings.task)
-    entering = judge.entering(clean, 0)
-    assert entering.var() == pytest.approx(401, rel=0.1)
-    assert not np.array_equal(entering, judge.entering(clean, 1))
+    shown = judge.shown(clean, 0)
+    assert shown.var() == pytest.approx(401, rel=0.1)
+    assert not np.array_equal(shown, judge.shown(clean, 1))
     assert settings.model_dump()["task"]["gain"] == 4.0

@@ -7,7 +7,9 @@ import torch
 
 from loihi_unet.config import SegmentConfig, TrainConfig, UNetConfig
 from loihi_unet.data.pictures import VOID, Picture
-from loihi_unet.tasks.segment import SegmentTask, classes_of, segment_scores
+from loihi_unet.tasks.judge import Judge
+from loihi_unet.tasks.segment import classes_of
+from loihi_unet.tasks.segment_task import SegmentTask
 
 
 def config(dataset="drive", **settings):
@@ -92,7 +94,7 @@ def test_binary_scores_by_hand():
     pixels = np.zeros((1, 4, 4), np.uint8)
     item = Picture(name="a", pixels=pixels, label=label, mask=mask)
     task = SegmentConfig(dataset="drive")
-    scores = segment_scores(_constant(1.0), [item], task, multiple=1)
+    scores = Judge(task=task).score(_constant(1.0), [item], multiple=1)
     assert scores == pytest.approx(
         {
             "f1": 0.4,
@@ -104,7 +106,7 @@ def test_binary_scores_by_hand():
         }
     )
     task = SegmentConfig(dataset="isbi2012")
-    scores = segment_scores(_constant(-1.0), [item], task, multiple=1)
+    scores = Judge(task=task).score(_constant(-1.0), [item], multiple=1)
     assert scores["f1"] == 0
     assert scores["f1_membrane"] == pytest.approx(2 * 12 / (12 + 16))
 
@@ -119,7 +121,7 @@ def test_mean_iou_by_hand_without_void():
         return output
 
     task = SegmentConfig(dataset="camseq01")
-    scores = segment_scores(network, [item], task, multiple=1)
+    scores = Judge(task=task).score(network, [item], multiple=1)
     assert scores["accuracy"] == pytest.approx(2 / 3)
     # IoU 2/3 of class 0 and 0 of class 1; classes that never occur do not count.
     assert scores["miou"] == pytest.approx((2 / 3 + 0) / 2)

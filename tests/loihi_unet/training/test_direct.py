@@ -25,7 +25,8 @@ from loihi_unet.files.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from loihi_unet.finetuning.finetune import FinetuneConfig, finetune
+from loihi_unet.finetuning.config import FinetuneConfig
+from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.networks import net
 from loihi_unet.networks.config import NeuronConfig
 from loihi_unet.networks.net import Net
@@ -36,7 +37,7 @@ from loihi_unet.tasks.make import make_task
 from loihi_unet.training import train as training
 from loihi_unet.training.state import RunFiles
 from loihi_unet.training.train import train
-from loihi_unet.training.warm_start import initial
+from loihi_unet.training.warm_start import initial_weights
 from sim.backend import create
 from sim.verify.comparison import compare
 
@@ -185,7 +186,7 @@ def test_begin_with_a_trained_network(tiny, trained, folder, tmp_path):
     train(config, folder, tmp_path / "rs", device="cpu", init=trained)
     model, found = load_checkpoint(tmp_path / "rs")
     assert found == config
-    start = initial(config, trained, load_pictures(folder, 1)).weights
+    start = initial_weights(config, trained, load_pictures(folder, 1)).weights
     moved = [(model.state_dict()[k] - v).abs().max().item() for k, v in start.items()]
     # One step of Adam, warming up: each weight moves by the step size at most.
     assert 0 < max(moved) <= config.learning_rate * 1.001
@@ -204,7 +205,7 @@ def test_neurons_begin_with_activations_in_their_range(kind, tiny, model, folder
     path = folder.parent / f"begin-{kind}.safetensors"
     save_checkpoint(path, model.tensors(), record)
     pictures = load_pictures(folder, 1)
-    start = initial(config, path, pictures)
+    start = initial_weights(config, path, pictures)
     # ReLUs do not mind the scales: the output is the same.
     scaled = Net(model.config)
     scaled.load_state_dict(start.weights)
@@ -221,7 +222,9 @@ def test_normalised_networks_begin_with_each_other(tiny, folder, tmp_path):
     relu = tiny.model_copy(update={"model": shape})
     train(relu, folder, tmp_path / "relu", device="cpu")
     spiking = settings(tiny, "if", model=shape, iterations=2)
-    start = initial(spiking, tmp_path / "relu", load_pictures(folder, 1)).weights
+    start = initial_weights(
+        spiking, tmp_path / "relu", load_pictures(folder, 1)
+    ).weights
     found = load_checkpoint(tmp_path / "relu")[0].tensors()
     assert start.keys() == found.keys()
     assert all(torch.equal(start[name], value) for name, value in found.items())
@@ -243,7 +246,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("kind", POWERS)
 @pytest.mark.parametrize(
-    ("shape", "machine"),
+    ("shape", "backend"),
     [
         *((name, "reference") for name in SHAPES),
         *(
@@ -252,8 +255,8 @@ SHAPES = {
         ),
     ],
 )
-def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, machine, tmp_path):
-    """Two implementations of the float network; two machines of the integers."""
+def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, backend, tmp_path):
+    """Two implementations of the float network; two backends of the integers."""
     torch.manual_seed(1)
     model = Net(SHAPES[shape], NeuronConfig(kind=kind, num_steps=5)).double()
     with torch.no_grad():
@@ -277,7 +280,7 @@ def test_what_was_trained_is_what_goes_to_the_chip(kind, shape, machine, tmp_pat
     write_network(network, tmp_path / "x.net")
     assert read_network(tmp_path / "x.net").sha256 == network.sha256
     images = levels.astype(np.int32)
-    sides = [create(name).run(network, images) for name in ("torch", machine)]
+    sides = [create(name).run(network, images) for name in ("torch", backend)]
     assert compare(*sides).identical
 
 

@@ -20,7 +20,7 @@ from export.network import Connection, Input, Layer, Network
 from export.synapse import AveragePool, Conv, ConvTranspose
 from sim.backend import OverflowLayerError, create
 from sim.coverage.counter import Coverage, Share, together
-from sim.coverage.taps import met_taps
+from sim.coverage.taps import meeting, met_taps, tap_shape
 from sim.recording import RecordingError
 from sim.selftest import small_network
 
@@ -149,9 +149,31 @@ def test_every_pixel_of_every_geometry(name):
     assert all(agrees(network, picture) for picture in single_pixels(shape))
 
 
+@pytest.mark.parametrize("name", SYNAPSES)
+def test_places_at_which_a_tap_is_met(name):
+    """Against the counter: a channel that fires at one pixel meets it there, or not."""
+    synapse, shape = SYNAPSES[name]
+    if isinstance(synapse, AveragePool):
+        return
+    taps = tap_shape(synapse, shape).taps[1:]
+    for tap in np.ndindex(*taps):
+        wanted = np.zeros(taps, dtype=np.bool_)
+        wanted[tap] = True
+        places = meeting(synapse, shape, wanted)
+        for pixel in np.ndindex(*shape[1:]):
+            first = np.full(shape, 9)
+            first[(0, *pixel)] = 0
+            assert places[pixel] == met_taps(synapse, first, 1)[(0, *tap)]
+
+
 #: Bugs: what stands in `sim.coverage.taps`, and what is planted instead.
 BUGS = {
     "padding ignored": ("dilation[axis] - conv.padding[axis]", "dilation[axis]"),
+    "padding counted as read": (
+        "[p[(p >= 0) & (p < size)] for p in positions]",
+        "[p.clip(0, size - 1) for p in positions]",
+    ),
+    "padding read from the other side": ("(p >= 0) & (p < size)", "p < size"),
     "off by one at the far border": ("(p < size)", "(p < size - 1)"),
     "off by one at the near border": ("(p >= 0)", "(p > 0)"),
     "stride ignored": ("outputs * conv.stride[axis]", "outputs"),
@@ -214,8 +236,8 @@ def test_mappings_count_alike(mapping):
 def test_a_weight_that_met_nothing_changes_nothing():
     network = small_network(size=(2, 2))
     images = np.random.default_rng(0).integers(-256, 512, (1, 1, 2, 2))
-    machine = create("reference")
-    right = machine.run(network, images)
+    backend = create("reference")
+    right = backend.run(network, images)
     met, _, _ = coverage_oracle.count(network, images)
     left_out = 0
     for x in network.layers:
@@ -231,7 +253,7 @@ def test_a_weight_that_met_nothing_changes_nothing():
             weight = c.synapse.weight.copy()
             for index in unmet:
                 weight[index] = -256
-            found = machine.run(changed(network, x, number, weight), images)
+            found = backend.run(changed(network, x, number, weight), images)
             assert np.array_equal(found.output, right.output)
             for name, payload in right.payloads.items():
                 assert np.array_equal(found.payloads[name], payload)
@@ -285,6 +307,28 @@ def test_came_within_one_threshold():
     (silent,) = report.silent
     assert (silent.source, silent.channels, silent.weights) == ("layer", (0, 1), 2)
     assert report.weights_of_firing == Share(met=4, total=4)
+
+
+def test_what_reads_the_padding_alone_is_out_of_reach():
+    synapse, _ = SYNAPSES["border"]
+    network = one_layer(synapse, (1, 1, 1))
+    lit = np.ones((1, 1, 1, 1), dtype=int)
+    found = counted(network, lit)
+    # Of nine taps, two channels read one; the others find the padding.
+    assert (found.weights, found.out_of_reach) == (Share(met=2, total=18), 16)
+    assert found.weights_of_firing == Share(met=2, total=2)
+    black = counted(network, 0 * lit)
+    assert (black.weights.met, black.out_of_reach) == (0, 0)  # listed as silent
+    assert black.silent[0].weights == 18
+    wide = network.resized(3, 3)
+    more = np.zeros((1, 1, 3, 3), dtype=int)
+    more[..., 0, 0] = 1
+    parts = [Coverage(x) for x in (network, wide)]
+    backend = create("reference")
+    parts[0].add(network, backend.run(network, lit))
+    parts[1].add(wide, backend.run(wide, more))
+    both = together(parts).report(network)
+    assert (both.weights, both.out_of_reach) == (Share(met=8, total=18), 0)
 
 
 def test_parts_of_several_sizes_together():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two machines on made pictures: the verdict, overflows included; that it can fail."""
+"""Two backends on made pictures: the verdict, overflows included; that it can fail."""
 
 import dataclasses
 import itertools
@@ -43,9 +43,9 @@ def test_climbing_makes_a_silent_channel_fire():
     from sim.torch.climb import Climber
 
     network = small_network(size=(8, 8), seed=3)
-    machine = create("torch")
+    backend = create("torch")
     black = np.full((1, 1, 8, 8), -256, dtype=np.int32)
-    before = machine.run(network, black).payloads
+    before = backend.run(network, black).payloads
     silent = [
         (name, int(channel))
         for name in ("down", "mid", "up")
@@ -55,9 +55,31 @@ def test_climbing_makes_a_silent_channel_fire():
     climber = Climber(network)
     fired = 0
     for name, channel in silent:
-        climbed = climber.climb(black, [(name, channel)])
-        fired += machine.run(network, climbed).payloads[name][:, :, channel].any()
+        climbed = climber.climb(black, [[(name, channel)]], {})
+        fired += backend.run(network, climbed).payloads[name][:, :, channel].any()
     assert fired > len(silent) / 2
+
+
+def test_climbing_to_a_place():
+    """A channel fires where it is wanted, and closer is higher."""
+    from sim.torch.climb import Climber
+
+    network = small_network(size=(8, 8), seed=3)
+    climber = Climber(network)
+    black = np.full((1, 1, 8, 8), -256, dtype=np.int32)
+    corner = np.zeros((8, 8), dtype=np.bool_)
+    corner[0, 7] = True
+    for channel in range(3):
+        target = ("down", channel)
+        places = {target: corner}
+        climbed = climber.climb(black, [[target]], places)
+        before, after = (
+            climber.heights(picture[0], places)["down"][channel]
+            for picture in (black, climbed)
+        )
+        assert after > before
+        sent = create("torch").run(network, climbed).payloads["down"]
+        assert (after >= 1) == sent[0, :, channel, 0, 7].any()
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +87,7 @@ def chosen():
     return choose(NETWORK, count=20)
 
 
-def test_equal_machines(chosen):
+def test_equal_backends(chosen):
     found = exercise(NETWORK, chosen, ("torch", "reference"))
     assert found.identical
     assert found.comparison.images == len(found.pictures) == 20
@@ -75,30 +97,30 @@ def test_equal_machines(chosen):
     assert record["coverage"]["images"] == 20
 
 
-def other_machine(monkeypatch, run):
-    """The right machine runs by ``run(machine, network, images)``."""
+def other_backend(monkeypatch, run):
+    """The right backend runs by ``run(backend, network, images)``."""
     real = create("reference")
 
-    class Machine:
+    class Backend:
         name = "other"
 
         def run(self, network, images, *, layers=None, progress=None):
             return run(real, network, np.asarray(images))
 
-    machines = {"left": create("reference"), "right": Machine()}
-    monkeypatch.setattr(sim.coverage.exercise, "create", machines.__getitem__)
+    backends = {"left": create("reference"), "right": Backend()}
+    monkeypatch.setattr(sim.coverage.exercise, "create", backends.__getitem__)
 
 
 def test_a_wrong_payload_fails(chosen, monkeypatch):
-    def run(machine, network, images):
-        recording = machine.run(network, images)
+    def run(backend, network, images):
+        recording = backend.run(network, images)
         payloads = dict(recording.payloads)
         if np.array_equal(images[0], chosen.pictures[9].levels):
             payloads["mid"] = payloads["mid"].copy()
             payloads["mid"][0, 1, 2, 0, 1] += 1
         return dataclasses.replace(recording, payloads=payloads)
 
-    other_machine(monkeypatch, run)
+    other_backend(monkeypatch, run)
     found = exercise(NETWORK, chosen, ("left", "right"))
     assert not found.identical
     assert found.comparison.mismatches == 1
@@ -129,7 +151,7 @@ def test_overflows_have_to_be_at_one_place(left, right, same, foreseen, monkeypa
     chosen = overflowing(NETWORK, foreseen)
     real = create("reference")
 
-    class Machine:
+    class Backend:
         def __init__(self, place):
             self.name, self.place = str(place), place
 
@@ -138,8 +160,8 @@ def test_overflows_have_to_be_at_one_place(left, right, same, foreseen, monkeypa
                 raise OverflowLayerError(*self.place, "potential 8388608")
             return real.run(network, images)
 
-    machines = {"left": Machine(left), "right": Machine(right)}
-    monkeypatch.setattr(sim.coverage.exercise, "create", machines.__getitem__)
+    backends = {"left": Backend(left), "right": Backend(right)}
+    monkeypatch.setattr(sim.coverage.exercise, "create", backends.__getitem__)
     found = exercise(NETWORK, chosen, ("left", "right"))
     assert found.identical is same
     (overflow,) = found.overflows

@@ -2,17 +2,32 @@
 """Single flipped bits of small networks are found, or proved to change nothing."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
-from flips import BIAS_BITS, every_flip, flipped, unnoticed
+from reachable import Reachable
 
 from export.compartment import MTIF, Accumulator, Bias
 from export.network import Connection, Input, Layer, Network
 from export.synapse import AveragePool, Conv, ConvTranspose
 from sim.backend import create
+from sim.coverage.bounds import Bounds
 from sim.coverage.choose import choose
-from sim.coverage.taps import met_taps
+from sim.coverage.flips import (
+    BIAS_BITS,
+    Noticing,
+    Sums,
+    count_flips,
+    every_flip,
+    flipped,
+    level_change,
+    other_threshold,
+    unnoticed,
+)
+from sim.coverage.search import record, search
+from sim.coverage.stimuli import stimuli
+from sim.selftest import small_network
 
 SIZE = (6, 6)
 
@@ -74,128 +89,106 @@ def network(seed):
     return Network(input=source, layers=layers, num_steps=4, task="test")
 
 
-def highest(found, name, channel):
-    """Most that a channel can receive in a step, whatever its sources send.
-
-    A channel that is proved never to fire sends nothing.
-    """
-    where = found.nodes[name]
-    total = int(where.compartment.bias.effective()[channel])
-    for c in where.connections:
-        s = c.synapse
-        if isinstance(s, AveragePool):
-            weights = {channel: np.full(s.kernel_size, s.weight_mant)}
-        elif isinstance(s, ConvTranspose):
-            weights = dict(enumerate(s.weight[:, channel]))
-        else:
-            first = channel // (len(s.weight) // s.groups) * s.weight.shape[1]
-            weights = dict(enumerate(s.weight[channel], start=first))
-        magnitude = found.nodes[c.source].magnitude << c.weight_exp
-        for source, values in weights.items():
-            if not silent(found, c.source, source):
-                total += int(np.maximum(values, 0).sum()) * magnitude
-    return total
-
-
-def reach(found, name, channel):
-    """Highest potential that all steps together can give a channel."""
-    return highest(found, name, channel) * found.num_steps
-
-
-def silent(found, name, channel):
-    """Proved never to fire: no step lifts it to its threshold."""
-    if name == found.input.name:
-        return False
-    compartment = found.nodes[name].compartment
-    if isinstance(compartment, Accumulator):
-        return False  # it is read, whatever its potential
-    vth = compartment.vth_mant
-    return reach(found, name, channel) < int(vth[channel if len(vth) > 1 else 0])
-
-
-def proved(found, flip):
-    """Whether a flip provably changes nothing."""
-    where = found.nodes[flip.layer]
-    if flip.what == "threshold":
-        channel = flip.index[0]
-        theta = int(where.compartment.vth_mant[channel]) ^ 1 << flip.bit
-        return silent(found, flip.layer, channel) and (
-            theta > reach(found, flip.layer, channel)
-        )
+def with_flip(found, flip):
+    """The network with that bit flipped, or None where no network may be so."""
+    layer = found.nodes[flip.layer]
+    compartment, connections = layer.compartment, list(layer.connections)
     if flip.what == "bias":
-        channel = flip.index[0]
-        bias = where.compartment.bias
-        mant = int(bias.mant[channel])
-        change = (flipped(mant, flip.bit, BIAS_BITS) - mant) << bias.exp
-        if isinstance(where.compartment, Accumulator):
-            return False
-        more = max(0, change) * found.num_steps
-        theta = int(where.compartment.vth_mant[channel])
-        return (
-            silent(found, flip.layer, channel)
-            and reach(found, flip.layer, channel) + more < theta
-        )
-    c = where.connections[int(flip.what.split()[1])]
-    s = c.synapse
-    if isinstance(s, AveragePool):
-        return False
-    transposed = isinstance(s, ConvTranspose)
-    out, into = flip.index[1 if transposed else 0], flip.index[0 if transposed else 1]
-    if not transposed:
-        into += out // (len(s.weight) // s.groups) * s.weight.shape[1]
-    shape = found.nodes[c.source].shape
-    if not met_taps(s, np.zeros(shape, dtype=np.int64), 1)[
-        into, flip.index[2], flip.index[3]
-    ]:
-        return True  # at this size its product reaches no compartment
-    if silent(found, c.source, into):
-        return True
-    weight = s.weight.copy()
-    level = (int(weight[flip.index]) // 2 ^ 1 << flip.bit) & 255
-    weight[flip.index] = 2 * (level - 256 if level > 127 else level)
-    other = dataclasses.replace(
-        found,
-        layers=tuple(
-            dataclasses.replace(
-                x,
-                connections=(
-                    dataclasses.replace(
-                        c, synapse=dataclasses.replace(s, weight=weight)
-                    ),
-                ),
-            )
-            if x is where
-            else x
-            for x in found.layers
-        ),
+        mant = compartment.bias.mant.copy()
+        mant[flip.index] = flipped(mant[flip.index], flip.bit, BIAS_BITS)
+        bias = dataclasses.replace(compartment.bias, mant=mant)
+        compartment = dataclasses.replace(compartment, bias=bias)
+    elif flip.what == "threshold":
+        vth = compartment.vth_mant.copy()
+        vth[flip.index] = other_threshold(layer, flip)
+        if not vth.all():
+            return None
+        compartment = dataclasses.replace(compartment, vth_mant=vth)
+    else:
+        number = int(flip.what.split()[1])
+        c = connections[number]
+        change = 2 * level_change(c, flip)
+        if isinstance(c.synapse, AveragePool):
+            mant = c.synapse.weight_mant + change
+            other = dataclasses.replace(c.synapse, weight_mant=mant)
+        else:
+            weight = c.synapse.weight.copy()
+            weight[flip.index] += change
+            other = dataclasses.replace(c.synapse, weight=weight)
+        connections[number] = dataclasses.replace(c, synapse=other)
+    changed = dataclasses.replace(
+        layer, compartment=compartment, connections=tuple(connections)
     )
-    return silent(found, flip.layer, out) and silent(other, flip.layer, out)
+    layers = tuple(changed if x is layer else x for x in found.layers)
+    return dataclasses.replace(found, layers=layers)
 
 
-def recorded(found, levels):
-    return create("reference").run(found, np.stack(levels))
+def first_pictures(found, count):
+    return np.stack([p.levels for p in itertools.islice(stimuli(found.input), count)])
 
 
-#: Flips of 675 that are neither found by 180 pictures nor proved to change nothing: low
-#: bits whose effect no picture lifted over a threshold.
-LEFT = {0: 8, 2: 2}
-
-
-@pytest.mark.parametrize("seed", LEFT)
-def test_flipped_bits_are_found_or_change_nothing(seed):
+@pytest.mark.parametrize("seed", range(4))
+def test_every_flipped_bit_is_found_or_changes_nothing(seed):
     found = network(seed)
-    levels = [p.levels for p in choose(found, count=180, seed=seed).pictures]
-    left = list(every_flip(found))
-    assert len(left) == 675
-    for first, last in ((0, 4), (4, 20), (20, 80), (80, 180)):
-        left = unnoticed(found, recorded(found, levels[first:last]), left)
-        left = [flip for flip in left if not proved(found, flip)]
-    assert len(left) <= LEFT[seed]
-    assert not [flip for flip in left if flip.bit > 4 and "weight" in flip.what]
+    report = choose(found, seed=seed).flips
+    assert report.total == 675 == len(list(every_flip(found)))
+    reachable = Reachable(found)
+    assert not [flip for flip in report.left if not reachable.changes_nothing(flip)]
+
+
+def test_every_flipped_bit_of_the_selftest_is_found():
+    found = small_network()
+    report = choose(found).flips
+    assert report.total == count_flips(found) == 4476
+    assert not report.left
+
+
+def test_who_notices_is_what_a_flipped_network_shows():
+    """The short way, one channel's arithmetic, against a run of the other network."""
+    found = network(2)
+    pictures = first_pictures(found, 18)
+    backend = create("reference")
+    right = backend.run(found, pictures)
+    noticing, bounds = Noticing(found, right), Bounds(found)
+    reachable = Reachable(found)
+    flips = list(every_flip(found))
+    seen = set()
+    for i in np.random.default_rng(0).permutation(len(flips))[:150]:
+        flip = flips[i]
+        other = with_flip(found, flip)
+        if other is None:
+            assert noticing(flip)
+            continue
+        payloads = backend.run(other, pictures)
+        differs = not np.array_equal(payloads.output, right.output) or any(
+            not np.array_equal(payloads.payloads[name], right.payloads[name])
+            for name in right.payloads
+        )
+        proved = bounds.changes_nothing(flip)
+        assert noticing(flip) == differs
+        assert not (proved and differs)
+        seen.add((flip.what, differs, proved))
+        if len(seen) < 8 and differs:
+            assert not reachable.changes_nothing(flip)
+    assert {("weight 0", True, False), ("weight 0", False, True)} <= seen
+    assert {("bias", True, False), ("threshold", True, False)} <= seen
+
+
+def test_a_search_finds_what_pictures_do_not_show():
+    found = small_network()
+    pictures = first_pictures(found, 9)
+    left = unnoticed(found, record(found, pictures))
+    rng = np.random.default_rng(0)
+    weights = [flip for flip in left if "weight" in flip.what][:4]
+    assert weights
+    for flip in weights:
+        levels = search(Sums(found), flip, list(pictures), rng)
+        found.input.check(levels[None])
+        assert Noticing(found, create("reference").run(found, levels[None]))(flip)
 
 
 def test_black_pictures_find_little():
     found = network(0)
-    black = [np.zeros((1, *SIZE), dtype=np.int32)]
-    left = unnoticed(found, recorded(found, black))
+    black = np.zeros((1, 1, *SIZE), dtype=np.int32)
+    left = unnoticed(found, create("reference").run(found, black))
     assert sum(flip.what.startswith("weight") for flip in left) > 100

@@ -10,11 +10,11 @@ from stocks import spiking
 from sim.backend import create
 from sim.coverage.counter import Coverage
 
-MACHINE = create("reference")
+BACKEND = create("reference")
 
 
 def run(network, frames):
-    recording = MACHINE.run(network, frames)
+    recording = BACKEND.run(network, frames)
     coverage = Coverage(network)
     coverage.add(network, recording)
     return recording, coverage.report(network)

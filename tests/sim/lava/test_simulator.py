@@ -35,7 +35,7 @@ from sim.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.lava
 
-MACHINES = ["lava", "lava-stock"]
+BACKENDS = ["lava", "lava-stock"]
 
 
 def images_for(network, count, seed=1):
@@ -59,7 +59,7 @@ def assert_equal(left, right):
     np.testing.assert_array_equal(left.output, right.output)
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -70,12 +70,12 @@ def assert_equal(left, right):
     ],
     ids=["graded", "one-step", "binary", "wide"],
 )
-def test_stream_of_images_equals_reference(machine, arguments):
+def test_stream_of_images_equals_reference(backend, arguments):
     network = small_network(**arguments)
     images = images_for(network, 3)
     expected = ReferenceSimulator().run(network, images)
     assert all(payload.any() for payload in expected.payloads.values())
-    assert_equal(create(machine).run(network, images), expected)
+    assert_equal(create(backend).run(network, images), expected)
 
 
 def per_channel_network():
@@ -120,12 +120,12 @@ def per_channel_network():
     )
 
 
-@pytest.mark.parametrize("machine", MACHINES)
-def test_thresholds_per_channel_and_odd_convolutions(machine):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_thresholds_per_channel_and_odd_convolutions(backend):
     network = per_channel_network()
     images = images_for(network, 2)
     expected = ReferenceSimulator().run(network, images)
-    assert_equal(create(machine).run(network, images), expected)
+    assert_equal(create(backend).run(network, images), expected)
 
 
 def test_records_only_what_is_asked_and_reports_progress():
@@ -162,7 +162,7 @@ def test_unknown_conv_is_refused():
         LavaSimulator(conv="slow")
 
 
-# A machine that computes something else must be found out, at the right layer.
+# A backend that computes something else must be found out, at the right layer.
 
 
 def with_flipped_weight_bit(network):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Stock netx in the Lava runtime, and lava-dl's own arrays, judge every machine."""
+"""Stock netx in the Lava runtime, and lava-dl's own arrays, judge every backend."""
 
 import netx_judge as judge
 import numpy as np
@@ -20,12 +20,12 @@ from sim.verify.comparison import compare
 
 pytestmark = pytest.mark.lava
 
-MACHINES = ("reference", "torch", "lava")
+BACKENDS = ("reference", "torch", "lava")
 
 
-def every_machine(network, values, machines=MACHINES):
-    """Recording that all machines agree on, in every spike and state."""
-    first, *others = [create(name).run(network, values) for name in machines]
+def every_backend(network, values, backends=BACKENDS):
+    """Recording that all backends agree on, in every spike and state."""
+    first, *others = [create(name).run(network, values) for name in backends]
     for other in others:
         assert compare(first, other).identical
     return {
@@ -66,7 +66,7 @@ def test_tiny():
     path = judge.upstream("tiny.net")
     network = read_stock(path, StockOptions(num_steps=18, reset=Reset(interval=17)))
     bias = array("tinynet/input_bias")
-    found = every_machine(network, judge.chw(bias)[None], (*MACHINES, "lava-stock"))
+    found = every_backend(network, judge.chw(bias)[None], (*BACKENDS, "lava-stock"))
     judged = judge.run(path, 18, bias=bias, reset_interval=17)
     assert_judged(network, found, judged)
     # lava-dl's own comparison: test_hdf5.TestHdf5Netx.test_tinynet.
@@ -79,7 +79,7 @@ def test_mnist():
     path = judge.upstream("mnist.net")
     network = read_stock(path, StockOptions(num_steps=8))
     bias = np.random.default_rng(0).integers(0, 140, 784)
-    found = every_machine(network, bias.reshape(1, 784, 1, 1))
+    found = every_backend(network, bias.reshape(1, 784, 1, 1))
     assert_judged(network, found, judge.run(path, 8, bias=bias))
     assert found["layer3:v"].any()
     assert not found["layer3"].any()  # netx's default threshold: never
@@ -91,7 +91,7 @@ def test_ntidigits():
     steps = 40
     network = read_stock(path, StockOptions(num_steps=steps, num_layers=5))
     values = spikes[:, :steps].T.reshape(1, steps, 1, 1, 64).astype(int)
-    found = every_machine(network, values)
+    found = every_backend(network, values)
     frames = spikes[:, :steps]
     assert_judged(network, found, judge.run(path, steps, frames=frames, num_layers=5))
 
@@ -133,13 +133,13 @@ def test_pilotnet_lif_truth_of_all_steps():
 
 
 @pytest.mark.parametrize(("conv", "steps"), [("fast", 24), ("lava's own", 4)])
-def test_pilotnet_lif_all_machines_and_netx(conv, steps, tmp_path):
+def test_pilotnet_lif_all_backends_and_netx(conv, steps, tmp_path):
     """Spikes, u and v of all ten layers; the last one is reached at step 10."""
     path = judge.upstream("gts/pilotnet_lif/network.net")
     network = read_stock(path, StockOptions(num_steps=steps, reset=Reset(interval=17)))
     image = array("pilotnet_lif/image")
-    machines = MACHINES if conv == "fast" else ("torch",)
-    found = every_machine(network, judge.chw(image)[None], machines)
+    backends = BACKENDS if conv == "fast" else ("torch",)
+    found = every_backend(network, judge.chw(image)[None], backends)
     judged = judge.probe(
         path,
         steps,
@@ -160,7 +160,7 @@ def test_pilotnet_sdnn(tmp_path):
     network = read_network(path)
     assert network.num_steps == network.latency == 9  # the file does not say
     frame = array("pilotnet_sdnn/input")
-    found = every_machine(network, judge.chw(frame[..., 0])[None, None].repeat(9, 1))
+    found = every_backend(network, judge.chw(frame[..., 0])[None, None].repeat(9, 1))
     judged = judge.probe(path, 9, tmp_path, frames=frame)
     assert_judged(network, found, judged)
     truth = array("pilotnet_sdnn/output").ravel()
@@ -177,7 +177,7 @@ def test_pilotnet_sdnn_states_of_a_moving_picture(name, tmp_path):
     frame = array("pilotnet_sdnn/input")[..., 0]
     frame = frame[: network.input.shape[2], : network.input.shape[1]]
     frames = np.stack([np.roll(frame, 3 * t, axis=0) for t in range(steps)], axis=-1)
-    found = every_machine(network, tchw(frames)[None])
+    found = every_backend(network, tchw(frames)[None])
     judged = judge.probe(path, steps, tmp_path, conv=fast_conv(), frames=frames)
     states = {"Delta": 2, "SigmaDelta": 3, "Sigma": 0}
     kinds = [type(layer.compartment).__name__ for layer in network.layers]
@@ -224,7 +224,7 @@ def test_our_file_in_stock_netx(kind, tmp_path):
     network = stocks.KINDS[kind](3)
     write_network(network, tmp_path / "a.net")
     values = stocks.inputs(network, seed=3)
-    found = every_machine(read_network(tmp_path / "a.net"), values)
+    found = every_backend(read_network(tmp_path / "a.net"), values)
     arguments = {}
     if network.reset is not None:
         arguments["reset_interval"] = network.reset.interval
@@ -325,8 +325,8 @@ def test_overflow_in_lava_names_layer_and_step():
         create("lava").run(network, values)
 
 
-@pytest.mark.parametrize("machine", ["lava", "lava-stock"])
-def test_a_sum_that_stock_conv_wraps_into_range_is_an_error(machine):
+@pytest.mark.parametrize("backend", ["lava", "lava-stock"])
+def test_a_sum_that_stock_conv_wraps_into_range_is_an_error(backend):
     """254 * 2**16 wraps to -2**17, whose shift by 6 fits 24 bits again."""
     neuron = CUBA(i_decay=0, v_decay=0, vth_mant=1, bias=Bias(mant=[0], exp=6))
     conv = Conv(weight=np.full((1, 1, 1, 1), 254))
@@ -339,16 +339,16 @@ def test_a_sum_that_stock_conv_wraps_into_range_is_an_error(machine):
     values = np.zeros((1, 4, 1, 1, 1), dtype=int)
     values[0, 1] = 2**16
     message = "layer 'one', step 2: input from 'input' 16646144 outside"
-    for name in ("reference", "torch", machine):
+    for name in ("reference", "torch", backend):
         with pytest.raises(OverflowLayerError, match=message):
             create(name).run(network, values)
 
 
 @pytest.mark.parametrize("kind", sorted(set(stocks.KINDS) - set(stocks.CHAINS)))
-def test_graphs_on_every_machine(kind):
+def test_graphs_on_every_backend(kind):
     network = stocks.KINDS[kind](2)
     values = stocks.inputs(network, seed=2)
-    found = every_machine(network, values, (*MACHINES, "lava-stock"))
+    found = every_backend(network, values, (*BACKENDS, "lava-stock"))
     assert found[network.output.name].any()
 
 

@@ -12,7 +12,8 @@ from export.network import Connection, Input, Layer, Network
 from export.synapse import Conv
 from sim.backend import create
 from sim.torch import int8 as torch_int8
-from sim.torch.int8 import Geometry, is_exact, may_be_tried
+from sim.torch.int8 import is_exact
+from sim.torch.onednn import Geometry, may_be_tried
 from sim.torch.plan import prepare_network
 from sim.torch.synapse import FloatConv, ProvenConv
 from sim.verify.comparison import compare

@@ -143,7 +143,7 @@ def one_line():
 @pytest.mark.parametrize("name", SETTINGS)
 def test_same_integers_or_one_line(name, expected):
     with SETTINGS[name](), one_line():
-        # A machine of before, and one that prepares the network within the setting.
+        # A backend of before, and one that prepares the network within the setting.
         for simulator in (READY, create("torch")):
             run = simulator.run(NETWORK, IMAGES)
             assert compare(run, expected).identical

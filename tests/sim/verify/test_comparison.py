@@ -30,7 +30,7 @@ def recording(network):
 
 
 def corrupt(network, layer_name, change):
-    """A machine that got one number wrong although its contract is right."""
+    """A backend that got one number wrong although its contract is right."""
     broken = small_network(size=(8, 12))
     # The hash is cached here: only the integers can give the fault away.
     assert broken.sha256 == network.sha256

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A machine that makes a known mistake is told which; others are not accused."""
+"""A backend that makes a known mistake is told which; others are not accused."""
 
 import dataclasses
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A torch module through files, mappings, machines and fine-tuning."""
+"""A torch module through files, mappings, backends and fine-tuning."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ from foreign import FAITHFUL, Calls, conv, net, seeded
 from torch import nn
 
 import loihi_unet
-from export.gain import settle
 from export.lowering import lower
 from export.netx import read_network, write_network
+from export.theta import settle
 from loihi_unet.conversion.module import convert, crops, parse_shape
 from loihi_unet.data.pictures import Picture
 from loihi_unet.errors import ConversionError, DataError
@@ -21,7 +23,7 @@ from loihi_unet.finetuning.prune import prune
 from loihi_unet.frontend.module.read import Preparation, Prepared, read_module
 from loihi_unet.runs.quality import HEADROOM, quality, with_headroom
 from loihi_unet.spiking.run_float import run
-from sim.backend import create
+from sim.backend import OverflowLayerError, create
 from sim.verify.comparison import compare
 
 PAIR = "transposed with overlaps before a concatenation"
@@ -49,8 +51,8 @@ def test_pairs_and_planes_are_exact_on_every_mapping(tmp_path):
             write_network(network, tmp_path / "a.net")
             assert read_network(tmp_path / "a.net").sha256 == network.sha256
             left, right = (
-                create(machine).run(network, images)
-                for machine in ("reference", "torch")
+                create(backend).run(network, images)
+                for backend in ("reference", "torch")
             )
             assert compare(left, right, network).verdict == "EXACT"
             outputs.append(left.output.any())
@@ -135,10 +137,6 @@ def test_where_the_quality_went():
 
 
 def test_levels_leave_room_where_full_ones_overflow():
-    from dataclasses import replace
-
-    from sim.backend import OverflowLayerError
-
     module, x = seeded(FAITHFUL["average pools"]), pictures()
     made = convert(
         module, x, num_steps=64, num_thresholds=8, per="layer", percentile=100
@@ -150,6 +148,58 @@ def test_levels_leave_room_where_full_ones_overflow():
     snn, found = with_headroom(prepared, made.reading.usable(), made.snn, x)
     assert snn.frame.safety > 1
     assert min(layer.headroom for layer in found.layers) > 0
+
+
+def test_layers_without_a_bias_are_no_warning():
+    module = seeded(lambda: net(conv(2, 4), nn.ReLU(), nn.MaxPool2d(2), conv(4, 2)))
+    settings = {"num_steps": 2, "num_thresholds": 4, "allow": ["max_pool2d=exact"]}
+    with np.errstate(over="raise"):
+        loihi_unet.convert(module, pictures(), **settings)
+
+
+def hidden(snn, x):
+    """Largest potential of the first layer on pictures."""
+    integers = IntegerUNet(settle(snn))
+    integers(x)
+    return integers.peaks["0"]
+
+
+def worst_pictures(snn):
+    """Brightest where a channel's weights are positive, else darkest; and inverted."""
+    network = lower(snn, 16, 16)
+    weight = network.layers[0].connections[0].synapse.weight
+    pixels = np.full((2, *weight.shape[:2], 16, 16), 0, np.float32)
+    dark, bright = network.input.minimum, network.input.maximum
+    pixels[0, :, :, 7:10, 7:10] = np.where(weight > 0, bright, dark)
+    pixels[1, :, :, 7:10, 7:10] = np.where(weight > 0, dark, bright)
+    return torch.from_numpy(pixels.reshape(-1, *pixels.shape[2:]) / 255)
+
+
+def test_bits_left_on_any_picture_are_reached_by_the_worst():
+    module = seeded(lambda: net(conv(2, 4), nn.ReLU(), conv(4, 2)))
+    x = pictures()
+    made = convert(module, x, num_steps=1, num_thresholds=4, per="layer")
+    prepared = Prepared(module, Preparation()).eval()
+    snn, found = with_headroom(prepared, made.reading.usable(), made.snn, x)
+    (layer,) = found.layers
+    assert 0 < layer.certain < layer.headroom
+    assert found.may_overflow == ()
+    largest = hidden(snn, worst_pictures(snn))
+    assert layer.certain == np.log2((2**23 - 1) / largest)
+
+
+def test_without_a_proof_the_worst_picture_does_overflow():
+    module = seeded(lambda: net(conv(2, 4), nn.ReLU(), conv(4, 2)))
+    dark = (pictures() * 8).round() / 255
+    made = convert(module, dark, num_steps=512, num_thresholds=2, per="layer")
+    prepared = Prepared(module, Preparation()).eval()
+    snn, found = with_headroom(prepared, made.reading.usable(), made.snn, dark)
+    (layer,) = found.layers
+    assert layer.headroom >= HEADROOM
+    assert layer.certain < 0
+    assert found.may_overflow == ("0",)
+    with pytest.raises(OverflowLayerError, match="layer '0'"):
+        hidden(snn, worst_pictures(snn))
 
 
 def test_fine_tuning_with_ones_own_batches_and_loss():

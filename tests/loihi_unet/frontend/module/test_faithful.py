@@ -8,7 +8,7 @@ import torch
 from foreign import FAITHFUL, seeded
 from torch import nn
 
-from export.gain import settle
+from export.theta import settle
 from loihi_unet.conversion.module import convert
 from loihi_unet.finetuning.flow import IntegerUNet
 from loihi_unet.frontend.module.read import read_module

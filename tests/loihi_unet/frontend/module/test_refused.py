@@ -36,6 +36,11 @@ def squeezed(m, x):
     return y * y.mean((2, 3), keepdim=True)
 
 
+def shuffled(m, x):
+    y = m.c(x)
+    return y.view(2, 2, 2, 8, 8).transpose(1, 2).reshape(2, 4, 8, 8)
+
+
 REFUSED = {
     "attention": (
         lambda: Calls(attention, c=conv(2, 4), a=nn.MultiheadAttention(4, 1)),
@@ -64,6 +69,18 @@ REFUSED = {
     "something unknown": (
         lambda: net(conv(2, 4), nn.LocalResponseNorm(2)),
         "layer '1'",
+    ),
+    "axes exchanged": (
+        lambda: Calls(lambda m, x: m.c(x).permute(0, 1, 3, 2), c=conv(2, 4)),
+        r"permute \(test_refused\.py:\d+\): no spiking layer does it",
+    ),
+    "channels shuffled by a view of five axes": (
+        lambda: Calls(shuffled, c=conv(2, 4)),
+        r"view \(test_refused\.py:\d+\): a view as \(2, 2, 2, 8, 8\)",
+    ),
+    "a view that exchanges height and width": (
+        lambda: Calls(lambda m, x: m.c(x).reshape(2, 4, 4, 16), c=conv(2, 4)),
+        r"reshape.*a view as \(2, 4, 4, 16\)",
     ),
     "sigmoid inside": (
         lambda: net(conv(2, 4), nn.Sigmoid(), conv(4, 2)),

@@ -7,10 +7,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from loihi_unet.data.deep import records, warnings
 from loihi_unet.data.picture_files import pages
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.data.read_picture import read_pages
+from loihi_unet.data.white_level import records, warnings
 from loihi_unet.errors import DataError
 
 COLOUR = np.random.default_rng(0).integers(0, 4096, (5, 7, 3)).astype(np.uint16)

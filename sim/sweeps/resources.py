@@ -27,9 +27,9 @@ BLOCK = 2**21
 #: 300 MB of it are pages of the libraries' files (torch 2.3 with CUDA): workers share
 #: them, and how many are resident depends on the machine.
 BASE = {"torch": 700 * 10**6, "reference": 700 * 10**6, "lava": 1150 * 10**6}
-#: Bytes per compartment of machines that keep all layers' states.
+#: Bytes per compartment of backends that keep all layers' states.
 STATES = {"reference": 160, "lava": 64, "torch": 0}
-#: Of a machine of somebody else's, of which nothing is known.
+#: Of a backend of somebody else's, of which nothing is known.
 FOREIGN = 160
 ALIKE = {"lava-stock": "lava", "cuda": "torch"}
 #: Cores that a run keeps busy by itself, where that is not one. 0, all: a GPU is not
@@ -55,7 +55,7 @@ class Demand:
 
 
 def demand(network: Network, *backends: str, record: bool) -> Demand:
-    """Estimate what a run of one image needs, by each machine in turn.
+    """Estimate what a run of one image needs, by each backend in turn.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def demand(network: Network, *backends: str, record: bool) -> Demand:
     )
     if record:
         memory += 2 * network.num_steps * compartments * len(backends)
-    # A machine of somebody else's may be one board: one run at a time.
+    # A backend of somebody else's may be one board: one run at a time.
     cores = [CORES.get(b, 1 if b in BACKENDS else 0) for b in backends]
     return Demand(memory=memory, cores=0 if 0 in cores else max(cores))
 

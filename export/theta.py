@@ -212,11 +212,14 @@ def _output_gain(
         for c, w, payload in zip(layer.connections, weights, largest_sent, strict=True)
     )
     # 1 % below the limit covers the rounding of weights and bias.
-    gain = min(gain, 0.99 * STATE.maximum / (snn.num_steps * per_step))
+    most = min(largest_gain, 0.99 * STATE.maximum / (snn.num_steps * per_step))
     for c, w in zip(layer.connections, weights, strict=True):
         if c.kind == "identity":
-            return _exact_gain(gain, w.item(), layer.name)
-    return gain
+            # Where one spike moves the output by more than 127 gray levels, the skip
+            # keeps its one level and the other connections get an exponent.
+            gain = max(gain, 2 * (1 + 1e-9) / w.item())
+            return _exact_gain(min(gain, most), w.item(), layer.name)
+    return min(gain, most)
 
 
 def _absolute_row_sum(weight: FloatArray, axis: int = 0) -> float:

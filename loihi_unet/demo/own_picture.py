@@ -9,12 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import assert_never
 
-from loihi_unet.config import ClassifyConfig, RestoreConfig, SegmentConfig, TrainConfig
+from loihi_unet.config import (
+    ClassifyConfig,
+    DenoiseConfig,
+    RestoreConfig,
+    SegmentConfig,
+    TrainConfig,
+)
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.datasets import Reading, load_data
 from loihi_unet.data.pictures import VOID
-from loihi_unet.demo.subject import DIFFERENCE, Pixels
+from loihi_unet.demo.subject import Pixels, Shown, minus_ann
 from loihi_unet.report.head import MEASURES
 from loihi_unet.report.overlay import class_map
 from loihi_unet.tasks.classify import class_of
@@ -51,12 +58,12 @@ class OwnPicture:
         found = load_data(config.task, data, channels, "test", reading)
         self.picture = found[0]
         self.judge = Judge(task=config.task)
-        # Crops for the machines are cut out of it, so it has the networks' size.
-        entering = self.judge.entering(self.picture, 0)
-        self.size = entering.shape[1:]
-        self.pixels: Pixels = pad_to_multiple(entering, self.multiple)
+        # Crops for the backends are cut out of it, so it has the networks' size.
+        pixels = self.judge.shown(self.picture, 0)
+        self.size = pixels.shape[1:]
+        self.pixels: Pixels = pad_to_multiple(pixels, self.multiple)
         self.corners: tuple[tuple[int, int], ...] = ((0, 0),)
-        self.title = f"{self.picture.name} through every machine"
+        self.title = self.picture.name
         self.settings: dict[str, Any] = {"photograph": self.picture.name}
         if isinstance(self.task, ClassifyConfig):
             self.settings["class"] = self.task.folders.classes[class_of(self.picture)]
@@ -82,26 +89,27 @@ class OwnPicture:
         values = self.judge.measures([one])
         return {name: value for name, value in values.items() if name in MEASURES}
 
-    def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, tuple[str, Pixels]]:
+    def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, Shown]:
         """Input, what each network made of it, and the truth."""
-        entering = self._cut(self.pixels)
+        given = self._cut(self.pixels)
         shown = {key: self._shown(self._cut(x)) for key, x in outputs.items()}
         ann, chip = shown["ann"], shown["chip"]
-        found: dict[str, tuple[str, Pixels]] = {"input": ("input", entering)}
+        found = {"input": Shown("input", given)}
         if not isinstance(self.task, ClassifyConfig):
             found |= {
-                "ann": ("float ANN", ann),
-                "chip": ("integer network (chip)", chip),
-                "clean": ("truth", self._truth()),
+                "ann": Shown("float ANN", ann),
+                "chip": Shown("integer network", chip),
+                "clean": Shown("truth", self._truth()),
                 "difference": self._difference(ann, chip),
             }
         return found
 
-    def _difference(self, ann: Pixels, chip: Pixels) -> tuple[str, Pixels]:
+    def _difference(self, ann: Pixels, chip: Pixels) -> Shown:
         if isinstance(self.task, SegmentConfig):
             unequal = (ann != chip).any(axis=0, keepdims=True)
-            return "where chip and ANN differ", 255 * unequal.astype(np.float32)
-        return f"|chip - ANN| x {DIFFERENCE}", DIFFERENCE * np.abs(chip - ann)
+            title = "white: integer network and ANN differ"
+            return Shown(title, 255 * unequal.astype(np.float32))
+        return minus_ann(chip, ann)
 
     def _shown(self, output: Pixels) -> Pixels:
         match self.task:
@@ -112,7 +120,10 @@ class OwnPicture:
                 batch = torch.from_numpy(np.ascontiguousarray(output))[None]
                 scale, channels = self.task.scale, self.task.channels
                 return np.asarray(shuffled(batch, scale, channels)[0], np.float32)
-        return output
+            case DenoiseConfig() | ClassifyConfig():
+                return output
+            case _:
+                assert_never(self.task)
 
     def _truth(self) -> Pixels:
         match self.task:
@@ -124,7 +135,10 @@ class OwnPicture:
                 return class_map(label, self.task.classes).astype(np.float32)
             case RestoreConfig():
                 return target_of(self.picture).astype(np.float32)
-        return self.picture.pixels.astype(np.float32)
+            case DenoiseConfig() | ClassifyConfig():
+                return self.picture.pixels.astype(np.float32)
+            case _:
+                assert_never(self.task)
 
     def psnr(self, output: Pixels, window: tuple[slice, ...]) -> float | None:
         """None: crops reach beyond the picture."""

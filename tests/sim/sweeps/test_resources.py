@@ -10,7 +10,7 @@ import pytest
 
 from sim.backend import BackendError
 from sim.selftest import small_network
-from sim.sweeps import demand
+from sim.sweeps import resources
 
 ROOT = Path(__file__).parents[3]
 MEGABYTE = 10**6
@@ -27,8 +27,8 @@ def machine(monkeypatch, tmp_path):
         )
         (tmp_path / "memory.max").write_text("max" if limit is None else str(limit))
         (tmp_path / "memory.current").write_text(str(used))
-        monkeypatch.setattr(demand, "MEMINFO", tmp_path / "meminfo")
-        monkeypatch.setattr(demand, "CGROUP", tmp_path)
+        monkeypatch.setattr(resources, "MEMINFO", tmp_path / "meminfo")
+        monkeypatch.setattr(resources, "CGROUP", tmp_path)
 
     return make
 
@@ -46,31 +46,31 @@ def machine(monkeypatch, tmp_path):
 )
 def test_shares(machine, cores, available, items, expected):
     machine(cores, available * MEGABYTE)
-    needs = demand.Demand(memory=500 * MEGABYTE, cores=1)
-    assert demand.share_machine(needs, items) == expected
+    needs = resources.Demand(memory=500 * MEGABYTE, cores=1)
+    assert resources.share_machine(needs, items) == expected
 
 
 def test_a_run_that_needs_several_cores(machine):
     machine(16, 10**11)
-    assert demand.share_machine(demand.Demand(memory=1, cores=8), 9) == (2, 8)
-    assert demand.share_machine(demand.Demand(memory=1, cores=0), 9) == (1, 16)
-    assert demand.share_machine(demand.Demand(memory=1, cores=1), 9, 5) == (5, 3)
+    assert resources.share_machine(resources.Demand(memory=1, cores=8), 9) == (2, 8)
+    assert resources.share_machine(resources.Demand(memory=1, cores=0), 9) == (1, 16)
+    assert resources.share_machine(resources.Demand(memory=1, cores=1), 9, 5) == (5, 3)
 
 
 def test_memory_of_a_container(machine, monkeypatch, tmp_path):
     machine(1, 8 * 2**30)
-    assert demand.available_memory() == 8 * 2**30
+    assert resources.available_memory() == 8 * 2**30
     machine(1, 8 * 2**30, limit=2**30, used=2**29)
-    assert demand.available_memory() == 2**29
-    monkeypatch.setattr(demand, "MEMINFO", tmp_path / "none")
-    assert demand.available_memory() is None
-    assert demand.share_machine(demand.Demand(memory=10**15, cores=1), 9)[0] == 1
+    assert resources.available_memory() == 2**29
+    monkeypatch.setattr(resources, "MEMINFO", tmp_path / "none")
+    assert resources.available_memory() is None
+    assert resources.share_machine(resources.Demand(memory=10**15, cores=1), 9)[0] == 1
 
 
 def test_more_of_everything_needs_more():
     def memory(*backends, record=False, **arguments):
         network = small_network(**arguments)
-        return demand.demand(network, *backends, record=record).memory
+        return resources.demand(network, *backends, record=record).memory
 
     large = {"size": (512, 512), "num_steps": 10}
     for backend in ("torch", "reference", "lava"):
@@ -87,7 +87,7 @@ import re, numpy
 from pathlib import Path
 from benchmarks.random_unet import random_unet
 from sim.backend import create
-from sim.sweeps.demand import demand
+from sim.sweeps.resources import demand
 for size, record in ((32, False), (256, True), (512, True)):
     network = random_unet(base_channels=8, height=size, width=size, num_steps=8)
     image = numpy.full((1, 1, size, size), 100)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""oneDNN's convolutions, and the plain one that they are compared with.
+
+`sim.torch.int8` decides which of them is used where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from export.synapse import Conv, Pair
+
+onednn = torch.ops.onednn  # type: ignore[attr-defined]
+
+#: Terms of a sum that int32 holds whatever the values: 2**31 / (255 * 128).
+MAX_TERMS = 2**16
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """Everything about a convolution but its values.
+
+    Parameters
+    ----------
+    weight : tuple of int
+        (C_out, C_in // groups, K_h, K_w).
+    stride, padding, dilation : tuple of int
+        Along (H, W).
+    groups : int
+        Channel groups.
+    """
+
+    weight: tuple[int, int, int, int]
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+
+    @classmethod
+    def of(cls, conv: Conv) -> Geometry:
+        """Geometry of a synapse."""
+        c_out, c_in, height, width = conv.weight.shape
+        return cls(
+            weight=(c_out, c_in, height, width),
+            stride=conv.stride,
+            padding=conv.padding,
+            dilation=conv.dilation,
+            groups=conv.groups,
+        )
+
+    @property
+    def terms(self) -> int:
+        """Products in a sum."""
+        return self.weight[1] * self.weight[2] * self.weight[3]
+
+
+class OneDnnConv:
+    """Convolution of uint8 by int8 on the CPU: ``sum * scale + bias`` in float32.
+
+    The operators are those that torch's own quantisation lowers to
+    (``torch.ops.onednn``; torch 2.3.1 and 2.13 were tried).
+
+    Parameters
+    ----------
+    levels : Tensor, shape (C_out, C_in // groups, K_h, K_w), int8
+        Weight levels.
+    scale : int
+        Power of two.
+    bias : Tensor or None, shape (C_out,), float32
+        Integers to add.
+    geometry : sequence of sequence of int
+        Stride, padding and dilation, each along (H, W).
+    groups : int
+        Channel groups.
+    """
+
+    def __init__(
+        self,
+        levels: Tensor,
+        scale: int,
+        bias: Tensor | None,
+        geometry: tuple[Sequence[int], Sequence[int], Sequence[int]],
+        groups: int,
+    ) -> None:
+        self.geometry = [list(pair) for pair in geometry]
+        self.groups = groups
+        self.bias = bias
+        # Whatever the caller's default dtype and device are.
+        self.scales = torch.full(
+            (len(levels),), float(scale), dtype=torch.float32, device=CPU
+        )
+        self.zero_points = torch.zeros(len(levels), dtype=torch.int64, device=CPU)
+        self.levels = levels
+        # oneDNN chooses the layout of the weights by the payload's shape; with
+        # another layout it would reorder them at every call.
+        self.packed: dict[torch.Size, Tensor] = {}
+
+    def __call__(self, payload: Tensor) -> Tensor:
+        """Sums for a payload.
+
+        Parameters
+        ----------
+        payload : Tensor, shape (N, C_in, H, W), uint8, channels last
+            At most 127, or 255 where `payload_limit` says so.
+
+        Returns
+        -------
+        Tensor, shape (N, C_out, H_out, W_out), float32, channels last
+        """
+        payload = channels_last(payload)
+        packed = self.packed.get(payload.shape)
+        if packed is None:
+            packed = onednn.qconv_prepack(
+                *(self.levels, self.scales, 1.0, 0, *self.geometry, self.groups),
+                list(payload.shape),
+            )
+            self.packed[payload.shape] = packed
+        sums: Tensor = onednn.qconv2d_pointwise(
+            *(payload, 1.0, 0, packed, self.scales, self.zero_points, self.bias),
+            *(*self.geometry, self.groups, 1.0, 0, torch.float32, "none", [], ""),
+        )
+        return sums
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return the same values, with the strides of channels last even where a side is 1.
+
+    There torch takes several strides for contiguous, and oneDNN goes different ways.
+    """
+    count, channels, height, width = x.shape
+    strides = (height * width * channels, 1, width * channels, channels)
+    x = x.contiguous(memory_format=torch.channels_last)
+    return x.as_strided((count, channels, height, width), strides)
+
+
+def may_be_tried(geometry: Geometry) -> bool:
+    """Whether trying the int8 convolution is known not to end the process."""
+    return geometry.terms <= MAX_TERMS and padding_is_reached(geometry)
+
+
+def padding_is_reached(geometry: Geometry) -> bool:
+    """Whether no padding lies beyond what the kernel reaches."""
+    return all(
+        padding <= dilation * (kernel - 1)
+        for padding, dilation, kernel in zip(
+            geometry.padding, geometry.dilation, geometry.weight[2:], strict=True
+        )
+    )
+
+
+def conv2d(
+    geometry: Geometry, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """Return a float convolution, padding beyond the kernel written beside the values.
+
+    OneDNN ends the process there otherwise.
+    """
+    padding = geometry.padding
+    if not padding_is_reached(geometry):
+        x = functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+        padding = (0, 0)
+    x, weight = channels_last(x), channels_last(weight)
+    return functional.conv2d(
+        *(x, weight, bias, geometry.stride, padding),
+        *(geometry.dilation, geometry.groups),
+    )
+
+
+def by_taps(geometry: Geometry, x: Tensor, weight: Tensor) -> Tensor:
+    """Return the sums in float64: one matrix product for each place in the kernel."""
+    (ph, pw), (sh, sw) = geometry.padding, geometry.stride
+    (dh, dw), (kh, kw) = geometry.dilation, geometry.weight[2:]
+    padded = functional.pad(x, (pw, pw, ph, ph))
+    height = (padded.shape[2] - dh * (kh - 1) - 1) // sh + 1
+    width = (padded.shape[3] - dw * (kw - 1) - 1) // sw + 1
+    grouped = padded.unflatten(1, (geometry.groups, -1))  # type: ignore[no-untyped-call]
+    matrices = weight.reshape(geometry.groups, -1, *weight.shape[1:])
+    sums: Tensor | None = None
+    for ky in range(kh):
+        rows = slice(ky * dh, ky * dh + (height - 1) * sh + 1, sh)
+        for kx in range(kw):
+            columns = slice(kx * dw, kx * dw + (width - 1) * sw + 1, sw)
+            tap = torch.einsum(
+                "ngchw,goc->ngohw",
+                grouped[..., rows, columns],
+                matrices[..., ky, kx],
+            )
+            sums = tap if sums is None else sums.add_(tap)
+    assert sums is not None  # a kernel has a place
+    return sums.flatten(1, 2)

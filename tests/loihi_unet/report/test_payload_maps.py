@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Maps of payloads show what was sent, within their budget; and signed differences."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from loihi_unet.report import payload_maps
+from loihi_unet.report.difference import EQUAL, LESS, MORE, signed_difference
+from loihi_unet.report.payload_maps import write_payload_maps
+from sim.backend import create
+from sim.selftest import small_network
+
+
+@pytest.fixture(scope="module")
+def recording():
+    network = small_network(size=(16, 24), num_steps=4)
+    images = np.random.default_rng(0).integers(-20, 270, (2, 1, 16, 24))
+    return create("torch").run(network, images)
+
+
+def test_every_payload_is_a_pixel(recording, tmp_path):
+    (first, *_) = maps = write_payload_maps(tmp_path, recording)
+    assert [m["layer"] for m in maps] == [n for n in recording.payloads if ":" not in n]
+    payload = recording.payloads[first["layer"]][0]
+    steps, channels, height, width = payload.shape
+    assert (first["steps"], first["channels"]) == (steps, channels)
+    with Image.open(tmp_path / first["file"]) as image:
+        levels = np.asarray(image).reshape(steps, -1, image.width)
+    low, high = first["lowest"], first["highest"]
+    for t in range(steps):
+        for c in range(channels):
+            y, x = divmod(c, first["columns"])
+            y, x = y * (height + 1), x * (width + 1)
+            found = levels[t, y : y + height, x : x + width]
+            assert (found == np.rint((payload[t, c] - low) * 254 / (high - low))).all()
+        assert first["spiking"][t] == (payload[t] != 0).mean()
+
+
+def test_the_budget_is_kept(recording, tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (1, 4, 64, 128, 128))
+    payloads = {name: noise for name in ("a", "b", "c")}
+    large = dataclasses.replace(recording, payloads=payloads)
+    maps = write_payload_maps(tmp_path, large)
+    assert [m["layer"] for m in maps] == ["a", "b", "c"]
+    size = sum((tmp_path / m["file"]).stat().st_size for m in maps)
+    assert size <= payload_maps.BUDGET
+    assert size * 4 / 3 < 3_000_000
+    monkeypatch.setattr(payload_maps, "BUDGET", 100_000)
+    maps = write_payload_maps(tmp_path, large)
+    assert sum((tmp_path / m["file"]).stat().st_size for m in maps) <= 100_000
+    assert maps[0]["channels"] < 16
+    assert maps[0]["window"] == [32, 32, 64, 64]
+
+
+def rgb(colour):
+    return list(bytes.fromhex(colour[1:]))
+
+
+def test_signed_difference():
+    ours = np.array([[[0.0, 4, -8, 0.001]]])
+    pixels, scale = signed_difference(ours, np.zeros_like(ours))
+    assert scale == 8
+    assert pixels[:, 0, 0].tolist() == rgb(EQUAL)
+    assert pixels[:, 0, 2].tolist() == rgb(LESS)
+    # A small one is seen as well.
+    assert pixels[:, 0, 3].tolist() != rgb(EQUAL)
+    half = np.array([rgb(EQUAL), rgb(MORE)]).mean(axis=0)
+    assert np.abs(pixels[:, 0, 1] - half).max() <= 0.5
+    assert signed_difference(ours, ours).scale == 1
+    colours = np.array([1.0, -3, 2])[:, None, None]
+    assert signed_difference(colours, 0 * colours).pixels[:, 0, 0].tolist() != rgb(MORE)
