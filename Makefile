@@ -24,7 +24,7 @@ check: test
 # The documentation as pages, in site/; links that lead nowhere are errors. Nothing is
 # fetched but, the first time, the tools.
 docs: $(VENV)/.docs
-	$(BIN)/python -m mkdocs build --strict --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 
 # The unit tests in Lava's own wheels, unchanged; some ten minutes.
 lava-tests: $(STAMP)
@@ -71,4 +71,4 @@ $(VENV)/.docs: $(STAMP)
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-* runs build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* runs build site .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -23,7 +23,7 @@ else:
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\(([^)]*)\)")
-SOURCES = ("loihi_unet", "export", "sim", "docs", "tests")
+SOURCES = ("loihi_unet", "export", "sim")
 
 
 def call(*command, cwd, code=0):
