@@ -6,9 +6,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from export.gain import settle
 from torch.nn import functional
 
+from export.theta import settle
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.finetuning.flow import IntegerUNet
 from sim.backend import OverflowLayerError, create
