@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import Template
 
-from export.stock_network import StockNetwork
 from loihi_unet.kit.unread import NOT_READ
 from sim.probes.probe import Probe
 
@@ -57,19 +56,19 @@ def question(probe: Probe) -> str:
     """A probe in Markdown: the question, why it is open, and the answers."""
     stage = probe.network.stages[probe.layer]
     steps, neurons = probe.shape
-    kind = "stock neurons" if isinstance(probe.network, StockNetwork) else "windows"
+    kind = "Windows" if probe.network.in_windows else "Stock neurons"
     lines = [
         f"### {probe.name}",
         "",
-        probe.question,
-        probe.reason,
-        f"({kind}, T = {probe.network.num_steps}, stage {stage}; recording of {steps} "
-        f"steps, {neurons} neurons)",
+        f"**{probe.question}** {probe.reason}",
+        "",
+        f"{kind}, T = {probe.network.num_steps}, stage {stage}; a recording has "
+        f"{steps} steps of {neurons} neurons.",
         "",
     ]
     for index, answer in enumerate(probe.answers):
         then = answer.then or "As all backends here: nothing has to change."
-        lines.append(f"{index}. {answer.text}. *{then}*")
+        lines.append(f"- `answer{index}`: {answer.text}. *{then}*")
     return "\n".join(lines)
 
 

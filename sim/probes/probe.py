@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 
@@ -73,14 +74,14 @@ class Probe:
 
     def _run(self, rules: StockRules | WindowRules) -> Int64:
         if isinstance(rules, StockRules):
-            assert isinstance(self.network, StockNetwork)
-            return run_stock(self.network, self.images, rules)
+            network = cast(StockNetwork, self.network)
+            return run_stock(network, self.images, rules)
         return run_windows(self.network, self.images, self.layer, rules)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Steps and neurons of a recording."""
-        images = 1 if isinstance(self.network, StockNetwork) else len(self.images)
+        images = len(self.images) if self.network.in_windows else 1
         return (
             images * self.network.num_steps,
             self.network.nodes[self.layer].shape[0],
