@@ -94,7 +94,7 @@ def simulate(
         Integers as they enter the network, which runs at their size; or a picture, or a
         folder of pictures of one size, padded by reflection to a size that fits.
     backend : str
-        A key of `sim.BACKENDS`.
+        A key of `sim.BACKENDS`, or ``module:Class`` of a backend of your own.
     layers : sequence of str, optional
         Spiking layers to record; default: all.
     sigma, seed
@@ -205,7 +205,7 @@ def evaluate(
     sigma, seed
         Noise in gray levels, for denoising, and what decides it.
     backend : str
-        A key of `sim.BACKENDS`.
+        A key of `sim.BACKENDS`, or ``module:Class`` of a backend of your own.
     checkpoint : str or Path, optional
         A trained float network to score beside it: run folder, file or shipped name.
 

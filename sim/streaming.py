@@ -43,7 +43,7 @@ def stream(
     frames : iterable of array_like of int, shape (C, H, W)
         Payloads of the input, within its declared range; may be endless.
     backend : str or Simulator
-        A key of `sim.backend.BACKENDS`, or a backend that exists already.
+        A name that `sim.backend.create` knows, or a backend that exists already.
     batch : int
         Frames to run together if their sizes agree.
     layers : tuple of str or None

@@ -54,7 +54,7 @@ class RunConfig:
     images : tuple of Path
         Pictures, and folders of them, in order.
     backend : str
-        A key of `sim.backend.BACKENDS`.
+        A name that `sim.backend.create` knows.
     conditions : Conditions
         Noise and crop.
     layers : tuple of str or None
