@@ -44,7 +44,7 @@ def constant_planes(network: Network) -> list[int]:
         return []
     if found is True:
         return [255]
-    levels = found if isinstance(found, list) else [None]
+    levels: list[int] = found if isinstance(found, list) else [-1]
     whole = all(type(level) is int and 0 <= level <= 255 for level in levels)
     if not whole or len(levels) >= network.input.shape[0]:
         raise NetworkError(
