@@ -67,7 +67,9 @@ class Planes:
         coarse = STEP * np.rint(bias / (STEP * self.coarse))
         coarse = coarse.clip(-LARGEST, LARGEST)
         fine = STEP * np.rint((bias - coarse * self.coarse) / (STEP * self.fine))
-        return np.stack([coarse, fine.clip(-LARGEST, LARGEST)], 1).astype(np.int64)
+        both = np.stack([coarse, fine.clip(-LARGEST, LARGEST)], axis=1)
+        weights: NDArray[np.int64] = both.astype(np.int64)
+        return weights
 
 
 def taps(connection: Connection, kernel: tuple[int, int]) -> list[tuple[int, int]]:
