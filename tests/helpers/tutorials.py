@@ -84,5 +84,5 @@ def write(folder):
         writer = Writer(file, (3, 448, 448))
         writer.entry("input", (3, 448, 448), SDNN)
         for row in YOLO:
-            writer.conv(*row, SDNN, largest=2)
+            writer.conv(*row, SDNN)
         writer.conv(48, 1, 1, 0, {"type": b"SDNN", "sigma_output": True}, largest=2)
