@@ -93,6 +93,11 @@ def test_max_pool_is_refused(run, tmp_path):
         ("inspect net.py:load --input 1x8x8 --mean a", "a: numbers between commas"),
         ("inspect net.py:load --input 1x8x8 --mean 1,2", "--mean: 2 numbers for 1"),
         ("inspect net.py:load --input 1x8x8 --allow x", "--allow x: allowed are max_"),
+        ("demo --task restore", "no network for it comes with the package"),
+        (
+            "demo --task classify --checkpoint denoise-gray --spiking denoise-gray",
+            "--task classify: denoise-gray is a network for denoise",
+        ),
         ("convert --allow max_pool2d=exact", "--allow, --scale, --mean, --std and --"),
     ],
 )

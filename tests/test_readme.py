@@ -41,8 +41,8 @@ def home(tmp_path, monkeypatch):
     """A folder with what the commands name, small."""
     for folder in ("BSDS500-train", "Set12", "photos"):
         (tmp_path / folder).mkdir()
-        for index in range(4):
-            part = data.camera()[60 * index :][:48, 200:240]
+        for index in range(6):
+            part = data.camera()[60 * index :][:64, 200:264]
             io.imsave(tmp_path / folder / f"{index}.png", part)
     make_drive(tmp_path / "DRIVE")
     io.imsave(tmp_path / "photo.png", data.camera()[100:132, 200:232])
@@ -91,7 +91,8 @@ def test_ten_lines_of_python(home, monkeypatch, capsys):
     (lines,) = [block for block in code("python") if "loihi_unet.train" in block]
     assert len(lines.splitlines()) <= 10
     tiny = loihi_unet.config.load_config(
-        "denoise-gray", dict(pair.split("=") for pair in TINY)
+        "denoise-gray",
+        {key: int(value) for key, value in (pair.split("=") for pair in TINY)},
     )
     train = loihi_unet.train
     monkeypatch.setattr(

@@ -37,8 +37,8 @@ def crops_picture(
     pixels: Pixels, frames: Sequence[tuple[str, Sequence[Corner], int]]
 ) -> Pixels:
     """Draw frames of a colour, by their corners and side, around parts of a picture."""
-    drawn = np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels.copy()
-    drawn = np.clip(drawn, 0, 255)
+    three = np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels
+    drawn: Pixels = np.clip(three, 0, 255).copy()
     thick = max(1, round(min(pixels.shape[1:]) / 200))
     for colour, corners, side in frames:
         paint = np.array(rgb(colour), np.float32)[:, None, None]

@@ -238,7 +238,8 @@ def _retina(side: int) -> NDArray[np.uint8]:
     colour = resize(skimage.data.retina(), (side, side), anti_aliasing=1)
     # As Pillow makes gray of RGB, which the training data went through.
     gray = colour @ np.array([0.299, 0.587, 0.114])
-    return np.rint(255 * gray).astype(np.uint8)[None]
+    pixels: NDArray[np.uint8] = np.rint(255 * gray).astype(np.uint8)[None]
+    return pixels
 
 
 def chosen_corners(pixels: Pixels, multiple: int) -> tuple[tuple[int, int], ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,14 @@ def page(report: Report, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "uri": _uri,
         "percent": lambda share: f"{100 * share:.2f} %",
         "number": head.number,
         "pictures": head.pictures,
         "covered": head.covered,
     }
+    environment.filters |= filters
     script = _text("page.js")
     return environment.get_template("report.html.j2").render(
         report=report,

@@ -61,8 +61,9 @@ class Bounds:
 
     def silent(self, name: str) -> npt.NDArray[np.bool_]:
         """Which channels of a layer never fire, (C,)."""
-        fires: npt.NDArray[np.bool_] = self._high[name].any(axis=(1, 2))
-        return ~fires
+        highest: Int64 = self._high[name].max(axis=(1, 2))
+        silent: npt.NDArray[np.bool_] = highest == 0
+        return silent
 
     def changes_nothing(self, flip: Flip) -> bool:
         """Whether a flip is proved to change nothing that any layer sends."""

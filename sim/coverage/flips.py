@@ -47,7 +47,7 @@ class Flip(NamedTuple):
 
     layer: str
     what: str
-    index: tuple[int, ...]
+    index: tuple[int, ...]  # type: ignore[assignment]  # a tuple has a method index
     bit: int
 
 

@@ -51,7 +51,7 @@ def check_sums(
     if not network.input.changes:
         frames = np.broadcast_to(values, (network.num_steps, *values.shape))
     own: dict[str, Payload] = {network.input.name: frames, **payloads}
-    leaving = dict(own)
+    leaving: dict[str, Payload] = dict(own)
     for layer in network.layers:
         if layer.delay is not None:
             axons = Axons(layer)
@@ -69,8 +69,8 @@ def check_sums(
             for incoming in state.incoming:
                 # A layer that reads itself does so before its axons.
                 before = incoming.source == state.layer.name
-                sent = (own if before else leaving)[incoming.source]
-                incoming.sent.append(sent[t].astype(np.int64))
+                going = (own if before else leaving)[incoming.source]
+                incoming.sent.append(going[t].astype(np.int64))
 
 
 def _may_overflow(layer: StockLayer, sent: Mapping[str, Payload]) -> bool:

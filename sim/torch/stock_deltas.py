@@ -139,7 +139,8 @@ def _bias(layer: StockLayer, device: torch.device) -> Tensor:
     if not isinstance(compartment, SigmaDelta):
         return torch.zeros(1, dtype=torch.float32, device=device)
     bias = torch.from_numpy(column(compartment.bias.effective())).to(device)
-    return bias.flatten().float() * 2**compartment.spike_exp
+    units: Tensor = bias.flatten().float() * 2**compartment.spike_exp
+    return units
 
 
 def _rows(values: Tensor) -> Tensor:
@@ -186,6 +187,7 @@ def _encode(
     threshold = ((compartment.vth_mant << shift) - 0.5) * UNIT
     y = bias.clone()
     x, reference = torch.zeros_like(y), torch.zeros_like(y)
+    none = torch.zeros_like(bias)
     delta, s = torch.empty_like(y), torch.empty_like(y)
     for t, row in enumerate(rows[""]):
         arrived = sums[t - late] if t >= late else None
@@ -202,5 +204,9 @@ def _encode(
         torch.floor(s, out=row)
         for name, values in rows.items():
             if name:
-                state = {"sigma": (y, bias), "act": (x, 0), "residue": (x, reference)}
+                state = {
+                    "sigma": (y, bias),
+                    "act": (x, none),
+                    "residue": (x, reference),
+                }
                 torch.mul(state[name][0] - state[name][1], 1 / UNIT, out=values[t])

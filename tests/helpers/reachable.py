@@ -45,30 +45,31 @@ def added(sums, values):
 
 
 class Reachable:
-    """Sets of a network at its size."""
+    """Sets of a network at its size; places that are alike share theirs."""
 
     def __init__(self, network):
         self.network = network
-        self.sent = functools.cache(self._sent)
-        self.received = functools.cache(self._received)
+        source = network.input
+        levels = np.arange(source.minimum, source.maximum + 1)
+        self.levels = levels[:, None].repeat(network.num_steps, axis=1)
+        self.known = {}
         self.weights = functools.cache(self._weights)
 
-    def _sent(self, name, place):
+    def sent(self, name, place):
         """Tuples that a place of a node can send, (number, T)."""
-        node = self.network.nodes[name]
-        steps = self.network.num_steps
         if name == self.network.input.name:
-            levels = np.arange(node.minimum, node.maximum + 1)
-            return levels[:, None].repeat(steps, axis=1)
+            return self.levels
         drive = self.received(name, place)
-        return np.unique(self.run(node, place[0], drive), axis=0)
+        key = (name, place[0], id(drive))
+        if key not in self.known:
+            found = self.run(self.network.nodes[name], place[0], drive)
+            self.known[key] = np.unique(found, axis=0)
+        return self.known[key]
 
-    def _received(self, name, place, number=None, flip=None):
+    def received(self, name, place, number=None, flip=None):
         """Inputs of a place, (number, T), or pairs of them with a flip, (.., 2 * T)."""
         layer = self.network.nodes[name]
-        steps = self.network.num_steps
-        bias = int(layer.compartment.bias.effective()[place[0]])
-        sums = np.full((1, steps if flip is None else 2 * steps), bias, dtype=np.int64)
+        terms = []
         for i, c in enumerate(layer.connections):
             shape = self.network.nodes[c.source].shape
             weights = self.weights(name, i)[(slice(None), *place)]
@@ -77,14 +78,26 @@ class Reachable:
                 alone, channel = one_tap(c, flip.index)
                 if channel in (None, place[0]):
                     more = matrix(alone, shape)[(slice(None), *place)]
+                    # Two of the mantissa are a level.
                     others = weights + level_change(c, flip) * more
             for element in np.flatnonzero((weights != 0) | (others != 0)):
                 source = tuple(int(x) for x in np.unravel_index(element, shape))
                 values = self.sent(c.source, source)
-                products = weights[element] * values
-                if flip is not None:
-                    products = np.hstack([products, others[element] * values])
-                sums = added(sums, np.unique(products, axis=0))
+                terms.append((int(weights[element]), int(others[element]), values))
+        key = (name, place[0], flip, *sorted((w, o, id(v)) for w, o, v in terms))
+        if key not in self.known:
+            self.known[key] = self._added(layer, place[0], flip, terms)
+        return self.known[key]
+
+    def _added(self, layer, channel, flip, terms):
+        steps = self.network.num_steps
+        bias = int(layer.compartment.bias.effective()[channel])
+        sums = np.full((1, steps if flip is None else 2 * steps), bias, dtype=np.int64)
+        for weight, other, values in terms:
+            products = weight * values
+            if flip is not None:
+                products = np.hstack([products, other * values])
+            sums = added(sums, np.unique(products, axis=0))
         return sums
 
     def _weights(self, name, number):

@@ -6,9 +6,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from export.gain import settle
 from torch.nn import functional
 
+from export.theta import settle
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.finetuning.flow import IntegerUNet
 from sim.backend import OverflowLayerError, create
@@ -61,7 +61,7 @@ def test_the_first_overflow_in_time_is_named(snn):
 
 def test_the_image_that_overflows_is_named(snn):
     network = IntegerUNet(settle(snn))
-    loud(network, 0, 8)
+    loud(network, 0)
     x = torch.cat([torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)])
     found = named(lambda: network(x))
     assert found == by_reference(network, x)
@@ -72,18 +72,18 @@ def test_the_image_that_overflows_is_named(snn):
 def test_sums_that_cancel_overflow_all_the_same(snn):
     """One connection leaves 24 bits; the bias brings the potential back."""
     network = IntegerUNet(settle(snn))
-    loud(network, 0, 8)
+    loud(network, 0)
     x = torch.ones(1, 1, 8, 8)
     found = named(lambda: network(x))
     assert found == by_reference(network, x)
     assert found[3].startswith("input from")
 
 
-def loud(network, number, more):
-    """Shift the sums of one layer's first connection further to the left."""
+def loud(network, number):
+    """Shift the sums of one layer's first connection as far left as it goes."""
     layers = list(network.network.layers)
     first, *rest = layers[number].connections
-    first = dataclasses.replace(first, weight_exp=first.weight_exp + more)
+    first = dataclasses.replace(first, weight_exp=7)
     layers[number] = dataclasses.replace(layers[number], connections=(first, *rest))
     network.network = dataclasses.replace(network.network, layers=tuple(layers))
 

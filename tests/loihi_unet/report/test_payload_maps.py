@@ -28,14 +28,15 @@ def test_every_payload_is_a_pixel(recording, tmp_path):
     steps, channels, height, width = payload.shape
     assert (first["steps"], first["channels"]) == (steps, channels)
     with Image.open(tmp_path / first["file"]) as image:
-        levels = np.asarray(image).reshape(steps, -1, image.width)
+        pixels = np.asarray(image.convert("RGB")).reshape(steps, -1, image.width, 3)
     low, high = first["lowest"], first["highest"]
     for t in range(steps):
         for c in range(channels):
             y, x = divmod(c, first["columns"])
             y, x = y * (height + 1), x * (width + 1)
-            found = levels[t, y : y + height, x : x + width]
-            assert (found == np.rint((payload[t, c] - low) * 254 / (high - low))).all()
+            found = pixels[t, y : y + height, x : x + width]
+            level = np.rint((payload[t, c] - low) * 254 / (high - low)).astype(int)
+            assert (found == payload_maps._palette()[level]).all()
         assert first["spiking"][t] == (payload[t] != 0).mean()
 
 

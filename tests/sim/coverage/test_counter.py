@@ -114,6 +114,8 @@ def ones(*shape):
 SYNAPSES = {
     "border": (Conv(weight=ones(2, 1, 3, 3), padding=(1, 1)), (1, 4, 5)),
     "wide border": (Conv(weight=ones(1, 1, 3, 2), padding=(3, 2)), (1, 2, 3)),
+    # Taps of the first and of the last row read the padding alone.
+    "one row": (Conv(weight=ones(1, 1, 3, 2), padding=(1, 1)), (1, 1, 3)),
     "no border": (Conv(weight=ones(1, 2, 2, 3)), (2, 4, 4)),
     "stride": (Conv(weight=ones(2, 1, 1, 2), stride=(2, 3)), (1, 5, 7)),
     "dilation": (Conv(weight=ones(1, 1, 3, 2), dilation=(2, 3)), (1, 6, 5)),

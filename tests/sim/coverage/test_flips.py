@@ -110,6 +110,8 @@ def with_flip(found, flip):
         change = 2 * level_change(c, flip)
         if isinstance(c.synapse, AveragePool):
             mant = c.synapse.weight_mant + change
+            if not 2 <= mant <= 254:
+                return None
             other = dataclasses.replace(c.synapse, weight_mant=mant)
         else:
             weight = c.synapse.weight.copy()
@@ -168,7 +170,7 @@ def test_who_notices_is_what_a_flipped_network_shows():
         assert noticing(flip) == differs
         assert not (proved and differs)
         seen.add((flip.what, differs, proved))
-        if len(seen) < 8 and differs:
+        if flip.layer == "groups" and differs:
             assert not reachable.changes_nothing(flip)
     assert {("weight 0", True, False), ("weight 0", False, True)} <= seen
     assert {("bias", True, False), ("threshold", True, False)} <= seen
