@@ -43,14 +43,14 @@ VALUES = (-512, 767)
 #: Gray levels of a unit.
 WHITE = 255.0
 #: States may become this much larger than on the calibration pictures.
-SAFETY = 6.0
+SAFETY = 4.0
 #: Channels count as at least this part of their layer's largest: what is faint on
 #: the calibration pictures may not be so on others.
-FAINTEST = 8
+FAINTEST = 64
 #: What a relay leaves of the largest payloads, at least.
 SMALLEST = 1024
 #: Weights of a layer must use this share of their range, or payloads are divided.
-USED = 0.8
+USED = 0.45
 
 
 @dataclass(frozen=True, eq=False)
