@@ -8,7 +8,7 @@ VENV := .venv$(addprefix -,$(filter-out python3,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check lava-tests bench lint audit torture suite setup clean
+.PHONY: demo test check docs lava-tests bench lint audit torture suite setup clean
 
 demo: $(STAMP)
 	$(BIN)/loihi-unet demo
@@ -20,6 +20,11 @@ test: $(STAMP)
 # What `make test` leaves out: browsers, tortures, all of the suite, memory.
 check: test
 	$(BIN)/python -m pytest -m slow
+
+# The documentation as pages, in site/; links that lead nowhere are errors. Nothing is
+# fetched but, the first time, the tools.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 
 # The unit tests in Lava's own wheels, unchanged; some ten minutes.
 lava-tests: $(STAMP)
@@ -61,5 +66,9 @@ $(STAMP): pyproject.toml constraints.txt .ci/set_up.py
 	@"$(PYTHON)" .ci/set_up.py $(VENV)
 	@touch $(STAMP)
 
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-* runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* runs build site .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache

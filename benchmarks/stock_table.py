@@ -315,8 +315,8 @@ def render(record: dict[str, Any]) -> str:
         "",
         "## Ten steps, side by side in one run",
         "",
-        "Wall clock is that of a machine that others used as well; processor seconds "
-        "are not affected by that.",
+        "Wall clock is that of a machine that others used as well, which processor "
+        "seconds suffer less from; the last column divides those.",
         "",
         "| file | torch, s | stock netx in Lava, s | torch, processor s | "
         "stock netx, processor s | times |",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from export.errors import NetworkError
 from export.network import Network
 
 Image = npt.NDArray[Any]
@@ -26,14 +27,38 @@ def size_multiple(network: Network) -> tuple[int, int]:
 
 
 def picture_channels(network: Network) -> int:
-    """Channels of the pictures that a network takes, its constant plane left out."""
-    return network.input.shape[0] - bool(network.provenance.get("constant_plane"))
+    """Channels of the pictures that a network takes, constant planes left out."""
+    return network.input.shape[0] - len(constant_planes(network))
+
+
+def constant_planes(network: Network) -> list[int]:
+    """Gray levels of the planes that enter behind a picture's channels.
+
+    Raises
+    ------
+    NetworkError
+        If the provenance, which is part of a file, says nonsense.
+    """
+    found = network.provenance.get("constant_plane")
+    if not found:
+        return []
+    if found is True:
+        return [255]
+    levels: list[int] = found if isinstance(found, list) else [-1]
+    whole = all(type(level) is int and 0 <= level <= 255 for level in levels)
+    if not whole or len(levels) >= network.input.shape[0]:
+        raise NetworkError(
+            f"provenance constant_plane: {str(found)[:40]} found, fewer gray levels "
+            f"0..255 than the input's {network.input.shape[0]} channels needed"
+        )
+    return levels
 
 
 def completed(network: Network, levels: Image) -> Image:
-    """Return a picture as it enters, with the constant plane where there is one.
+    """Return a picture as it enters, with the constant planes where there are any.
 
-    The plane is white: it carries what a network adds before a border of zeros.
+    A white one carries what a network adds before a border of zeros; those of a
+    sigma-delta network carry its biases.
 
     Parameters
     ----------
@@ -44,7 +69,8 @@ def completed(network: Network, levels: Image) -> Image:
     """
     if levels.shape[0] == network.input.shape[0]:
         return levels
-    return np.concatenate([levels, np.full_like(levels[:1], 255)])
+    planes = [np.full_like(levels[:1], level) for level in constant_planes(network)]
+    return np.concatenate([levels, *planes])
 
 
 def only_size(network: Network) -> tuple[int, int] | None:
@@ -68,8 +94,10 @@ def decode(network: Network, accumulator: npt.NDArray[Any]) -> npt.NDArray[np.fl
     Returns
     -------
     ndarray of float64
-        ``accumulator * scale / T``; 0..1 is black to white for a denoiser.
+        ``accumulator * scale / T``; 0..1 is black to white for a denoiser. Of a
+        StockNetwork, whose last layer holds a picture's value, ``* scale``.
     """
     output = network.output
+    steps = network.num_steps if network.in_windows else 1
     scale = output.unit if isinstance(output.scale, tuple) else output.scale
-    return accumulator.astype(np.float64) * (scale / network.num_steps)
+    return accumulator.astype(np.float64) * (scale / steps)

@@ -165,6 +165,11 @@ class Network:
         return self.layers[-1]
 
     @property
+    def takes_pictures(self) -> bool:
+        """Whether pictures enter it, one after the other."""
+        return True
+
+    @property
     def latency(self) -> int:
         """Time steps from an image's first input to its complete output."""
         return self.num_steps + self.stages[self.output.name]

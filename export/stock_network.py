@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
 import numpy.typing as npt
 from typing_extensions import assert_never
 
@@ -207,6 +208,11 @@ class StockNetwork(Network):
                 )
 
     @property
+    def takes_pictures(self) -> bool:
+        """Whether it was converted from a network for pictures, one at each step."""
+        return self.input.changes and self.provenance.get("neuron") == "sigma-delta"
+
+    @property
     def latency(self) -> int:
         """Time step at which the first input has reached the output."""
         injected = any(
@@ -215,6 +221,22 @@ class StockNetwork(Network):
             for c in layer.connections
         )
         return self.stages[self.output.name] + (0 if injected else 1)
+
+    @property
+    def arrivals(self) -> Mapping[str, int]:
+        """Time step at which the first input has come to a layer on every way.
+
+        Delays of axons included, those of single synapses not; of the input 0.
+        """
+        leaves, found = {self.input.name: 0}, {self.input.name: 0}
+        for layer in self.layers:
+            others = [c for c in layer.connections if c.source != layer.name]
+            injected = any(isinstance(c.synapse, Injection) for c in others)
+            arrives = max(leaves[c.source] for c in others)
+            found[layer.name] = arrives + 1 + (not injected and arrives == 0)
+            held = 0 if layer.delay is None else int(layer.delay.max())
+            leaves[layer.name] = found[layer.name] + held
+        return found
 
     @property
     def traces(self) -> Mapping[str, Shape]:
@@ -236,11 +258,16 @@ class StockNetwork(Network):
     def check_runs(self, images: npt.ArrayLike) -> IntArray:
         """Input of all runs: (runs, T, C, H, W), or (runs, C, H, W) if constant.
 
+        A network that `takes_pictures` is shown a picture (C, H, W) at every step.
+
         Raises
         ------
         NetworkError, RangeError
             As `Input.check`, and if frames are not ``num_steps`` long.
         """
+        images = np.asarray(images)
+        if self.takes_pictures and images.ndim == 4:
+            images = np.repeat(images[:, None], self.num_steps, axis=1)
         runs = self.input.check(images)
         if self.input.changes and runs.shape[1] != self.num_steps:
             raise NetworkError(

@@ -94,7 +94,7 @@ def simulate(
         Integers as they enter the network, which runs at their size; or a picture, or a
         folder of pictures of one size, padded by reflection to a size that fits.
     backend : str
-        A key of `sim.BACKENDS`.
+        A key of `sim.BACKENDS`, or ``module:Class`` of a backend of your own.
     layers : sequence of str, optional
         Spiking layers to record; default: all.
     sigma, seed
@@ -121,7 +121,7 @@ def simulate(
     if isinstance(images, str | Path):
         images = _entering(network, Path(images), Conditions(sigma=sigma, seed=seed))
     entering = np.asarray(images)
-    if network.in_windows and entering.ndim == 4:
+    if network.takes_pictures and entering.ndim == 4:
         network = network.resized(*entering.shape[2:])
     wanted = None if layers is None else tuple(layers)
     recording = create(backend).run(network, entering, layers=wanted)
@@ -205,7 +205,7 @@ def evaluate(
     sigma, seed
         Noise in gray levels, for denoising, and what decides it.
     backend : str
-        A key of `sim.BACKENDS`.
+        A key of `sim.BACKENDS`, or ``module:Class`` of a backend of your own.
     checkpoint : str or Path, optional
         A trained float network to score beside it: run folder, file or shipped name.
 

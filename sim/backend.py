@@ -10,58 +10,14 @@ from typing import Protocol, cast, runtime_checkable
 
 import numpy.typing as npt
 
-from export.errors import UserError, one_line
+from export.errors import one_line
 from export.network import Network
+from sim import foreign
+from sim.errors import BackendError as BackendError
+from sim.errors import OverflowLayerError as OverflowLayerError
 from sim.recording import Recording
 
 Progress = Callable[[int, int], None]  # (done, total)
-
-
-class OverflowLayerError(UserError):
-    """A sum or a potential left 24 bits signed; names layer and step.
-
-    Where several do, every backend names the same one: of the first image in which
-    any does, what happens at the first time step of the chip (a layer of stage l does
-    step t at time step t + l of its image); of that time step, the first layer in the
-    order of the network; of that layer, the first connection, or else the potential.
-    The value is the worst of that layer's at that step: the smallest if it is too
-    small, else the largest.
-
-    Parameters
-    ----------
-    layer : str
-        Layer whose compartment would overflow.
-    step : int
-        Algorithm step 0..T-1.
-    what : str
-        Which quantity, and its value.
-    image : int
-        Index of the image in its run.
-    """
-
-    def __init__(self, layer: str, step: int, what: str, image: int = 0) -> None:
-        super().__init__(f"layer '{layer}', step {step}: {what} outside 24 bits signed")
-        self.layer = layer
-        self.step = step
-        self.what = what
-        self.image = image
-
-    def __reduce__(self) -> tuple[type[OverflowLayerError], tuple[str, int, str, int]]:
-        # Raised in the processes of Lava's runtime; must survive pickling.
-        return type(self), (self.layer, self.step, self.what, self.image)
-
-
-class BackendError(UserError):
-    """A backend that does not exist or cannot run here; says what to do.
-
-    Parameters
-    ----------
-    text : str
-        Kept as it is: may end in the traceback of a Lava process.
-    """
-
-    def __init__(self, text: str) -> None:
-        ValueError.__init__(self, text)
 
 
 class Simulator(Protocol):
@@ -152,10 +108,26 @@ BACKENDS: dict[str, tuple[str, str, dict[str, str | int]]] = {
 }
 
 
+def names() -> list[str]:
+    """Backends of this project, and those that other packages bring.
+
+    Returns
+    -------
+    list of str
+        Names that `create` knows; ``module:Class`` is allowed as well.
+    """
+    return [*BACKENDS, *(n for n in foreign.installed() if n not in BACKENDS)]
+
+
 def check_name(name: str) -> None:
-    """Raise `BackendError` unless there is a backend of that name."""
-    if name not in BACKENDS:
-        raise BackendError(f"backend '{name}': {', '.join(BACKENDS)} are allowed")
+    """Raise `BackendError` unless that is a backend's name, or ``module:Class``."""
+    if name in BACKENDS or foreign.is_class(name):
+        return  # without a look at every package that is installed
+    if name not in names():
+        raise BackendError(
+            f"backend '{name}': {', '.join(names())} are allowed, or module:Class of "
+            "a backend of your own"
+        )
 
 
 def create(name: str) -> Simulator:
@@ -164,7 +136,9 @@ def create(name: str) -> Simulator:
     Parameters
     ----------
     name : str
-        A key of `BACKENDS`.
+        One of `names`, or ``module:Class`` for a class of anybody's that is called
+        without arguments; a module in the current folder is found, too. A name of
+        `BACKENDS` always means this project's backend.
 
     Returns
     -------
@@ -177,6 +151,8 @@ def create(name: str) -> Simulator:
         If there is no such backend, or what it needs is not installed.
     """
     check_name(name)
+    if name not in BACKENDS:
+        return cast(Simulator, foreign.create(name))
     module, kind, arguments = BACKENDS[name]
     if name.startswith("lava") and not hasattr(os, "fork"):
         raise BackendError(
@@ -188,7 +164,7 @@ def create(name: str) -> Simulator:
     except ModuleNotFoundError as error:
         raise BackendError(
             f"backend '{name}': needs '{error.name}', which is not installed here; "
-            f"{_remedy(error.name or '')}"
+            f"{foreign.remedy(error.name or '')}"
         ) from error
     except Exception as error:
         if not name.startswith("lava"):
@@ -200,10 +176,3 @@ def create(name: str) -> Simulator:
             "run: loihi-unet setup-lava"
         ) from error
     return cast(Simulator, factory(**arguments))
-
-
-def _remedy(module: str) -> str:
-    package = module.split(".")[0]
-    if package == "lava":
-        return "run: loihi-unet setup-lava"
-    return f"run: pip install {package}"

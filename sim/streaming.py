@@ -43,7 +43,7 @@ def stream(
     frames : iterable of array_like of int, shape (C, H, W)
         Payloads of the input, within its declared range; may be endless.
     backend : str or Simulator
-        A key of `sim.backend.BACKENDS`, or a backend that exists already.
+        A name that `sim.backend.create` knows, or a backend that exists already.
     batch : int
         Frames to run together if their sizes agree.
     layers : tuple of str or None
@@ -78,7 +78,7 @@ def stream(
         sized = network if same else resized(*size)
         batches = _batches(alike, batch)
         tell = functools.partial(_tell, progress, given)
-        if isinstance(simulator, Pipelined):
+        if isinstance(simulator, Pipelined) and network.in_windows:
             parts = simulator.stream(
                 sized, batches, batch=batch, layers=layers, progress=tell
             )

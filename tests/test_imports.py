@@ -63,6 +63,7 @@ ASK_FOR_STOCK = {
     "loihi_unet/cli/simulate.py",
     "loihi_unet/cli/verify.py",
     "loihi_unet/frontend/nir/write.py",
+    "loihi_unet/runs/video.py",
     "sim/base.py",
     "sim/lava/dropin/network.py",
     "sim/lava/stock_graph.py",

@@ -50,9 +50,9 @@ WorkersOption = Annotated[
 
 def backend_names() -> list[str]:
     """Backends, for the shell's completion."""
-    from sim.backend import BACKENDS
+    from sim.backend import names
 
-    return list(BACKENDS)
+    return names()
 
 
 def config_names() -> list[str]:
@@ -65,7 +65,7 @@ def config_names() -> list[str]:
 
 
 #: For the help of options that name one; `sim.backend.BACKENDS` has them.
-BACKENDS = "reference, torch, cuda, lava or lava-stock"
+BACKENDS = "reference, torch, cuda, lava, lava-stock, or module:Class of your own"
 #: As `export.fit.systems.SYSTEMS` has them.
 SYSTEMS = (
     "kapoho-bay, nahuku, pohoiki-springs (loihi1); "

@@ -107,6 +107,17 @@ def convert(
         float | None,
         typer.Option(help="Thresholds on average over all neurons, at most.", min=1),
     ] = None,
+    neuron: Annotated[
+        Literal["multi-threshold", "sigma-delta"],
+        typer.Option(
+            help="sigma-delta: stock neurons, one step a picture; a network file "
+            "(.net) at once, without export."
+        ),
+    ] = "multi-threshold",
+    size: Annotated[
+        str | None,
+        typer.Option(help="HEIGHTxWIDTH of a sigma-delta network; default: 128x128."),
+    ] = None,
     shape: InputOption = None,
     allow: AllowOption = None,
     scale: ScaleOption = 1.0,
@@ -119,15 +130,33 @@ def convert(
 ) -> None:
     """Convert a trained network to a multi-threshold Spiking-UNet.
 
-    A NIR graph holds trained spiking neurons: it becomes a network file at once.
+    A NIR graph holds trained spiking neurons: it becomes a network file at once, as
+    sigma-delta neurons do (--neuron sigma-delta).
 
     Example: loihi-unet convert runs/gray --data BSDS500-train --out snn.safetensors
     """
+    from loihi_unet.cli.network import parse_size
     from loihi_unet.cli.nir import convert_nir, is_nir
+    from loihi_unet.cli.sigma_delta import convert_sigma_delta
     from loihi_unet.data.datasets import Reading
     from loihi_unet.errors import ConversionError
     from loihi_unet.frontend.module.source import is_module
 
+    if neuron == "sigma-delta":
+        convert_sigma_delta(
+            context,
+            checkpoint,
+            path,
+            data,
+            parse_size(size) if size else None,
+            ModuleOptions(shape, allow, scale, mean, std, constant),
+            white_level,
+            label_colours,
+            as_json,
+        )
+        return
+    if size is not None:
+        raise ConversionError("--size: of sigma-delta networks; others: export --size")
     if is_module(checkpoint):
         other = (base_threshold, chip, system, label_colours)
         if any(value is not None for value in other) or normalisation == "layer":

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -32,6 +32,9 @@ from loihi_unet.cli.console import (
 from loihi_unet.plural import counted
 
 _UNITS = {"psnr": "psnr, dB"}
+
+if TYPE_CHECKING:
+    from loihi_unet.runs.evaluate_set import EvaluateConfig
 
 data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
 
@@ -73,6 +76,26 @@ def evaluate(
     report: ReportOption = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="The pictures are frames of a video; sigma-delta neurons keep their "
+            "state, and every frame is scored and counted.",
+        ),
+    ] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="With --stream: search delta thresholds that cost no more quality "
+            "(dB of PSNR, or F1).",
+            min=0,
+        ),
+    ] = None,
+    path: Annotated[
+        Path | None,
+        typer.Option("--out", help="With --budget: the network with them (.net)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score an integer network over a whole data set, on all cores or a cluster.
@@ -83,6 +106,7 @@ def evaluate(
     tcp://10.0.0.1:8786
     """
     from loihi_unet.data.datasets import Reading
+    from loihi_unet.errors import DataError
     from loihi_unet.runs.evaluate_own import evaluate_own, is_own
     from loihi_unet.runs.evaluate_set import (
         EvaluateConfig,
@@ -108,6 +132,11 @@ def evaluate(
         read_rows(results)  # what could not be added to is said before the work
     say_shipped(network)
     command = shlex.join(["loihi-unet", *sys.argv[1:]])
+    if stream:
+        _evaluate_video(network, settings, command, budget, path, as_json)
+        return
+    if budget is not None or path is not None:
+        raise DataError("--budget, --out: thresholds of a video, with --stream")
     loaded = load_network(network)
     if is_own(loaded):
         given = {"--report": report, "--scheduler": scheduler, "--workers": workers}
@@ -167,6 +196,41 @@ def evaluate(
             out.print(line, soft_wrap=True)
     if report is not None:
         out.print(f"report in {report / 'report.html'}", soft_wrap=True)
+
+
+def _evaluate_video(
+    network: Path,
+    settings: EvaluateConfig,
+    command: str,
+    budget: float | None,
+    path: Path | None,
+    as_json: bool,
+) -> None:
+    """Score every frame of a sequence, and count what it costs."""
+    from loihi_unet.runs.evaluate_video import evaluate_video
+
+    with progress(quiet=as_json) as bar:
+        row = evaluate_video(
+            network,
+            settings,
+            command=command,
+            budget=budget,
+            out=path,
+            progress=bar("sequence"),
+        )
+    if as_json:
+        print_json(row)
+        return
+    columns = list(row["frames"][0])
+    cells = [[frame[name] for name in columns] for frame in row["frames"]]
+    print_table(f"{row['data']}: {len(cells)} frames", columns, cells)
+    measures = ", ".join(f"{k} {v:.4g}" for k, v in row["measures"].items())
+    out.print(f"all frames: {measures}", soft_wrap=True)
+    out.print(
+        f"synaptic operations of a frame after the first: {row['operations_later']:.4g}"
+    )
+    if row["share"] is not None:
+        out.print(f"thresholds: {row['share']:g} of each layer's usual payload")
 
 
 def _refuse_for_own(network: Path, given: Mapping[str, object]) -> None:

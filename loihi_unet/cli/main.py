@@ -20,6 +20,7 @@ from loihi_unet.cli import (
     evaluate,
     finetune,
     fit,
+    kit,
     network,
     reproduce,
     setup_lava,
@@ -71,6 +72,8 @@ app.command("simulate")(simulate.simulate)
 app.command("verify")(verify.verify)
 app.command("fit")(fit.fit)
 app.command("report")(verify.report)
+app.command("selftest")(kit.selftest)
+app.command("probes")(kit.probes)
 app.command("reproduce")(reproduce.reproduce)
 app.command("doctor")(doctor.doctor)
 app.command("setup-lava")(setup_lava.setup_lava)

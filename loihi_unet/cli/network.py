@@ -133,6 +133,8 @@ def inspect(
 
         draw_network(network, picture)
     rows = [_row(network, index) for index in range(len(network.layers))]
+    for row, word in zip(rows, _words(network), strict=False):
+        row["stock"] = word
     if as_json:
         source = network.input
         print_json(
@@ -164,6 +166,10 @@ def inspect(
         ]
         for row in rows
     ]
+    if "stock" in rows[0]:
+        columns.append("stock")
+        for cell, row in zip(cells, rows, strict=True):
+            cell.append(row["stock"])
     title = (
         f"{path}: {network.task}, input {_times(network.input.shape)}, "
         f"T = {network.num_steps}, latency {network.latency} steps"
@@ -179,6 +185,13 @@ def inspect(
 
 def _hashes(network: Network) -> dict[str, str]:
     return {"sha256": network.sha256, "sha256_any_size": network.sha256_any_size}
+
+
+def _words(network: Network) -> list[str]:
+    """What stock netx makes of each layer of stock neurons; none for others."""
+    from export.netx.stock_words import words
+
+    return [] if network.in_windows else [*words(network).values()]
 
 
 def _row(network: Network, index: int) -> dict[str, Any]:

@@ -28,6 +28,12 @@ from loihi_unet.plural import counted
 
 if TYPE_CHECKING:
     from export.netx import StockOptions
+    from export.stock_network import StockNetwork
+
+
+def _pictures(network: StockNetwork, images: list[Path]) -> bool:
+    """Whether a network of stock neurons is shown pictures, not arrays."""
+    return network.takes_pictures and all(path.suffix != ".npy" for path in images)
 
 
 @with_stock_options
@@ -62,6 +68,14 @@ def simulate(
     pictures: Annotated[
         Path | None, typer.Option(help="Folder for the output pictures (PNG).")
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="The images are frames of a video, one a step, and sigma-delta "
+            "neurons keep their state from frame to frame.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
     stock: StockOptions | None = None,
 ) -> None:
@@ -70,8 +84,9 @@ def simulate(
     The images stream through: each is read when it is needed, and what it gave is
     written before the next but few; memory does not grow with their number. Every
     page of a file is an image. They are padded by reflection to the size the network
-    needs, and the output is cropped back. A network of stock neurons takes integers
-    as they enter it, .npy arrays of shape (C, H, W), or (T, C, H, W) for spike trains
+    needs, and the output is cropped back. A sigma-delta network (convert --neuron
+    sigma-delta) takes them one a step. Another of stock neurons takes integers as
+    they enter it, .npy arrays of shape (C, H, W), or (T, C, H, W) for spike trains
     and video. Shapes are C,H,W on this command line, where netx has (x, y, C).
 
     Example: loihi-unet simulate network.net a.png --backend lava --crop 128x128
@@ -82,12 +97,16 @@ def simulate(
     from loihi_unet.runs.hashes import hash_line
     from loihi_unet.runs.simulate_arrays import run_arrays
     from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures
+    from loihi_unet.runs.simulate_video import run_frames
+    from loihi_unet.runs.video import video_network
 
     network = open_network(network_path, stock)
     recorded = None if layers is None else tuple(layers)
+    if stream:
+        video_network(network, str(network_path))
     with progress(quiet=as_json) as bar:
         update = bar(f"{backend}, images")
-        if isinstance(network, StockNetwork):
+        if isinstance(network, StockNetwork) and not _pictures(network, images):
             if sigma or crop or pictures or white_level:
                 raise DataError(
                     f"{network_path}: stock neurons take arrays: --sigma, --crop, "
@@ -120,7 +139,8 @@ def simulate(
                 pictures=pictures,
                 white_level=white_level,
             )
-            record = run_pictures(config, progress=update)
+            run = run_frames if stream else run_pictures
+            record = run(config, progress=update)
     if as_json:
         print_json(record)
         return
@@ -128,6 +148,10 @@ def simulate(
         f"{record['backend']}: {counted(record['images'], 'image')}, "
         f"T = {record['num_steps']}, {record['seconds']:.2f} s -> {recording_path}"
     )
+    if "events" in record:
+        columns = ["frame", "events", "synaptic operations"]
+        frames = zip(record["events"], record["operations"], strict=True)
+        print_table("frames", columns, [[n, *row] for n, row in enumerate(frames)])
     rates = list(record["spike_rate"].items())
     print_table(title, ["layer", "share of non-zero spikes"], rates)
     out.print(coverage_line(record["coverage"]), soft_wrap=True)

@@ -125,7 +125,7 @@ def _png(shown: Payload, columns: int, span: tuple[int, int]) -> bytes:
     """Steps below each other; palette index 255 is the gap between maps."""
     steps, channels, height, width = shown.shape
     low, high = span
-    level = np.rint((shown.astype(np.float64) - low) * 254 / (high - low))
+    level = np.rint((shown.astype(np.float64) - low) / (high - low) * 254)
     rows = math.ceil(channels / columns)
     tall, wide = rows * (height + GAP), columns * (width + GAP)
     sheet = np.full((steps, tall, wide), 255, np.uint8)

@@ -280,7 +280,7 @@ def _more(task: TaskConfig, classes: dict[str, Any] | None) -> dict[str, Any]:
     return {"classes": classes} if own else {}
 
 
-def thresholds(network: IntegerNetwork) -> dict[str, float]:
+def thresholds(network: IntegerNetwork) -> dict[str, float | None]:
     """Return N of the layer that has most, and ``bits``, its mean over compartments."""
     numbers = [
         (layer.compartment.num_thresholds, math.prod(layer.shape))
@@ -288,6 +288,8 @@ def thresholds(network: IntegerNetwork) -> dict[str, float]:
         if isinstance(layer.compartment, MTIF)
     ]
     compartments = sum(size for _, size in numbers)
+    if not numbers:  # stock neurons, which have none
+        return {"N": None, "bits": None}
     return {
         "N": max(n for n, _ in numbers),
         "bits": round(sum(n * size for n, size in numbers) / compartments, 2),

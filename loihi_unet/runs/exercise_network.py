@@ -50,7 +50,7 @@ def exercise_network(
     path : Path
         netx file.
     backends : tuple of str
-        Two different keys of `sim.backend.BACKENDS`.
+        Two different names that `sim.backend.create` knows.
     size : tuple of int, optional
         (H, W) of the pictures; None: that of the file, but not more than `SIDE`.
     count : int, optional

@@ -64,7 +64,7 @@ def load_for_pictures(source: Path) -> Network:
         As `load_network`.
     """
     network = load_network(source)
-    if not network.in_windows:
+    if not network.takes_pictures:
         raise DataError(
             f"{source}: stock neurons take arrays, not pictures (docs/netx_stock.md)"
         )

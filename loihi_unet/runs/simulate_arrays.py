@@ -85,7 +85,7 @@ def record_both(
     path : Path
         As in `load_runs`.
     backends : tuple of str
-        Two different keys of `sim.backend.BACKENDS`.
+        Two different names that `sim.backend.create` knows.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def run_arrays(
     recording : Path
         HDF5 file to write.
     backend : str
-        A key of `sim.backend.BACKENDS`.
+        A name that `sim.backend.create` knows.
     layers : tuple of str or None
         Layers to record; None means all.
     progress : callable

@@ -34,6 +34,7 @@ from loihi_unet.runs.network_source import load_for_pictures
 from loihi_unet.runs.output_pictures import Drawing, drawing
 from loihi_unet.runs.totals import Totals
 from sim.backend import create
+from sim.pictures import needed, output_of
 from sim.recording import recordable
 from sim.recording_file import recording_writer
 from sim.streaming import stream
@@ -53,7 +54,7 @@ class RunConfig:
     images : tuple of Path
         Pictures, and folders of them, in order.
     backend : str
-        A key of `sim.backend.BACKENDS`.
+        A name that `sim.backend.create` knows.
     conditions : Conditions
         Noise and crop.
     layers : tuple of str or None
@@ -113,7 +114,7 @@ def run_pictures(
     if config.pictures is not None and network.task != "unknown":
         draw = drawing(network, str(config.network))
     simulator = create(config.backend)
-    found = _pages(config)
+    found = pages_of(config)
     only = only_size(network)
     if only is not None and config.conditions.crop not in (None, only):
         raise DataError(
@@ -123,7 +124,7 @@ def run_pictures(
         config = dataclasses.replace(
             config, conditions=dataclasses.replace(config.conditions, crop=only)
         )
-    size = _one_size(found, config.conditions, network)
+    size = one_size(found, config.conditions, network)
     note = size_note(network, [size])
     network = network.resized(*size)
     recordable(network, config.layers)  # an unknown layer is said before any work
@@ -133,19 +134,20 @@ def run_pictures(
     with recording_writer(config.recording) as writer:
         for part in stream(
             network,
-            _frames(found, config, network, waiting, levels),
+            frames_of(found, config, network, waiting, levels),
             backend=simulator,
             batch=CUDA_BATCH if config.backend == "cuda" else 1,
-            layers=config.layers,
+            layers=needed(network, config.layers),
             progress=lambda done: progress(done, len(found)),
         ):
             writer.append(part)
             total.add(part)
             for index in range(len(part.images)):
                 entered = waiting.popleft()
-                if config.pictures is not None and part.output is not None:
-                    output = decode(network, part.output[index]).astype(np.float32)
-                    _write(config.pictures, entered, output, draw)
+                found_output = output_of(network, part)
+                if config.pictures is not None and found_output is not None:
+                    output = decode(network, found_output[index]).astype(np.float32)
+                    write_output(config.pictures, entered, output, draw)
         white_levels = records(levels)
         writer.note_white_levels(white_levels)
     warn(levels, config.white_level)
@@ -154,7 +156,7 @@ def run_pictures(
     )
 
 
-def _write(
+def write_output(
     folder: Path, entered: Entered, output: NDArray[np.float32], draw: Drawing | None
 ) -> None:
     """Write an output as a picture; as numbers where no task says what it is."""
@@ -167,7 +169,7 @@ def _write(
     write_picture(_target(folder, entered.name), draw(output[:, :height, :width]))
 
 
-class _Found(NamedTuple):
+class FoundPicture(NamedTuple):
     """A picture to be run; ``name`` is that of its output, without suffix."""
 
     page: Page
@@ -175,10 +177,10 @@ class _Found(NamedTuple):
     name: str
 
 
-def _pages(config: RunConfig) -> list[_Found]:
+def pages_of(config: RunConfig) -> list[FoundPicture]:
     """Every page of every file, told by the headers."""
     found = [
-        _Found(page, size, _shown_as(page, folder))
+        FoundPicture(page, size, _shown_as(page, folder))
         for image in config.images
         for folder, paths in [photographs(image)]
         for path in paths
@@ -207,8 +209,8 @@ def _target(folder: Path, name: str) -> Path:
     return folder / f"{name}.png"
 
 
-def _one_size(
-    found: list[_Found], conditions: Conditions, network: Network
+def one_size(
+    found: list[FoundPicture], conditions: Conditions, network: Network
 ) -> tuple[int, int]:
     """The size in which all pictures enter, told by their headers."""
     multiple = size_multiple(network)
@@ -223,8 +225,8 @@ def _one_size(
     return sizes.pop()
 
 
-def _frames(
-    found: list[_Found],
+def frames_of(
+    found: list[FoundPicture],
     config: RunConfig,
     network: Network,
     waiting: deque[Entered],

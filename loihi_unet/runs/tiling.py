@@ -5,14 +5,16 @@ import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from typing_extensions import assert_never
 
-from export.images import decode, size_multiple
+from export.images import completed, decode, size_multiple
 from export.network import Network
-from export.synapse import AveragePool, Conv, ConvTranspose
+from export.synapse import AveragePool, Conv, ConvTranspose, Dense, Injection
 from loihi_unet.errors import DataError
 from sim.backend import Simulator
+from sim.pictures import needed, output_of
 from sim.streaming import SIZES
 
 
@@ -41,6 +43,12 @@ def receptive_radius(network: Network) -> int:
                     steps = max(
                         max(p, (k - 1) * d - p)
                         for k, p, d in zip(kernel, padding, dilation, strict=True)
+                    )
+                case Injection():
+                    steps = 0
+                case Dense():
+                    raise DataError(
+                        f"layer {layer.name!r} is dense: pictures of one size only"
                     )
                 case ConvTranspose():
                     # A fine pixel of a 3x3 stride 2 kernel sees its own coarse pixel
@@ -160,6 +168,8 @@ class WholeNetwork:
 
     def _run(self, levels: torch.Tensor) -> torch.Tensor:
         network = self._resized(levels.shape[2], levels.shape[3])
-        recording = self.simulator.run(network, levels.numpy(), layers=())
-        assert recording.output is not None  # every exported network has an output
-        return torch.from_numpy(decode(network, recording.output)).float()
+        entering = np.stack([completed(network, one) for one in levels.numpy()])
+        recording = self.simulator.run(network, entering, layers=needed(network, ()))
+        output = output_of(network, recording)
+        assert output is not None  # every network for pictures has an output
+        return torch.from_numpy(decode(network, output)).float()

@@ -138,7 +138,7 @@ def verify_set(
     data : Path or None
         Folder of pictures, or one; None for scikit-image's photographs.
     backends : tuple of str
-        Two different keys of `sim.backend.BACKENDS`.
+        Two different names that `sim.backend.create` knows.
     conditions : Conditions
         Noise and crop.
     scheduler, workers, progress

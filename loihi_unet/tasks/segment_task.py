@@ -128,7 +128,8 @@ class SegmentTask(CropTask):
         shades = 255 // (self.task.classes - 1)
         label = np.where(label_of(first) == VOID, 0, label_of(first))
         shown = [first.pixels.mean(axis=0), found * shades, label * shades]
-        return np.concatenate(shown, axis=1)[None]
+        panel: NDArray[np.floating[Any]] = np.concatenate(shown, axis=1)[None]
+        return panel
 
 
 def _with_label(picture: Picture) -> Picture:

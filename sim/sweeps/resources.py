@@ -14,8 +14,8 @@ from pathlib import Path
 
 from export.compartment import Accumulator
 from export.network import Network
-from export.synapse import AveragePool
-from sim.backend import check_name
+from export.synapse import AveragePool, Injection
+from sim.backend import BACKENDS, check_name
 
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
@@ -28,7 +28,9 @@ BLOCK = 2**21
 #: them, and how many are resident depends on the machine.
 BASE = {"torch": 700 * 10**6, "reference": 700 * 10**6, "lava": 1150 * 10**6}
 #: Bytes per compartment of backends that keep all layers' states.
-STATES = {"reference": 160, "lava": 64}
+STATES = {"reference": 160, "lava": 64, "torch": 0}
+#: Of a backend of somebody else's, of which nothing is known.
+FOREIGN = 160
 ALIKE = {"lava-stock": "lava", "cuda": "torch"}
 #: Cores that a run keeps busy by itself, where that is not one. 0, all: a GPU is not
 #: shared. All processes of Lava together need about ten times the CPU time of the
@@ -60,7 +62,7 @@ def demand(network: Network, *backends: str, record: bool) -> Demand:
     network : Network
         At the image's size.
     *backends : str
-        Keys of `sim.backend.BACKENDS`.
+        Names that `sim.backend.create` knows.
     record : bool
         Whether all payloads are recorded, and kept to the end.
 
@@ -77,16 +79,21 @@ def demand(network: Network, *backends: str, record: bool) -> Demand:
         c.synapse.weight.size
         for layer in network.layers
         for c in layer.connections
-        if not isinstance(c.synapse, AveragePool)
+        if not isinstance(c.synapse, AveragePool | Injection)
     )
-    running = {kind: STATES.get(kind, 0) * compartments for kind in kinds}
+    running = {kind: STATES.get(kind, FOREIGN) * compartments for kind in kinds}
     if "torch" in kinds:
         running["torch"] = 2 * layers_bytes(network, payload=1, block=BLOCK)
     # Mantissas of 4 bytes, levels of 1, and copies in the layout of the kernels.
-    memory = max(BASE[kind] for kind in kinds) + 8 * weights + max(running.values())
+    memory = (
+        max(BASE.get(kind, BASE["reference"]) for kind in kinds)
+        + 8 * weights
+        + max(running.values())
+    )
     if record:
         memory += 2 * network.num_steps * compartments * len(backends)
-    cores = [CORES.get(backend, 1) for backend in backends]
+    # A backend of somebody else's may be one board: one run at a time.
+    cores = [CORES.get(b, 1 if b in BACKENDS else 0) for b in backends]
     return Demand(memory=memory, cores=0 if 0 in cores else max(cores))
 
 

@@ -44,7 +44,9 @@ class Writer:
             )
         )
         weight = self.weight(largest, channels, self.shape[0], kernel, kernel)
-        given |= {"weight": weight, "bias": np.zeros(channels, "f4"), "groups": 1}
+        given |= {"weight": weight, "groups": 1}
+        if "sigma_output" not in neuron:  # a decoder has none
+            given["bias"] = np.zeros(channels, "f4")
         self.entry("conv", (channels, *shape), neuron, **given)
 
     def dense(self, size, neuron, largest=8):

@@ -102,6 +102,7 @@ def test_the_demo_of_a_photo(tmp_path, monkeypatch):
         assert (pixels == list(bytes.fromhex(colour[1:]))).all(axis=-1).any()
 
 
+@pytest.mark.slow
 def test_without_lava_another_title(tmp_path, monkeypatch):
     def none(name):
         if name.startswith("lava"):

@@ -35,13 +35,14 @@ def test_every_payload_is_a_pixel(recording, tmp_path):
             y, x = divmod(c, first["columns"])
             y, x = y * (height + 1), x * (width + 1)
             found = pixels[t, y : y + height, x : x + width]
-            level = np.rint((payload[t, c] - low) * 254 / (high - low)).astype(int)
+            share = (payload[t, c].astype(float) - low) / (high - low)
+            level = np.rint(share * 254).astype(int)
             assert (found == payload_maps._palette()[level]).all()
         assert first["spiking"][t] == (payload[t] != 0).mean()
 
 
 def test_the_budget_is_kept(recording, tmp_path, monkeypatch):
-    noise = np.random.default_rng(0).integers(0, 256, (1, 4, 64, 128, 128))
+    noise = np.random.default_rng(0).integers(0, 256, (2, 4, 64, 128, 128))
     payloads = {name: noise for name in ("a", "b", "c")}
     large = dataclasses.replace(recording, payloads=payloads)
     maps = write_payload_maps(tmp_path, large)

@@ -163,7 +163,7 @@ def test_a_report_from_before_there_was_partial(folder, tmp_path):
     record = json.loads((folder / "report.json").read_text())
     for part in (record, *record["comparisons"]):
         del part["verdict"]
-    record["pictures"] = []
+    record["pictures"] = record["payloads"] = []
     (tmp_path / "report.json").write_text(json.dumps(record))
     assert '<p class="verdict bad">FAIL</p>' in render_report(tmp_path).read_text()
 
@@ -177,7 +177,7 @@ def test_other_network_is_refused(tmp_path):
 def test_text_is_escaped_and_tables_are_shown(folder, tmp_path):
     record = json.loads((folder / "report.json").read_text())
     evil = "<script>alert(1)</script>"
-    record |= {"title": evil, "pictures": [], "failure": None}
+    record |= {"title": evil, "pictures": [], "payloads": [], "failure": None}
     table = {"title": "Fit", "note": evil, "columns": ["chip"], "rows": [["L1"], [3]]}
     record["tables"] = [table]
     rates = {"layer": "a", "correlation": 0.5, "activation": [0, 1], "payload": [0, 1]}
