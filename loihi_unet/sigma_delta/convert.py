@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from export.netx import write_network
 from export.stock_network import StockNetwork
-from loihi_unet.config import DenoiseConfig
 from loihi_unet.data.datasets import AS_STATED, Reading, load_data
 from loihi_unet.data.pictures import fingerprint
 from loihi_unet.errors import ConversionError
@@ -25,7 +24,7 @@ from loihi_unet.spiking.graph import Graph, graph_of
 from loihi_unet.tasks.make import make_task
 
 #: Calibration pictures.
-CROPS = 12
+CROPS = 16
 #: Size of a file where none is asked for, as `export` has it.
 USUAL = (128, 128)
 
@@ -76,10 +75,7 @@ def convert(
     )
     settings = config.model_copy(update={"batch_size": CROPS})
     task = make_task(settings, train=pictures, validation=[])
-    x, wanted, *_ = task.batch(0, Purpose.CALIBRATION)
-    if isinstance(config.task, DenoiseConfig):
-        # Without noise other neurons are awake, and must not leave 24 bits either.
-        x = torch.cat([x, wanted])
+    x = task.batch(0, Purpose.CALIBRATION)[0]
     network = quantise(
         graph_of(loaded.model),
         x,
