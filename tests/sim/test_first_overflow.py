@@ -5,11 +5,12 @@ import numpy as np
 import oracle
 import pytest
 import stocks
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from strategies import overflowing_runs
 
 from export.compartment import MTIF, Accumulator, Bias
+from export.errors import UnsupportedLayerError
 from export.network import Connection, Input, Layer, Network
 from export.stock_compartment import Delta
 from export.stock_network import Frames, StockNetwork
@@ -117,7 +118,11 @@ def test_images_under_way_at_once(backend):
 def test_lava_names_the_overflow_of_the_oracle(run):
     network, images = run
     expected = oracle.first_overflow(network, images)
-    assert place(lambda: create("lava").run(network, images)) == expected
+    try:
+        found = place(lambda: create("lava").run(network, images))
+    except UnsupportedLayerError:  # phases of a transposed convolution that are not full
+        reject()
+    assert found == expected
 
 
 @settings(max_examples=30)
