@@ -120,7 +120,7 @@ def test_lava_names_the_overflow_of_the_oracle(run):
     expected = oracle.first_overflow(network, images)
     try:
         found = place(lambda: create("lava").run(network, images))
-    except UnsupportedLayerError:  # phases of a transposed convolution that are not full
+    except UnsupportedLayerError:  # a transposed convolution's sides, for one
         reject()
     assert found == expected
 
