@@ -17,6 +17,7 @@ from loihi_unet.cli.main import main
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 @pytest.mark.lava
 def test_tour(tmp_path, monkeypatch, capsys):
     make_drive(tmp_path / "DRIVE")

@@ -45,7 +45,9 @@ def test_scores_and_colours_of_the_retina():
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("task", list(demo.TASKS))
+@pytest.mark.parametrize(
+    "task", ["denoise", pytest.param("segment", marks=pytest.mark.slow)]
+)
 def test_the_demo(task, tmp_path, monkeypatch):
     monkeypatch.setattr(detail, "CROP", 32)
     monkeypatch.setattr(crops, "REFERENCE_CROP", 16)

@@ -155,7 +155,7 @@ def test_the_first_difference_is_named(run, net, folder, tmp_path, monkeypatch):
     name = load_pictures(folder, 1)[place].name
     assert f"{name}, step 1" in out
     assert "(2, 3, 4)" in out
-    assert "torch != reference: 1 mismatches" in out
+    assert "torch != reference: 1 mismatch" in out
     saved = json.loads((tmp_path / "report" / "report.json").read_text())
     assert saved["failure"]["layer"] == "enc1.conv1"
     code, out, _ = run("verify", net, folder, *backends, "--json")

@@ -23,7 +23,7 @@ MACHINES = [
     "reference",
     "torch",
     pytest.param("lava", marks=pytest.mark.lava),
-    pytest.param("lava-stock", marks=pytest.mark.lava),
+    pytest.param("lava-stock", marks=[pytest.mark.lava, pytest.mark.slow]),
 ]
 
 

@@ -129,7 +129,9 @@ def first_pictures(found, count):
     return np.stack([p.levels for p in itertools.islice(stimuli(found.input), count)])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))]
+)
 def test_every_flipped_bit_is_found_or_changes_nothing(seed):
     found = network(seed)
     report = choose(found, seed=seed).flips
