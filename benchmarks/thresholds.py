@@ -42,6 +42,7 @@ POINTS: tuple[tuple[int, int, float | None], ...] = (
     (1, 4, None),
     (2, 4, None),
     (4, 4, None),
+    (4, 2, None),
 )
 
 
