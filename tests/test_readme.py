@@ -76,7 +76,7 @@ def call(command, monkeypatch, capsys):
 def test_every_command(home, monkeypatch, capsys):
     monkeypatch.setattr(backends, "create", no_stock)
     commands = "".join(code("sh")).splitlines()
-    assert len(commands) == 17
+    assert len(commands) == 19
     for command in commands:
         said = call(command, monkeypatch, capsys)
         if " verify " in command or " demo " in command:
