@@ -24,7 +24,7 @@ def coverage_line(coverage: Mapping[str, Any]) -> str:
     coverage : Mapping[str, Any]
         `CoverageReport.to_json`, or the reason why it was not counted.
     """
-    from sim.coverage.counter import Share
+    from sim.coverage.report import Share
     from sim.coverage.rerun import NOT_COUNTED
 
     if NOT_COUNTED in coverage:
@@ -40,7 +40,7 @@ def coverage_line(coverage: Mapping[str, Any]) -> str:
 
 def print_silent(coverage: Mapping[str, Any]) -> None:
     """Print which channels never fired, with their share of the weights."""
-    from sim.coverage.counter import Share
+    from sim.coverage.report import Share
 
     apart = coverage["out_of_reach"]
     if apart:

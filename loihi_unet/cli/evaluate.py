@@ -108,14 +108,10 @@ def evaluate(
     from loihi_unet.data.datasets import Reading
     from loihi_unet.errors import DataError
     from loihi_unet.runs.evaluate_own import evaluate_own, is_own
-    from loihi_unet.runs.evaluate_set import (
-        EvaluateConfig,
-        add_row,
-        evaluate_set,
-        read_rows,
-    )
+    from loihi_unet.runs.evaluate_set import EvaluateConfig, evaluate_set
     from loihi_unet.runs.hashes import hash_line
     from loihi_unet.runs.network_source import load_network
+    from loihi_unet.runs.rows import add_row, read_rows
 
     settings = EvaluateConfig(
         data=data,

@@ -2,18 +2,15 @@
 """Score an integer network over a data set, its float relatives beside it."""
 
 import functools
-import json
 import math
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from export.compartment import MTIF
-from export.files.atomic import write_text
-from export.files.kind import expect
 from export.images import size_multiple
 from export.network import Network as IntegerNetwork
 from loihi_unet.config import DenoiseConfig, TaskConfig, TrainConfig, parse_config
@@ -32,12 +29,6 @@ from loihi_unet.tasks.metrics import mean_quality, quality
 from sim.backend import Progress
 from sim.sweeps.resources import Demand, demand, layers_bytes
 from sim.sweeps.sweep import sweep
-
-#: What makes two rows the same measurement; the later one replaces the earlier.
-_KEY = (
-    *("task", "data", "sigma", "noise", "T", "N", "bits", "q", "width", "seed"),
-    *("searched", "finetuned", "module"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,58 +340,3 @@ def _needs(
     # In floating point all steps of a layer are there at once, of the whole picture.
     floats = layers_bytes(at(math.inf), payload=4, block=sys.maxsize)
     return replace(needs, memory=needs.memory + floats)
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read a JSON list of rows.
-
-    Parameters
-    ----------
-    path : Path
-        File; a missing one has no rows.
-
-    Returns
-    -------
-    list of dict
-        As `add_row` wrote them.
-
-    Raises
-    ------
-    DataError
-        If the file holds something else.
-    """
-    if not path.exists():
-        return []
-    expect(path, "json", error=DataError)
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not JSON ({error})") from error
-    if not isinstance(rows, list) or not all(isinstance(item, dict) for item in rows):
-        raise DataError(f"{path}: a JSON list of rows is needed")
-    return rows
-
-
-def add_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Put a row into a JSON list of rows, in place of an earlier one of its kind.
-
-    Parameters
-    ----------
-    path : Path
-        File; made if it is missing.
-    row : Mapping[str, Any]
-        From `report`.
-
-    Raises
-    ------
-    DataError
-        If the file holds something else.
-    """
-    rows = read_rows(path)
-
-    def key(item: Mapping[str, Any]) -> str:
-        return json.dumps([item.get(name) for name in _KEY])
-
-    kept = [item for item in rows if key(item) != key(row)]
-    ordered = sorted([*kept, dict(row)], key=key)
-    write_text(path, json.dumps(ordered, indent=1, sort_keys=True) + "\n")

@@ -18,7 +18,8 @@ from loihi_unet.runs.frames import Conditions, entering_size, frame
 from loihi_unet.runs.hashes import hashes, size_note
 from loihi_unet.runs.network_source import anywhere, load_for_pictures, load_network
 from sim.backend import BackendError, Progress, Simulator, check_name, create
-from sim.coverage.counter import Coverage, CoverageReport, together
+from sim.coverage.counter import Coverage, together
+from sim.coverage.report import CoverageReport
 from sim.recording import Recording
 from sim.sweeps.resources import demand
 from sim.sweeps.sweep import sweep

@@ -18,13 +18,7 @@ from export.compartment import MTIF
 from export.facts import STATE
 from export.network import Connection, Layer, Network
 from export.synapse import AveragePool
-from sim.coverage.flips import (
-    Flip,
-    bias_change,
-    level_change,
-    one_tap,
-    other_threshold,
-)
+from sim.coverage.flips import Flip, bias_change, level_change, one_tap, other_threshold
 from sim.reference import synapse
 
 Int64 = npt.NDArray[np.int64]

@@ -16,14 +16,8 @@ from export.network import Network
 from sim.backend import OverflowLayerError, Progress, create
 from sim.coverage.bounds import Bounds
 from sim.coverage.counter import Coverage
-from sim.coverage.flips import (
-    Flip,
-    FlipReport,
-    Sums,
-    count_flips,
-    every_flip,
-    unnoticed,
-)
+from sim.coverage.flips import Flip, FlipReport, count_flips, every_flip
+from sim.coverage.noticing import Sums, unnoticed
 from sim.coverage.search import record, search
 from sim.coverage.stimuli import KINDS, Picture, Stimulus, stimuli
 

@@ -10,8 +10,8 @@ from typing import Any
 from export.network import Network
 from sim.backend import OverflowLayerError, Progress, Simulator, create
 from sim.coverage.choose import Chosen
-from sim.coverage.counter import CoverageReport
 from sim.coverage.flips import FlipReport
+from sim.coverage.report import CoverageReport
 from sim.coverage.stimuli import Stimulus
 from sim.recording import Recording
 from sim.streaming import stream

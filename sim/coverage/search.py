@@ -2,7 +2,7 @@
 """Pictures that give flipped bits away, searched one flip at a time.
 
 A flip shows where it lifts a potential over a threshold, or keeps it below one. How
-much is missing for that can be told from a recording (`sim.coverage.flips`), so the
+much is missing for that can be told from a recording (`sim.coverage.noticing`), so the
 pictures that miss least are changed a little, and the best of the changed ones again.
 """
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from export.network import Network
 from sim.backend import OverflowLayerError
-from sim.coverage.flips import Flip, Noticing, Sums
+from sim.coverage.flips import Flip
+from sim.coverage.noticing import Noticing, Sums
 from sim.coverage.stimuli import Picture
 from sim.recording import Recording
 

@@ -12,13 +12,8 @@ import functools
 import numpy as np
 
 from export.compartment import MTIF
-from sim.coverage.flips import (
-    Trace,
-    bias_change,
-    level_change,
-    one_tap,
-    other_threshold,
-)
+from sim.coverage.flips import bias_change, level_change, one_tap, other_threshold
+from sim.coverage.noticing import Trace
 from sim.reference import synapse
 
 #: Sums that are put side by side at once, at most.

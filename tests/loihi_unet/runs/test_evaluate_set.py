@@ -14,7 +14,8 @@ from loihi_unet.conversion.convert import convert
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.files.checkpoint import load_checkpoint
-from loihi_unet.runs.evaluate_set import EvaluateConfig, add_row, report
+from loihi_unet.runs.evaluate_set import EvaluateConfig, report
+from loihi_unet.runs.rows import add_row
 from loihi_unet.spiking.run_float import run
 from loihi_unet.tasks.judge import Judge
 

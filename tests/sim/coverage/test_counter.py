@@ -19,7 +19,8 @@ from export.mapping import MAPPINGS
 from export.network import Connection, Input, Layer, Network
 from export.synapse import AveragePool, Conv, ConvTranspose
 from sim.backend import OverflowLayerError, create
-from sim.coverage.counter import Coverage, Share, together
+from sim.coverage.counter import Coverage, together
+from sim.coverage.report import Share
 from sim.coverage.taps import meeting, met_taps, tap_shape
 from sim.recording import RecordingError
 from sim.selftest import small_network

@@ -16,15 +16,13 @@ from sim.coverage.bounds import Bounds
 from sim.coverage.choose import choose
 from sim.coverage.flips import (
     BIAS_BITS,
-    Noticing,
-    Sums,
     count_flips,
     every_flip,
     flipped,
     level_change,
     other_threshold,
-    unnoticed,
 )
+from sim.coverage.noticing import Noticing, Sums, unnoticed
 from sim.coverage.search import record, search
 from sim.coverage.stimuli import stimuli
 from sim.selftest import small_network
