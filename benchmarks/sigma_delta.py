@@ -97,7 +97,7 @@ def reach(root: Path, only: str | None) -> list[dict[str, Any]]:
 class AtOnce:
     """A sigma-delta network's integers without steps, exact in float64.
 
-    Equal to every machine (tests/loihi_unet/sigma_delta/test_pictures.py), and as fast
+    Equal to every backend (tests/loihi_unet/sigma_delta/test_pictures.py), and as fast
     as the float network.
     """
 

@@ -14,7 +14,7 @@ from loihi_unet.sigma_delta.thresholds import at_share, usual_payloads, with_thr
 from sim.backend import create
 from sim.selftest import small_network
 
-MACHINES = ["reference", "torch", pytest.param("lava", marks=pytest.mark.lava)]
+BACKENDS = ["reference", "torch", pytest.param("lava", marks=pytest.mark.lava)]
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,9 @@ def still(count=1, seed=1):
     return np.repeat(sigma_delta.pictures(1, 1, (16, 24), seed), count, axis=0)
 
 
-@pytest.mark.parametrize("machine", MACHINES)
-def test_a_still_picture_is_sent_once(network, machine):
-    video = run_video(network, still(4), create(machine))
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_still_picture_is_sent_once(network, backend):
+    video = run_video(network, still(4), create(backend))
     expected = decode(network, sigma_delta.integer_ann(network, still()[0]))
     for output in video.outputs:
         np.testing.assert_array_equal(output, expected)
