@@ -52,9 +52,9 @@ JSON = Path("docs/sigma-delta.json")
 FIGURE = Path("docs/sigma-delta.png")
 #: Network, data to calibrate on, data to score, and how many pictures of it.
 REACH = (
-    ("denoise-gray", "denoising/BSDS500-train", "denoising/Set12", 4),
-    ("denoise-colour", "denoising/BSDS500-train", "denoising/CBSD68", 2),
-    ("segment-drive", "segmentation/DRIVE", "segmentation/DRIVE", 2),
+    ("denoise-gray", "denoising/BSDS500-train", "denoising/Set12", 12),
+    ("denoise-colour", "denoising/BSDS500-train", "denoising/CBSD68", 68),
+    ("segment-drive", "segmentation/DRIVE", "segmentation/DRIVE", 20),
 )
 SHARES = (0.0, 0.0156, 0.0625, 0.125, 0.25, 0.5)
 #: Kinds of noise: none, the same in every frame, another in every frame.

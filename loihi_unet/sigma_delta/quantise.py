@@ -43,12 +43,12 @@ VALUES = (-512, 767)
 #: Gray levels of a unit.
 WHITE = 255.0
 #: States may become this much larger than on the calibration pictures.
-SAFETY = 4.0
+SAFETY = 6.0
 #: Channels count as at least this part of their layer's largest: what is faint on
 #: the calibration pictures may not be so on others.
 FAINTEST = 64
-#: What a relay leaves of the largest payloads, at least.
-SMALLEST = 1024
+#: Largest payload that a relay leaves a channel which had more.
+SMALLEST = 256
 #: Weights of a layer must use this share of their range, or payloads are divided.
 USED = 0.45
 
@@ -142,6 +142,7 @@ class _Lowering:
         self.stages, self.nodes, self.layer = stages, nodes, layer
         self.connections = [dense(c) for c in layer.connections]
         self.parts = list(wanted.parts(layer))
+        self.wanted = wanted
         bias = torch.zeros(layer.channels) if layer.bias is None else layer.bias
         self.bias: Floats = bias.double().numpy()
         total = sum(self.parts) + bias.double()[:, None, None]
@@ -162,14 +163,14 @@ class _Lowering:
         sources = [self.nodes[c.source] for c in self.connections]
         factors = self._factors(sources)
         stage = max(
-            node.stage + (factor < ONE and not self._skips(c))
+            node.stage + (bool((factor < ONE).any()) and not self._skips(c))
             for node, factor, c in zip(sources, factors, self.connections, strict=True)
         )
         if not self.layer.spiking:
             sources, stage = self._residual(sources, factors, stage)
         ready = [
             node
-            if node.stage == stage and factor == ONE
+            if node.stage == stage and (factor == ONE).all()
             else self.stages.relay(node, factor, stage)
             for node, factor in zip(sources, factors, strict=True)
         ]
@@ -185,26 +186,28 @@ class _Lowering:
         found: Floats = STATE.maximum / ONE / SAFETY / self.peak
         return found
 
-    def _factors(self, sources: list[Node]) -> list[int]:
-        """64 for each source, or less: what its payloads are multiplied by / 64."""
+    def _factors(self, sources: list[Node]) -> list[Ints]:
+        """What each channel of a source is multiplied by / 64: 64 or less.
+
+        A channel that is faint keeps its few payloads: dividing them leaves nothing,
+        and coarse weights are enough for it.
+        """
         highest = self._highest() if self.layer.spiking else self._highest().min()
         found = []
         for node, c in zip(sources, self.connections, strict=True):
             if c.weight is None:
-                found.append(ONE)
+                found.append(np.full(len(node.scale), ONE))
                 continue
             used = ONE * highest * _row_peaks(c, node.scale) / LARGEST
             share = float(np.quantile(used, 0.1)) if self.layer.spiking else used.max()
-            least = SMALLEST / float(np.median(node.peak[node.peak > 0], axis=0))
-            factor = max(share, least)
-            low = np.quantile(used, 0.5) < USED
-            found.append(
-                int(np.clip(2 * round(ONE * factor / 2), STEP, ONE)) if low else ONE
-            )
+            least = SMALLEST / np.maximum(node.peak, 1)
+            factor = np.maximum(share, least) if np.median(used) < USED else 1.0
+            even = STEP * np.rint(ONE * factor / STEP) * np.ones(len(node.scale))
+            found.append(even.clip(STEP, ONE).astype(np.int64))
         return found
 
     def _residual(
-        self, sources: list[Node], factors: list[int], stage: int
+        self, sources: list[Node], factors: list[Ints], stage: int
     ) -> tuple[list[Node], int]:
         """The input itself, as large as the output's scale, and never negative."""
         found = list(sources)
@@ -235,7 +238,9 @@ class _Lowering:
         scale = node.scale * (weight * size / ONE)
         full = np.full(len(node.scale), weight)
         synapse = each_channel(full, (ONE, ONE), window)
-        return self.stages.add(self.layer.name, [node], [synapse], scale, node.planes)
+        return self.stages.add(
+            self.layer.name, [node], [synapse], scale, node.planes, rounds=False
+        )
 
     def _rounded(self, sources: list[Node]) -> Node:
         first = sources[0].planes
@@ -276,17 +281,26 @@ class _Lowering:
         return scale
 
     def _bias(self, sources: list[Node], weights: list[Ints], scale: Floats) -> Ints:
-        """Weights of the planes that give each channel the mean it should have."""
+        """Weights of the planes: the bias, and the mean of what rounding took.
+
+        Of weights it is counted on what the float network sends. On the payloads
+        themselves every layer would follow the errors of those before it.
+        """
         silent = self._synapses(
             sources, weights, np.zeros((len(scale), 2), np.int64), None
         )
-        found = sum(sums(s, node.sent) for s, node in zip(silent, sources, strict=True))
-        assert isinstance(found, Tensor)
-        mean = found.mean(dim=(0, 2, 3)).numpy()
-        target = self.target.mean(dim=(0, 2, 3)).numpy() * ONE * scale
+        value = ONE * scale * (self.bias - self.offset)
+        ways = zip(self.connections, self.parts, silent, sources, strict=True)
+        for connection, part, synapse, node in ways:
+            lost = torch.zeros_like(node.sent)
+            lost[:, :-2] = torch.from_numpy(node.lost)[:, None, None]
+            if connection.weight is not None:
+                unit = torch.from_numpy(node.scale)[:, None, None]
+                lost[:, :-2] -= self.wanted.sent[connection.source] * unit
+                value = value + ONE * scale * part.mean(dim=(0, 2, 3)).numpy()
+            value = value + sums(synapse, lost)[:, : len(scale)].mean((0, 2, 3)).numpy()
         # What is cut off afterwards is half a payload on average.
-        half = ONE / 2 if self.layer.spiking else 0.0
-        return sources[0].planes.split(target - mean + half)
+        return sources[0].planes.split(value + (ONE / 2 if self.layer.spiking else 0.0))
 
     def _synapses(
         self,

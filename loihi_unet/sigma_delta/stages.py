@@ -20,7 +20,14 @@ from export.stock_compartment import STATE_SHIFT, Delta, Sigma, SigmaDelta
 from export.stock_network import Frames, StockConnection, StockLayer, StockNetwork
 from export.synapse import Conv, ConvTranspose, Injection, IntArray, Shape
 from loihi_unet.errors import ConversionError
-from loihi_unet.sigma_delta.planes import LEVELS, ONE, Floats, Planes, each_channel
+from loihi_unet.sigma_delta.planes import (
+    LEVELS,
+    ONE,
+    Floats,
+    Ints,
+    Planes,
+    each_channel,
+)
 
 #: In the name of a relay, before the step at which it hands something on.
 HANDED_ON = "@"
@@ -43,6 +50,8 @@ class Node:
         Step at which the picture's payloads leave.
     sent : Tensor, shape (B, C + 2, H, W), float64
         Payloads on the calibration pictures, exact.
+    lost : ndarray, shape (C,)
+        Part of a payload that was cut off on average, and not made good.
     """
 
     name: str
@@ -50,6 +59,7 @@ class Node:
     planes: Planes
     stage: int
     sent: Tensor
+    lost: Floats
 
     @property
     def peak(self) -> Floats:
@@ -99,8 +109,9 @@ class Stages:
             Planes(*LEVELS),
             1,
             x.to(torch.float64),
+            np.zeros(x.shape[1] - 2),
         )
-        self._relays: dict[tuple[str, int, int, int], Node] = {}
+        self._relays: dict[tuple[str, bytes, int, int], Node] = {}
 
     def add(
         self,
@@ -111,14 +122,28 @@ class Stages:
         planes: Planes | None,
         *,
         delay: int = 0,
+        rounds: bool = True,
     ) -> Node:
-        """A layer; of `Sigma` where it hands no planes on."""
+        """A layer; of `Sigma` where it hands no planes on.
+
+        One that ``rounds`` has half a payload in its bias; of others it is kept in mind
+        what is cut off.
+        """
         values = sum(
             sums(s, node.sent) for s, node in zip(synapses, sources, strict=True)
         )
         assert isinstance(values, Tensor)
+        lost = np.zeros(len(scale))
         if planes is not None:
-            values = (values / ONE).floor().clamp(min=0)
+            exact = values / ONE
+            values = exact.floor().clamp(min=0)
+            if not rounds:
+                [synapse], [node] = synapses, sources
+                before = torch.zeros_like(node.sent[:1])
+                before[:, :-2] = torch.from_numpy(node.lost)[:, None, None]
+                more = sums(synapse, before)[:, :-2].mean(dim=(0, 2, 3)) / ONE
+                cut = (exact.clamp(min=0) - values)[:, :-2].mean(dim=(0, 2, 3))
+                lost = (cut + more).numpy()
         shape: Shape = synapses[0].output_shape(self._shape(sources[0]))
         channels = shape[0]
         bias = Bias(mant=np.zeros(channels, dtype=np.int32), exp=0)
@@ -143,36 +168,40 @@ class Stages:
             )
         )
         stage = 1 + max(node.stage for node in sources) + delay
-        return Node(name, scale, planes or sources[0].planes, stage, values)
+        return Node(name, scale, planes or sources[0].planes, stage, values, lost)
 
-    def relay(self, node: Node, weight: int, stage: int, offset: int = 0) -> Node:
+    def relay(
+        self, node: Node, weight: Ints | int, stage: int, offset: int = 0
+    ) -> Node:
         """What a node sends, times weight / 64, at a later stage.
 
         Parameters
         ----------
         node : Node
-        weight : int
-            Of every data channel.
+        weight : int or ndarray, shape (C,)
+            Of every data channel, or of each.
         stage : int
             When it leaves; after the node's.
         offset : int
             Payloads to add, for data that may be negative.
         """
-        key = (node.name, weight, stage, offset)
+        each = np.broadcast_to(np.asarray(weight, np.int64), node.scale.shape)
+        key = (node.name, each.tobytes(), stage, offset)
         if key in self._relays:
             return self._relays[key]
         more = stage - node.stage - 1
         planes, own = node.planes, (ONE, ONE)
-        synapse = each_channel(np.full(len(node.scale), weight), own)
+        synapse = each_channel(each, own)
         if offset:
             synapse = _offset(synapse, planes, offset)
         found = self.add(
-            self._relay_name(node, weight, stage),
+            self._relay_name(node, int(each.min()), stage),
             [node],
             [synapse],
-            node.scale * (weight / ONE),
+            node.scale * (each / ONE),
             planes,
             delay=min(more, _LONGEST),
+            rounds=False,
         )
         if more > _LONGEST:
             found = self.relay(found, ONE, stage)

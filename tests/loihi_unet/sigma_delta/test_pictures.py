@@ -88,7 +88,7 @@ def test_one_weight_off_is_found(place):
 
 @pytest.mark.parametrize("kind", ["residual", "plain", "colour", "signed"])
 def test_it_says_what_the_float_network_says(kind):
-    """Weights of 8 bits, random ones: the ANN is met to a few parts in a hundred."""
+    """Weights of 8 bits, random ones: the ANN is met to three parts in a hundred."""
     graph, network = network_of(kind)
     channels = 3 if kind == "colour" else 1
     picture = sigma_delta.pictures(1, channels, (16, 24), seed=1)[0]
@@ -96,7 +96,7 @@ def test_it_says_what_the_float_network_says(kind):
     with torch.no_grad():
         expected = graph(torch.from_numpy(picture)[None] / 255)[0].numpy()
     error = np.sqrt(np.mean((found - expected) ** 2))
-    assert error < 0.05 * expected.std()
+    assert error < 0.03 * expected.std()
 
 
 def test_the_file_holds_it(tmp_path):
@@ -131,14 +131,22 @@ def test_a_file_whose_planes_are_nonsense(planes):
 
 
 def test_overflow_names_layer_and_step():
-    """Weights beyond what calibration allowed: 24 bits are left in the second layer."""
+    """Weights that calibration did not allow: 24 bits are left in the third layer."""
     _, network = sigma_delta.unet()
+    layers = list(network.layers)
+    for place in (1, 2, 3):
+        [first, *rest] = layers[place].connections
+        loud = dataclasses.replace(
+            first.synapse, weight=np.full_like(first.synapse.weight, 254)
+        )
+        first = dataclasses.replace(first, synapse=loud)
+        layers[place] = dataclasses.replace(layers[place], connections=(first, *rest))
+    network = dataclasses.replace(network, layers=tuple(layers))
     entering = np.full((1, 3, 16, 24), 767)
-    entering[:, 1:] = 767  # planes thrice as bright as they may be
     messages = []
     for backend in ("reference", "torch"):
         with pytest.raises(OverflowLayerError, match=r"layer '.*', step \d+: ") as why:
-            create(backend).run(network, entering * np.array(1))
+            create(backend).run(network, entering)
         messages.append(str(why.value))
     assert messages[0] == messages[1]
 
