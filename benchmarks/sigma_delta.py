@@ -45,7 +45,7 @@ from loihi_unet.sigma_delta.stages import sums
 from loihi_unet.sigma_delta.thresholds import at_share, usual_payloads
 from loihi_unet.tasks.judge import Judge
 from loihi_unet.tasks.metrics import quality
-from sim.backend import create
+from sim.backend import OverflowLayerError, create
 from sim.statistics import activity
 
 JSON = Path("docs/sigma-delta.json")
@@ -146,7 +146,12 @@ def video(
         usual: dict[str, float] = {}
         for share in SHARES:
             candidate = at_share(network, usual, share)
-            run = run_video(candidate, entering, create("torch"))
+            try:
+                run = run_video(candidate, entering, create("torch"))
+            except OverflowLayerError as error:
+                rows.append({"network": "sigma-delta overflows", "why": str(error)})
+                print(kind, json.dumps(rows[-1]), flush=True)
+                break
             usual = usual or usual_payloads(network, first_frame(run))
             rows.append(_row(run, clean, share))
             print(kind, json.dumps(rows[-1]), flush=True)
@@ -226,6 +231,10 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
         figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True
     ):
         curve = [row for row in rows if row["network"] == "sigma-delta"]
+        if not curve:
+            axes.set_title(f"noise: {kind} (overflow)")
+            axes.set_axis_off()
+            continue
         x = [row["later"] / 1e6 for row in curve]
         axes.plot(x, [np.mean(row["psnr"][1:]) for row in curve], "o-")
         for row in rows:
