@@ -35,18 +35,19 @@ def render(record: dict[str, Any], large_steps: int) -> str:
         "",
         "## Ten steps, side by side in one run",
         "",
-        "Wall clock is that of a machine that others used as well, which processor "
-        "seconds suffer less from; the last column divides those.",
+        "The last two columns divide stock netx by torch: by the clock, and in "
+        "processor seconds of all processes, of which torch has two threads.",
         "",
         "| file | torch, s | stock netx in Lava, s | torch, processor s | "
-        "stock netx, processor s | times |",
-        "|---|---|---|---|---|---|",
+        "stock netx, processor s | times, clock | times, processor |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in record["timed"]:
         lines.append(
-            f"| {row['file']} | {row['ours']:.2f} | {row['netx']:.0f} (extrapolated "
-            f"from {row['measured']} steps of {row['netx_step']:.1f}) | "
-            f"{row['ours_cpu']:.2f} | {row['netx_cpu']:.0f} | "
+            f"| {row['file']} | {row['ours']:.3f} | {row['netx']:.2f} "
+            f"({row['measured']} steps of {row['netx_step']:.2f} measured) | "
+            f"{row['ours_cpu']:.3f} | {row['netx_cpu']:.2f} | "
+            f"{row['netx'] / row['ours']:.0f} | "
             f"{row['netx_cpu'] / row['ours_cpu']:.0f} |"
         )
     toy = record["toy"]
