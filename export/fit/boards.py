@@ -13,7 +13,7 @@ from export.fit.report import FitReport
 from export.fit.structure import describe
 from export.fit.suggest import LARGEST_SIDE, Search, possible
 from export.fit.systems import SYSTEMS
-from export.mapping import Mapping
+from export.mapping import Mapping, mapping_named
 from export.network import Network
 from export.synapse import Pair
 
@@ -67,7 +67,9 @@ def boards(network: Network, report: FitReport) -> tuple[Board, ...]:
 def _boards(network: Network, report: FitReport) -> Iterator[Board]:
     """Largest first: what fits a smaller system fits these as well."""
     chip = chip_named(report.chip)
-    used = Mapping(name=report.mapping, num_thresholds=most_thresholds(network))
+    used = Mapping(
+        name=mapping_named(report.mapping), num_thresholds=most_thresholds(network)
+    )
     broken = any(not check.ok and check.blocking for check in report.checks)
     structure = describe(network)
     size, fixed = network.input.shape[1:], network.provenance.get("fixed_size")
