@@ -12,6 +12,7 @@ from export.fit.traffic import _first_macs
 from export.images import decode
 from export.lowering import lower
 from loihi_unet.config import (
+    DnCNNConfig,
     TrainConfig,
     UNetConfig,
     config_toml,
@@ -24,7 +25,7 @@ from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import ConfigError
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.networks.net import Net
-from loihi_unet.networks.topology import topology
+from loihi_unet.networks.operations import macs_per_pixel
 from loihi_unet.spiking.graph import graph_of
 from sim.backend import create
 from sim.verify.comparison import compare
@@ -137,32 +138,26 @@ def test_file_and_integers(stem, tiny, folder, tmp_path):
     assert np.sqrt((difference**2).mean()) < added / 20
 
 
-def macs(stem):
-    """Multiply-accumulates a pixel by the layers' shapes, in Python."""
-    channels, side, total = {"input": 1}, {"input": 1.0}, 0.0
-    for node in topology(UNetConfig(base_channels=4, levels=2, stem=stem)):
-        channels[node.name] = node.channels
-        for branch in node.branches:
-            source = side[branch.sources[0]]
-            up = branch.kind == "conv_transpose"
-            stride = 2 if node.pools else branch.stride
-            side[node.name] = source * stride if up else source / stride
-            if node.pools:
-                continue
-            entering = sum(channels[name] for name in branch.sources)
-            positions = source**2 if up else side[node.name] ** 2
-            total += positions * branch.kernel**2 * entering * node.channels
-    assert side["out"] == 1
-    return total
+def macs(**settings):
+    return macs_per_pixel(UNetConfig(base_channels=4, levels=2, **settings))
 
 
 def test_operations_of_a_pixel():
-    # By hand, two levels of 4, 8 and 16 channels, at the full size: 36 + 144, 72 + 144,
-    # 144 + 144 (mid), and so on; a stem of 2 leaves a quarter of all but both ends.
-    outer, inner = 36 + 4, macs(1) - (36 + 4)
-    assert macs(2) == 36 + 4 + inner / 4
-    assert macs(4) == 36 + 4 + inner / 16
-    assert outer == 40
+    # By hand: two levels of 4 and 8 channels, 16 below them.
+    level0 = 9 * 4 + 9 * 4 * 4
+    level1 = (9 * 4 * 8 + 9 * 8 * 8) / 4
+    mid = (9 * 8 * 16 + 9 * 16 * 16) / 16
+    up1, dec1 = 9 * 16 * 8 / 16, (9 * 16 * 8 + 9 * 8 * 8) / 4
+    up0, dec0, out = 9 * 8 * 4 / 4, 9 * 8 * 4 + 9 * 4 * 4, 4
+    whole = level0 + level1 + mid + up1 + dec1 + up0 + dec0 + out
+    assert macs() == whole
+    # A stem of 2 leaves a quarter of all but both ends.
+    ends = 9 * 4 + 4
+    assert macs(stem=2) == ends + (whole - ends) / 4
+    assert macs(stem=4) == ends + (whole - ends) / 16
+    assert macs_per_pixel(UNetConfig()) == 48544
+    # As published: DnCNN-B has 20 layers of 64 channels.
+    assert macs_per_pixel(DnCNNConfig(depth=20)) == 2 * 9 * 64 + 18 * 9 * 64 * 64
 
 
 def test_fit_counts_what_the_last_layer_and_the_first_do(tiny, folder):
