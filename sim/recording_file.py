@@ -115,12 +115,12 @@ class RecordingWriter:
 
 
 @contextlib.contextmanager
-def recording_writer(path: Path) -> Iterator[RecordingWriter]:
+def recording_writer(path: str | Path) -> Iterator[RecordingWriter]:
     """Open a recording file for writing; it appears when the block has ended well.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         File, by custom ``*.h5``.
 
     Yields
@@ -133,18 +133,18 @@ def recording_writer(path: Path) -> Iterator[RecordingWriter]:
     ValueError
         If the file cannot be written.
     """
-    with create_file(path) as file:
+    with create_file(Path(path)) as file:
         yield RecordingWriter(file)
 
 
-def write_recording(recording: Recording, path: Path) -> None:
+def write_recording(recording: Recording, path: str | Path) -> None:
     """Write a recording, atomically.
 
     Parameters
     ----------
     recording : Recording
         What to write.
-    path : Path
+    path : str or Path
         File, by custom ``*.h5``.
 
     Raises
@@ -173,12 +173,12 @@ def _make_array(group: h5py.Group, key: str, like: Payload) -> None:
     )
 
 
-def read_recording(path: Path) -> Recording:
+def read_recording(path: str | Path) -> Recording:
     """Read a recording of schema 2, or of schema 1, which has no list of layers.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         File.
 
     Returns

@@ -65,7 +65,7 @@ def fit(
             f"recording: of network {activity.network_sha256[:12]}, "
             f"this one is {network.sha256[:12]}"
         )
-    used = Mapping(name=mapping_named(mapping), num_thresholds=_thresholds(network))
+    used = Mapping(name=mapping_named(mapping), num_thresholds=most_thresholds(network))
     if not network.in_windows and used.name != "graded":
         raise NetworkError(
             f"mapping '{mapping}': a stock neuron is one compartment, which fit calls "
@@ -108,8 +108,8 @@ def fit(
     )
 
 
-def _thresholds(network: Network) -> int:
-    """Largest N of the network."""
+def most_thresholds(network: Network) -> int:
+    """Return the largest N of a network's layers; 1 without any."""
     return max(
         (
             layer.compartment.num_thresholds

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from export.fit.boards import Board
 from export.fit.report import FitReport, LayerFit
 
 Cell = str | int | float
@@ -91,6 +93,32 @@ def fit_tables(report: FitReport) -> tuple[Table, ...]:
         ),
     )
     return tuple(table for table in tables if table.rows)
+
+
+def board_table(boards: Sequence[Board]) -> Table:
+    """Return which systems hold a network, and up to which picture.
+
+    Parameters
+    ----------
+    boards : sequence of Board
+        As `export.fit.boards` returned.
+    """
+    return Table(
+        title="what fits where",
+        columns=("system", "chips", "this size", "largest picture", "cores, chips"),
+        rows=tuple(
+            (
+                board.system,
+                board.chips,
+                "yes" if board.fits else "no",
+                "none" if board.largest is None else "x".join(map(str, board.largest)),
+                ""
+                if board.largest is None
+                else f"{_count(board.needed_cores)}, {_count(board.needed_chips)}",
+            )
+            for board in boards
+        ),
+    )
 
 
 def _summary(report: FitReport) -> list[tuple[Cell, ...]]:

@@ -38,13 +38,13 @@ class Reading:
     ----------
     white_level : int or None
         As in `loihi_unet.data.read_picture.read_pages`.
-    label_colours : Path or None
+    label_colours : str, Path or None
         Table of the colours of label pictures, as
         `loihi_unet.data.labels.read_colours`; None for those of the data set.
     """
 
     white_level: int | None = None
-    label_colours: Path | None = None
+    label_colours: str | Path | None = None
 
 
 AS_STATED = Reading()

@@ -25,12 +25,12 @@ CAMVID: Colours = {
 }
 
 
-def read_colours(path: Path) -> Colours:
+def read_colours(path: str | Path) -> Colours:
     """Read a table of label colours.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         CSV, ``red,green,blue,class`` a line, e.g. ``128,64,128,3`` or
         ``0,0,0,void``. What follows a fifth comma or a ``#`` is a comment.
 
@@ -45,7 +45,7 @@ def read_colours(path: Path) -> Colours:
         If the file cannot be read or a line is something else.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: no table of label colours: {error}") from error
     colours: dict[tuple[int, int, int], int] = {}

@@ -16,6 +16,7 @@ from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.datasets import enhance
 from loihi_unet.data.pictures import Picture, load_pictures
 from loihi_unet.demo.detail import detailed_corners, large_side
+from loihi_unet.files.checkpoint import load_checkpoint
 from loihi_unet.report.difference import signed_difference
 from loihi_unet.report.overlay import EXTRA, MISSED, rgb
 from loihi_unet.tasks.denoise import noisy_picture
@@ -101,7 +102,6 @@ class Photograph:
     """
 
     title = "One photograph"
-    multiple = 16
 
     def __init__(self, own: Picture | None = None, sigma: float = 25.0) -> None:
         camera = "camera.png"
@@ -115,6 +115,7 @@ class Photograph:
             "seed": 0,
         }
         self.size = self.clean.size
+        self.multiple = _sides(self.model)
         noisy = noisy_picture(self.clean, 0, sigma=sigma, seed=0)
         self.pixels: Pixels = pad_to_multiple(noisy, self.multiple)
         # Face and camera, tripod, buildings.
@@ -178,7 +179,6 @@ class Retina:
 
     title = "A retina's vessels (F1: of the ANN's vessel map)"
     model = spiking = "segment-drive"
-    multiple = 8
     #: DRIVE's field of view is 540 pixels wide, this one 1380 of 1411.
     side = 552
 
@@ -186,6 +186,7 @@ class Retina:
         levels = _retina(self.side) if own is None else own.pixels
         entering = enhance(levels).astype(np.float32)
         self.size = entering.shape[1:]
+        self.multiple = _sides(self.model)
         self.pixels: Pixels = pad_to_multiple(entering, self.multiple)
         # Optic disc, the large vessels below it, small ones.
         self.corners: tuple[tuple[int, int], ...] = (
@@ -232,6 +233,11 @@ class Retina:
     def _cut(self, output: Pixels) -> Pixels:
         height, width = self.size
         return output[:, :height, :width]
+
+
+def _sides(model: str) -> int:
+    """What sides a shipped model takes multiples of."""
+    return load_checkpoint(model)[1].model.multiple
 
 
 def _retina(side: int) -> NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from export.facts import STATE
 from export.stock_network import StockNetwork
 from loihi_unet.errors import ConversionError
 from loihi_unet.networks.topology import INPUT
+from loihi_unet.sigma_delta.extremes import patterns
 from loihi_unet.sigma_delta.planes import (
     LARGEST,
     LEVELS,
@@ -44,6 +45,8 @@ VALUES = (-512, 767)
 WHITE = 255.0
 #: States may become this much larger than on the calibration pictures.
 SAFETY = 6.0
+#: And this much larger than on pictures that are extreme.
+SPARE = 4.0
 #: Channels count as at least this part of their layer's largest: what is faint on
 #: the calibration pictures may not be so on others.
 FAINTEST = 64
@@ -79,6 +82,7 @@ def quantise(
     size: tuple[int, int],
     task: str,
     provenance: dict[str, Any],
+    extremes: Tensor | None = None,
 ) -> StockNetwork:
     """Convert a network of ReLUs.
 
@@ -94,6 +98,9 @@ def quantise(
         What its output is.
     provenance : dict
         JSON values to keep.
+    extremes : Tensor, shape (B, C, H, W), float, optional
+        More pictures, beside `loihi_unet.sigma_delta.extremes.patterns`, that must pass
+        without overflow, and that nothing else is calibrated on.
 
     Returns
     -------
@@ -105,16 +112,18 @@ def quantise(
     ConversionError
         If a layer cannot be expressed, by its name.
     """
-    levels = graph.frame.completed((WHITE * x).round(), graph.in_channels).double()
-    if graph.frame.constant:
-        levels[:, -1] = WHITE
+    levels = _levels(graph, x)
     planes = [torch.full_like(levels[:, :1], level) for level in LEVELS]
     wanted = Wanted(_activations(graph, levels / WHITE))
+    pictures = patterns((x.shape[1], x.shape[2], x.shape[3])).to(x)
+    if extremes is not None:
+        pictures = torch.cat([pictures, extremes])
+    rare = Wanted(_activations(graph, _levels(graph, pictures) / WHITE))
     stages = Stages(torch.cat([levels, *planes], 1), WHITE, VALUES, size)
     nodes = {INPUT: stages.start}
     for layer in graph.layers:
         try:
-            nodes[layer.name] = _Lowering(stages, nodes, wanted, layer).add()
+            nodes[layer.name] = _Lowering(stages, nodes, wanted, rare, layer).add()
         except ConversionError as error:
             raise ConversionError(f"layer {layer.name!r}: {error}") from None
     constant = [int(WHITE)] if graph.frame.constant else []
@@ -129,6 +138,14 @@ def quantise(
     )
 
 
+def _levels(graph: Graph, x: Tensor) -> Tensor:
+    """Gray levels of pictures, with a constant plane where the network has one."""
+    levels = graph.frame.completed((WHITE * x).round(), graph.in_channels).double()
+    if graph.frame.constant:
+        levels[:, -1] = WHITE
+    return levels
+
+
 def _activations(graph: Graph, x: Tensor) -> dict[str, Tensor]:
     return {INPUT: x, **dict(graph.activations(x))}
 
@@ -137,7 +154,12 @@ class _Lowering:
     """One layer of the graph."""
 
     def __init__(
-        self, stages: Stages, nodes: dict[str, Node], wanted: Wanted, layer: Layer
+        self,
+        stages: Stages,
+        nodes: dict[str, Node],
+        wanted: Wanted,
+        rare: Wanted,
+        layer: Layer,
     ) -> None:
         self.stages, self.nodes, self.layer = stages, nodes, layer
         self.connections = [dense(c) for c in layer.connections]
@@ -145,16 +167,23 @@ class _Lowering:
         self.wanted = wanted
         bias = torch.zeros(layer.channels) if layer.bias is None else layer.bias
         self.bias: Floats = bias.double().numpy()
-        total = sum(self.parts) + bias.double()[:, None, None]
-        assert isinstance(total, Tensor)
-        self.target = total
-        each = torch.stack([*self.parts, total]).abs().amax(dim=(0, 1, 3, 4)).numpy()
+        each = np.maximum(
+            SAFETY * self._largest(self.parts),
+            SPARE * self._largest(list(rare.parts(layer))),
+        )
         # The input skips to the output with an offset, which its planes take off.
         skips = any(c.kind == "identity" for c in self.connections)
         self.offset = -VALUES[0] / WHITE if skips else 0.0
         self.peak: Floats = (
-            np.maximum(each, max(1e-6, each.max() / FAINTEST)) + self.offset
+            np.maximum(each, max(1e-6, each.max() / FAINTEST)) + SAFETY * self.offset
         )
+
+    def _largest(self, parts: list[Tensor]) -> Floats:
+        """Largest sum of each channel, or part of one that a connection brings."""
+        total = sum(parts) + torch.from_numpy(self.bias)[:, None, None]
+        assert isinstance(total, Tensor)
+        found: Floats = torch.stack([*parts, total]).abs().amax((0, 1, 3, 4)).numpy()
+        return found
 
     def add(self) -> Node:
         """Add it, and what it needs before it."""
@@ -183,7 +212,7 @@ class _Lowering:
 
     def _highest(self) -> Floats:
         """Scale that 24 bits allow each channel."""
-        found: Floats = STATE.maximum / ONE / SAFETY / self.peak
+        found: Floats = STATE.maximum / ONE / self.peak
         return found
 
     def _factors(self, sources: list[Node]) -> list[Ints]:
