@@ -162,19 +162,19 @@ def expect(path: Path, *names: str, error: type[UserError] = UserError) -> None:
         known kind passes; its opener says what is wrong inside.
     """
     try:
-        found = recognise(path)
+        kind = recognise(path)
     except FileNotFoundError:
         what = "folder" if names[0] in ("folder", "run") else "file"
         raise error(f"{path}: no such {what}") from None
     except OSError as reason:
         text = f"{path}: cannot be read ({reason.strerror or reason})"
         raise error(text) from None
-    if found is not None and found not in names:
-        raise error(mistaken(path, found, names[0]))
+    if kind is not None and kind not in names:
+        raise error(mistaken(path, kind, names[0]))
 
 
-def mistaken(path: Path, found: str, wanted: str) -> str:
-    """Return the line about a path of the kind ``found`` where another is wanted."""
-    text = f"{path}: {KINDS[found].what} found, {KINDS[wanted].what} needed"
-    advice = KINDS[found].advice.format(shlex.quote(str(path)))
+def mistaken(path: Path, kind: str, wanted: str) -> str:
+    """Return the line about a path of the kind ``kind`` where another is wanted."""
+    text = f"{path}: {KINDS[kind].what} found, {KINDS[wanted].what} needed"
+    advice = KINDS[kind].advice.format(shlex.quote(str(path)))
     return f"{text}; {advice}" if advice else text
