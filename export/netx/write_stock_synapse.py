@@ -104,7 +104,7 @@ def write_synapse(
     synapse: StockSynapse,
     recurrent: StockSynapse | None,
 ) -> Any:
-    """Write an entry with geometry and weights; ``recurrent`` reads the layer itself."""
+    """Write an entry and its weights; ``recurrent`` reads the layer itself."""
     match synapse:
         case Conv() | ConvTranspose():
             group = new_group(layers, "conv" if isinstance(synapse, Conv) else "convT")
