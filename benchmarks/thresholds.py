@@ -113,7 +113,7 @@ def score(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     settings = EvaluateConfig(
         data=arguments.test, sigma=arguments.sigma, checkpoint=MODEL
     )
-    found = report(network, settings, command="", workers=1)
+    evaluated = report(network, settings, command="", workers=1)
     config = training_config(snn, where=str(path)).model_copy(
         update={"batch_size": 4, "patch_size": 64}
     )
@@ -123,10 +123,10 @@ def score(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     return {
         "data": arguments.test.name,
         "sigma": arguments.sigma,
-        "seed": found["seed"],
-        "bits": found["bits"],
-        "ann": found["ann"]["psnr"],
-        "chip": found["chip"]["psnr"],
+        "seed": evaluated["seed"],
+        "bits": evaluated["bits"],
+        "ann": evaluated["ann"]["psnr"],
+        "chip": evaluated["chip"]["psnr"],
         "events": counted.events,
         "operations": counted.operations,
     }

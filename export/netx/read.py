@@ -94,12 +94,12 @@ def _read_stock(root: Group, ours: Group) -> StockNetwork:
         reset=reset,
         spike_exp=ours.integer("spikeExp"),
     )
-    found = read_stock_group(root, options, "", ours.text("inputName"))
+    stock = read_stock_group(root, options, "", ours.text("inputName"))
     source = dataclasses.replace(
-        found.input, minimum=low, maximum=high, scale=ours.real("inputScale")
+        stock.input, minimum=low, maximum=high, scale=ours.real("inputScale")
     )
     return dataclasses.replace(
-        found,
+        stock,
         input=source,
         task=ours.text("task"),
         provenance=_provenance(ours),

@@ -216,8 +216,8 @@ class EntryReader:
         """Height and width of an entry's picture, told by its header."""
         if self.settings.sizes.how != "tile":
             return (0, 0)
-        found = dict(pages(entry.picture.path))
-        return found[entry.picture]
+        sizes = dict(pages(entry.picture.path))
+        return sizes[entry.picture]
 
     def read(self, entry: Entry, problems: list[str]) -> Picture | None:
         """Return an entry's picture.
@@ -282,12 +282,12 @@ class EntryReader:
 
 def _unequal(
     page: Page | None,
-    found: Sequence[int],
+    shape: Sequence[int],
     entry: Entry,
     wanted: tuple[int, int],
     scale: int,
 ) -> str:
-    height, width = found[-2:]
+    height, width = shape[-2:]
     times = f", {scale} times that is needed" if scale > 1 else ""
     return (
         f"{page}: {width}x{height} pixels, {entry.picture.path.name} has "

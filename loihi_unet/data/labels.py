@@ -189,8 +189,8 @@ def read_classes(
         raise DataError(
             f"{page}: class {strange[-1]}{_of(raw)}; allowed {_listed(classes)}"
         )
-    found = np.array([classes[value] for value in present.tolist()], np.uint8)
-    classified: NDArray[np.uint8] = found[inverse.reshape(values.shape)]
+    indices = np.array([classes[value] for value in present.tolist()], np.uint8)
+    classified: NDArray[np.uint8] = indices[inverse.reshape(values.shape)]
     return classified
 
 
@@ -219,8 +219,8 @@ def _values(raw: Raw, page: Page, colours: Colours | None) -> tuple[NDArray[Any]
     present, inverse = np.unique(packed, return_inverse=True)
     table = {(r << 32) + (g << 16) + b: v for (r, g, b), v in (colours or {}).items()}
     if all(int(colour) in table for colour in present):
-        found = np.array([table[int(colour)] for colour in present], np.uint8)
-        return found[inverse.reshape(packed.shape)], True
+        indices = np.array([table[int(colour)] for colour in present], np.uint8)
+        return indices[inverse.reshape(packed.shape)], True
     if (red == green).all() and (green == blue).all():
         return red, False  # gray levels that were saved as RGB
     unknown = next(int(colour) for colour in present if int(colour) not in table)

@@ -99,8 +99,8 @@ def pooled(pool: AveragePool, value: Tensor) -> Tensor:
     """Sums over a pool's windows times its mantissa; a mean would round."""
     height, width = pool.kernel_size
     windows = value.unflatten(-1, (-1, width)).unflatten(-3, (-1, height))  # type: ignore[no-untyped-call]
-    sums: Tensor = windows.sum(dim=(-3, -1)) * pool.weight_mant
-    return sums
+    total: Tensor = windows.sum(dim=(-3, -1)) * pool.weight_mant
+    return total
 
 
 def convolved(conv: Conv, value: Tensor, weight: Tensor) -> Tensor:

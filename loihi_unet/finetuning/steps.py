@@ -75,21 +75,26 @@ def unfold(snn: SpikingUNet) -> dict[str, Tensor]:
         (C,). A pool has its source's.
     """
     scales = {INPUT: np.ones(1)}
-    found: dict[str, Tensor] = {}
+    parameters: dict[str, Tensor] = {}
     for layer in snn.layers:
         scale = np.atleast_1d(np.asarray(layer.scale, dtype=np.float64))
         scales[layer.name] = scale
         for c in layer.connections:
             if c.weight is not None:
                 ratio = _grid(scale, 1 / scales[c.source], c)
-                found[f"{layer.name}.weight.{c.source}"] = c.weight.double() * ratio
+                parameters[f"{layer.name}.weight.{c.source}"] = (
+                    c.weight.double() * ratio
+                )
         if layer.bias is not None:
-            found[f"{layer.name}.bias"] = layer.bias.double() * torch.from_numpy(scale)
+            parameters[f"{layer.name}.bias"] = layer.bias.double() * torch.from_numpy(
+                scale
+            )
         if layer.spiking and not _pools(layer):
             logarithm = np.log(scale * snn.base_threshold)
-            found[f"{layer.name}.threshold"] = torch.from_numpy(logarithm)
+            parameters[f"{layer.name}.threshold"] = torch.from_numpy(logarithm)
     return {
-        name: value.detach().float().requires_grad_() for name, value in found.items()
+        name: value.detach().float().requires_grad_()
+        for name, value in parameters.items()
     }
 
 
@@ -379,7 +384,7 @@ def _operations(snn: SpikingUNet) -> dict[str, float]:
     """
     sides = relative_sides(snn.layers)
     areas = {name: float(math.prod(pair)) for name, pair in sides.items()}
-    found = {layer.name: 0.0 for layer in snn.layers if layer.spiking}
+    operations = {layer.name: 0.0 for layer in snn.layers if layer.spiking}
     channels = {layer.name: layer.channels for layer in snn.layers}
     for layer in snn.layers:
         for c in layer.connections:
@@ -389,8 +394,8 @@ def _operations(snn: SpikingUNet) -> dict[str, float]:
             taps = 1 if c.weight is None else c.weight.shape[2] * c.weight.shape[3]
             leaving = 1 if c.weight is None else layer.channels // c.place.groups
             skipped = math.prod(c.place.stride) if c.kind == "conv" else 1
-            found[c.source] += neurons * taps * leaving / skipped
-    return found
+            operations[c.source] += neurons * taps * leaving / skipped
+    return operations
 
 
 class _Integrate(torch.autograd.Function):
@@ -429,12 +434,12 @@ class _Integrate(torch.autograd.Function):
         inside, reciprocal = ctx.saved_tensors
         (sent,) = gradients
         left = torch.zeros_like(sent[0])
-        found = torch.empty_like(sent, memory_format=torch.contiguous_format)
+        slopes = torch.empty_like(sent, memory_format=torch.contiguous_format)
         for t in range(len(sent) - 1, -1, -1):
             # v' = v - theta g: where g follows v, nothing of v is left behind.
             left = torch.where(inside[t], sent[t] * reciprocal, left)
-            found[t] = left
-        return found, None, None, None
+            slopes[t] = left
+        return slopes, None, None, None
 
 
 def _integrate(

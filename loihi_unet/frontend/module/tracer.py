@@ -150,11 +150,11 @@ class Tracer(TorchFunctionMode):
             self._refuse(name, no_tensor(name))
             return result
         try:
-            found = self._done(name, args, values, named, result)
+            value = self._done(name, args, values, named, result)
         except RefusedError as refused:
             self._refuse(name, str(refused))
-            found = UNKNOWN
-        self._rebind(args, result, found)
+            value = UNKNOWN
+        self._rebind(args, result, value)
         return result
 
     def _done(
@@ -180,12 +180,12 @@ class Tracer(TorchFunctionMode):
             real=args,
         )
         try:
-            found = OPERATIONS[name](call, *_tuples(values), **named)
+            value = OPERATIONS[name](call, *_tuples(values), **named)
         except TypeError as error:
             raise RefusedError(f"arguments that are not known ({error})") from None
         self.fixed |= call.fixed
         self._note(name, call.fidelity, call.how)
-        return found
+        return value
 
     def _note(self, name: str, fidelity: Any, how: str) -> None:
         layer = self.modules[-1] if self.modules else ""
@@ -238,10 +238,10 @@ def _tensors(result: Any) -> list[Tensor]:
 
 
 def _flat(things: Iterable[Any]) -> list[Any]:
-    found: list[Any] = []
+    items: list[Any] = []
     for item in things:
-        found += _flat(item) if isinstance(item, list | tuple) else [item]
-    return found
+        items += _flat(item) if isinstance(item, list | tuple) else [item]
+    return items
 
 
 def _tuples(values: list[Any]) -> list[Any]:
