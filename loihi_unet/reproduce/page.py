@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 
 #: Measures that tables show, as their heads have them.
 NAMES = {"psnr": "PSNR (dB)", "f1": "F1"}
-#: Said instead of a number of the paper that was not at hand.
-NOT_REACHED = "not reached"
 
 
 def opening(record: dict[str, Any], title: str, text: str) -> list[str]:

@@ -20,6 +20,7 @@ from loihi_unet.data.pictures import Picture, fingerprint
 from loihi_unet.data.sequence import Facts, sizes
 from loihi_unet.data.white_level import records
 from loihi_unet.errors import DataError
+from loihi_unet.networks.operations import macs_per_pixel
 from loihi_unet.runs.evaluate_job import NetworkFiles, ScoreJob, load, score
 from loihi_unet.runs.frames import Conditions, entering_size
 from loihi_unet.runs.hashes import hashes, size_note
@@ -140,12 +141,12 @@ def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     -------
     dict[str, Any]
         ``task, data, pictures, data_sha256, white_levels, sigma, T, N, bits, q,
-        width, seed, searched, finetuned, ann, snn, chip, backend, network_sha256,
-        network_sha256_any_size, command``; of one's own set with classes also
-        ``classes``, as `loihi_unet.tasks.judge.Judge.classes` of ``chip``; of camera
-        noise also ``noise``. N is the largest of any layer, ``bits`` the mean over all
-        compartments; each of ``ann``, ``snn`` and ``chip`` holds the
-        task's measures, or None.
+        width, macs_per_pixel, seed, searched, finetuned, ann, snn, chip, backend,
+        network_sha256, network_sha256_any_size, command``; of one's own set with
+        classes also ``classes``, as `loihi_unet.tasks.judge.Judge.classes` of
+        ``chip``; of camera noise also ``noise``. N is the largest of any layer,
+        ``bits`` the mean over all compartments; each of ``ann``, ``snn`` and ``chip``
+        holds the task's measures, or None.
     """
     return evaluate_set(path, settings, **how).row
 
@@ -240,6 +241,7 @@ def evaluate_set(
         **thresholds(network),
         "q": exported.get("base_threshold"),
         "width": config.model.base_channels,
+        "macs_per_pixel": macs_per_pixel(config.model),
         "seed": settings.seed,
         "searched": bool(network.provenance.get("search")),
         "finetuned": "finetune" in network.provenance,
