@@ -87,8 +87,8 @@ def evaluate(
     budget: Annotated[
         float | None,
         typer.Option(
-            help="With --stream: search delta thresholds that cost no more quality "
-            "(dB of PSNR, or F1).",
+            help="With --stream: search each layer's delta threshold; all together "
+            "cost no more quality (dB of PSNR, or F1).",
             min=0,
         ),
     ] = None,
@@ -225,8 +225,14 @@ def _evaluate_video(
     out.print(
         f"synaptic operations of a frame after the first: {row['operations_later']:.4g}"
     )
-    if row["share"] is not None:
-        out.print(f"thresholds: {row['share']:g} of each layer's usual payload")
+    if found := row["thresholds"]:
+        out.print(
+            f"thresholds searched on {found['frames']} frames: "
+            f"{found['operations_at_zero']:.4g} operations without, "
+            f"{found['operations_common']:.4g} with the same share for all layers, "
+            f"{found['operations']:.4g} with a share for each",
+            soft_wrap=True,
+        )
 
 
 def _refuse_for_own(network: Path, given: Mapping[str, object]) -> None:

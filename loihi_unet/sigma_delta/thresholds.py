@@ -82,6 +82,13 @@ def at_share(
     network: StockNetwork, usual: Mapping[str, float], share: float
 ) -> StockNetwork:
     """Thresholds of that share of each layer's usual payload."""
+    return at_shares(network, usual, dict.fromkeys(usual, share))
+
+
+def at_shares(
+    network: StockNetwork, usual: Mapping[str, float], shares: Mapping[str, float]
+) -> StockNetwork:
+    """Thresholds of a share of its usual payload for each layer."""
     most = STATE.maximum >> STATE_SHIFT
-    found = {name: min(most, round(share * value)) for name, value in usual.items()}
+    found = {n: min(most, round(share * usual[n])) for n, share in shares.items()}
     return with_thresholds(network, found)

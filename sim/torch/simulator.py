@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from export.network import Network
+from export.stock_network import StockNetwork
 from export.synapse import IntArray
 from sim import stock_run
 from sim.backend import BackendError, OverflowLayerError, Progress
@@ -28,6 +29,7 @@ from sim.recording import Payload, Recording, identity
 from sim.torch.exact import exact_arithmetic
 from sim.torch.plan import PreparedLayer, prepare_network
 from sim.torch.stock import StockRunner
+from sim.torch.stock_clock import StockClock
 from sim.torch.window import Window
 
 
@@ -121,6 +123,10 @@ class TorchSimulator(BaseSimulator):
     def stock_runner(self) -> stock_run.RunOne:
         """Return what runs a network of stock neurons on one input."""
         return self._stock_runner
+
+    def clock(self, network: StockNetwork) -> StockClock:
+        """Give the network at rest; see `sim.backend.Clocked`."""
+        return StockClock(network, self._stock_runner.sums_of)
 
     def versions(self) -> dict[str, str]:
         """Return torch's version."""
