@@ -39,10 +39,24 @@ MODEL = "denoise-gray"
 POINTS: tuple[tuple[int, int, float | None], ...] = (
     (1, 8, None),
     (1, 8, 6.0),
+    (2, 8, None),
+    (4, 8, None),
+    (10, 8, None),
     (1, 4, None),
     (2, 4, None),
     (4, 4, None),
+    (6, 4, None),
+    (8, 4, None),
+    (10, 4, None),
+    (20, 4, None),
+    (50, 4, None),
+    (10, 7, None),
+    (10, 6, None),
+    (10, 5, None),
+    (10, 3, None),
+    (10, 2, None),
     (4, 2, None),
+    (10, 1, None),
 )
 
 
