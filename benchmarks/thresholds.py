@@ -106,7 +106,9 @@ def measure(
             per="channel",
             bits=bits,
         )
-    found = [] if 0 in done else [{**wanted, "iterations": 0, **score(arguments, path)}]
+    measured = (
+        [] if 0 in done else [{**wanted, "iterations": 0, **score(arguments, path)}]
+    )
     if arguments.iterations and arguments.iterations not in done:
         tuned = path.with_name(f"tuned-{path.name}")
         settings = FinetuneConfig(
@@ -115,8 +117,8 @@ def measure(
         resume = FinetuneFiles(tuned).last.exists()
         finetune(path, tuned, arguments.train, settings, resume)
         scored = score(arguments, tuned)
-        found.append({**wanted, "iterations": arguments.iterations, **scored})
-    return found
+        measured.append({**wanted, "iterations": arguments.iterations, **scored})
+    return measured
 
 
 def score(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:

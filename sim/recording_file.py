@@ -56,12 +56,12 @@ class RecordingWriter:
         if part.output is not None:
             arrays["output"] = part.output
         arrays |= {f"payload/{name}": values for name, values in part.payloads.items()}
-        found = {key: values.shape[1:] for key, values in arrays.items()}
-        if found != self._shapes:
-            keys = [*found, *self._shapes]
-            key = next(k for k in keys if found.get(k) != self._shapes.get(k))
+        shapes = {key: values.shape[1:] for key, values in arrays.items()}
+        if shapes != self._shapes:
+            keys = [*shapes, *self._shapes]
+            key = next(k for k in keys if shapes.get(k) != self._shapes.get(k))
             raise RecordingError(
-                f"recording {key}: shape {found.get(key)} of one image found, "
+                f"recording {key}: shape {shapes.get(key)} of one image found, "
                 f"{self._shapes.get(key)} before; one recording has one size"
             )
         for key, values in arrays.items():
@@ -92,17 +92,17 @@ class RecordingWriter:
         self._seconds += part.seconds
         self._file["seconds"][()] = self._seconds
 
-    def note_white_levels(self, found: Sequence[Mapping[str, int]]) -> None:
+    def note_white_levels(self, levels: Sequence[Mapping[str, int]]) -> None:
         """Write how pictures of more than 8 bits became the images.
 
         Parameters
         ----------
-        found : sequence of mapping
+        levels : sequence of mapping
             A record for each white level; empty where all pictures have 8 bits, of
             which nothing is written.
         """
-        if found:
-            write_text(self._file, "whiteLevels", json.dumps([*map(dict, found)]))
+        if levels:
+            write_text(self._file, "whiteLevels", json.dumps([*map(dict, levels)]))
 
     def _begin(self, part: Recording, steps: int | None = None) -> None:
         """Write what all parts share; arrays are as long as ``steps`` or the part's."""

@@ -86,13 +86,13 @@ def to_levels(
     -------
     levels : ndarray, shape (H, W, S), uint8
         Of a file in which 0 is white: turned round.
-    found : Levels
+    facts : Levels
         Of all samples but those of an alpha channel.
     """
     values = samples.values
     shown = values[..., :-1] if samples.mode in ("LA", "RGBA") else values
     level = samples.white if white is None else white
-    found = Levels(
+    facts = Levels(
         white=level,
         lowest=int(shown.min()),
         highest=int(shown.max()),
@@ -100,7 +100,7 @@ def to_levels(
     )
     levels = np.rint(np.minimum(values, level) * float(FULL) / level)
     turned = FULL - levels if samples.inverted else levels
-    return turned.astype(np.uint8), found
+    return turned.astype(np.uint8), facts
 
 
 def read_png(path: Path) -> Samples:

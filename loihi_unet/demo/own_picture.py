@@ -94,15 +94,15 @@ class OwnPicture:
         given = self._cut(self.pixels)
         shown = {key: self._shown(self._cut(x)) for key, x in outputs.items()}
         ann, chip = shown["ann"], shown["chip"]
-        found = {"input": Shown("input", given)}
+        panels = {"input": Shown("input", given)}
         if not isinstance(self.task, ClassifyConfig):
-            found |= {
+            panels |= {
                 "ann": Shown("float ANN", ann),
                 "chip": Shown("integer network", chip),
                 "clean": Shown("truth", self._truth()),
                 "difference": self._difference(ann, chip),
             }
-        return found
+        return panels
 
     def _difference(self, ann: Pixels, chip: Pixels) -> Shown:
         if isinstance(self.task, SegmentConfig):

@@ -171,8 +171,8 @@ def _table(
 
 def _class_tables(evaluation: Evaluation) -> list[dict[str, Any]]:
     """What the integer network made of each class; empty where there is none."""
-    found = [one["chip"] for one in evaluation.found]
-    classes = evaluation.judge.classes(found)
+    confusions = [one["chip"] for one in evaluation.found]
+    classes = evaluation.judge.classes(confusions)
     if classes is None:
         return []
     what = "pictures" if evaluation.config.task.kind == "classify" else "pixels"

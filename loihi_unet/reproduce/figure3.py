@@ -65,8 +65,8 @@ def _measure(networks: Networks, conversion: Conversion) -> dict[str, Any]:
         network = whole.network.resized(*pixels.shape[1:])
         recording = create("torch").run(network, pixels[None])
         floats = torch.from_numpy(pixels.astype(np.float32) / np.float32(255))
-        found = activations(model, floats[None])
-        for name, values in found.items():
+        by_layer = activations(model, floats[None])
+        for name, values in by_layer.items():
             mean = recording.payloads[name][0].mean(axis=0)
             activation.setdefault(name, []).append(values.reshape(-1))
             layer = network.nodes[name]

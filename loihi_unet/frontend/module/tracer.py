@@ -202,24 +202,24 @@ class Tracer(TorchFunctionMode):
     def _refuse(self, name: str, why: str) -> None:
         self._note(name, "refused", why)
 
-    def _rebind(self, args: tuple[Any, ...], result: Any, found: Any) -> None:
+    def _rebind(self, args: tuple[Any, ...], result: Any, held: Any) -> None:
         """Note results; what shared memory with a changed tensor is unknown."""
         changed = args[0] if args and result is args[0] else None
-        if isinstance(changed, Tensor) and found is not self.value(changed):
+        if isinstance(changed, Tensor) and held is not self.value(changed):
             place = changed.untyped_storage().data_ptr()
             for known in self.known.values():
                 if known.tensor.untyped_storage().data_ptr() == place:
                     known.value = UNKNOWN
         if isinstance(result, Tensor):
-            self.bind(result, found)
-        elif isinstance(found, list):
-            for tensor, value in zip(result, found, strict=True):
+            self.bind(result, held)
+        elif isinstance(held, list):
+            for tensor, value in zip(result, held, strict=True):
                 self.bind(tensor, value)
         else:
             first, *others = result
-            self.bind(first, found)
+            self.bind(first, held)
             for tensor in others:  # indices of maxima
-                self.bind(tensor, UNKNOWN if found is UNKNOWN else Places())
+                self.bind(tensor, UNKNOWN if held is UNKNOWN else Places())
 
     def _bind_all(self, result: Any, value: _Unknown) -> None:
         for tensor in _tensors(result):
