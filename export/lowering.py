@@ -53,7 +53,7 @@ def lower(
     snn : SpikingUNet
         Normalised float network.
     height, width : int
-        Image size; a U-Net needs multiples of ``2**levels``.
+        Image size; a U-Net needs multiples of ``stem * 2**levels``.
     mapping : {"graded", "parallel-if", "binary-if"}
         How neurons lie on compartments, `export.compartment.MTIF`. Where its
         thresholds or exponents would not fit, a layer gets a smaller theta, unless

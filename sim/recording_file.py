@@ -56,12 +56,12 @@ class RecordingWriter:
         if part.output is not None:
             arrays["output"] = part.output
         arrays |= {f"payload/{name}": values for name, values in part.payloads.items()}
-        found = {key: values.shape[1:] for key, values in arrays.items()}
-        if found != self._shapes:
-            keys = [*found, *self._shapes]
-            key = next(k for k in keys if found.get(k) != self._shapes.get(k))
+        shapes = {key: values.shape[1:] for key, values in arrays.items()}
+        if shapes != self._shapes:
+            keys = [*shapes, *self._shapes]
+            key = next(k for k in keys if shapes.get(k) != self._shapes.get(k))
             raise RecordingError(
-                f"recording {key}: shape {found.get(key)} of one image found, "
+                f"recording {key}: shape {shapes.get(key)} of one image found, "
                 f"{self._shapes.get(key)} before; one recording has one size"
             )
         for key, values in arrays.items():
@@ -92,17 +92,17 @@ class RecordingWriter:
         self._seconds += part.seconds
         self._file["seconds"][()] = self._seconds
 
-    def note_white_levels(self, found: Sequence[Mapping[str, int]]) -> None:
+    def note_white_levels(self, levels: Sequence[Mapping[str, int]]) -> None:
         """Write how pictures of more than 8 bits became the images.
 
         Parameters
         ----------
-        found : sequence of mapping
+        levels : sequence of mapping
             A record for each white level; empty where all pictures have 8 bits, of
             which nothing is written.
         """
-        if found:
-            write_text(self._file, "whiteLevels", json.dumps([*map(dict, found)]))
+        if levels:
+            write_text(self._file, "whiteLevels", json.dumps([*map(dict, levels)]))
 
     def _begin(self, part: Recording, steps: int | None = None) -> None:
         """Write what all parts share; arrays are as long as ``steps`` or the part's."""
@@ -137,12 +137,12 @@ class RecordingWriter:
 
 
 @contextlib.contextmanager
-def recording_writer(path: Path) -> Iterator[RecordingWriter]:
+def recording_writer(path: str | Path) -> Iterator[RecordingWriter]:
     """Open a recording file for writing; it appears when the block has ended well.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         File, by custom ``*.h5``.
 
     Yields
@@ -155,18 +155,18 @@ def recording_writer(path: Path) -> Iterator[RecordingWriter]:
     ValueError
         If the file cannot be written.
     """
-    with create_file(path) as file:
+    with create_file(Path(path)) as file:
         yield RecordingWriter(file)
 
 
-def write_recording(recording: Recording, path: Path) -> None:
+def write_recording(recording: Recording, path: str | Path) -> None:
     """Write a recording, atomically.
 
     Parameters
     ----------
     recording : Recording
         What to write.
-    path : Path
+    path : str or Path
         File, by custom ``*.h5``.
 
     Raises
@@ -198,12 +198,12 @@ def _make_array(
     )
 
 
-def read_recording(path: Path) -> Recording:
+def read_recording(path: str | Path) -> Recording:
     """Read a recording of schema 2, or of schema 1, which has no list of layers.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         File.
 
     Returns

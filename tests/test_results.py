@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 def test_page_is_rendered_from_its_rows(tmp_path):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "docs" / "reproduce").mkdir(parents=True)
-    scripts = ("benchmarks/render_results.py", "benchmarks/rankings.py")
+    names = ("render_results", "results_plot", "rankings")
+    scripts = [f"benchmarks/{name}.py" for name in names]
     tables = ("table1", "table2", "table3", "spiden")
     records = (f"docs/reproduce/{name}.json" for name in tables)
     for name in (*scripts, "docs/results.json", "docs/curves.json", *records):

@@ -3,5 +3,7 @@
 
 from export.fit.activity import Activity as Activity
 from export.fit.assess import fit as fit
+from export.fit.boards import Board as Board
+from export.fit.boards import boards as boards
 from export.fit.report import FitReport as FitReport
 from export.fit.tables import fit_tables as fit_tables

@@ -65,7 +65,7 @@ def fit(
             f"recording: of network {activity.network_sha256[:12]}, "
             f"this one is {network.sha256[:12]}"
         )
-    used = Mapping(name=mapping_named(mapping), num_thresholds=_thresholds(network))
+    used = Mapping(name=mapping_named(mapping), num_thresholds=most_thresholds(network))
     if not network.in_windows and used.name != "graded":
         raise NetworkError(
             f"mapping '{mapping}': a stock neuron is one compartment, which fit calls "
@@ -108,8 +108,8 @@ def fit(
     )
 
 
-def _thresholds(network: Network) -> int:
-    """Largest N of the network."""
+def most_thresholds(network: Network) -> int:
+    """Return the largest N of a network's layers; 1 without any."""
     return max(
         (
             layer.compartment.num_thresholds
@@ -143,7 +143,7 @@ def _traffic(
 def _headroom(
     activity: Activity | None, used: Mapping, network: Network
 ) -> Headroom | None:
-    found = []
+    headrooms = []
     for seen in activity.layers if activity else ():
         if seen.potential_minimum is None or seen.potential_maximum is None:
             continue
@@ -152,8 +152,10 @@ def _headroom(
         high += stagger(layer, used)
         largest = max(high / STATE.maximum, low / STATE.minimum, 1 / STATE.maximum)
         bits = -math.log2(largest)
-        found.append(Headroom(layer=seen.name, minimum=low, maximum=high, bits=bits))
-    return min(found, key=lambda headroom: headroom.bits, default=None)
+        headrooms.append(
+            Headroom(layer=seen.name, minimum=low, maximum=high, bits=bits)
+        )
+    return min(headrooms, key=lambda headroom: headroom.bits, default=None)
 
 
 def _stock_notes(network: Network, chip: Chip) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from export.fit.report import Suggestion
 from export.fit.structure import Structure
 from export.fit.traffic import total_compartments
 from export.mapping import MAPPINGS, Mapping
+from export.synapse import Pair
 
 LARGEST_SIDE = 1024
 LARGEST_BASE = 256
@@ -42,23 +43,25 @@ def suggest(
         network that does not fit also another mapping and the most thresholds. Each
         only if something fits.
     """
-    search = _Search(structure=structure, used=used, chip=chip, chips=chips)
-    found = []
-    if _possible(used, chip):
-        found += [search.largest_image(), search.largest_width()]
+    search = Search(structure=structure, used=used, chip=chip, chips=chips)
+    suggestions = []
+    if possible(used, chip):
+        suggestions += [search.largest_image(), search.largest_width()]
     if not fits:
-        found += [search.other_mapping(), search.most_thresholds()]
-    return tuple(suggestion for suggestion in found if suggestion)
+        suggestions += [search.other_mapping(), search.most_thresholds()]
+    return tuple(suggestion for suggestion in suggestions if suggestion)
 
 
-def _possible(used: Mapping, chip: Chip) -> bool:
+def possible(used: Mapping, chip: Chip) -> bool:
     """Whether the mapping's spikes are of a kind that the chip has."""
     return chip.graded or used.name != "graded" or used.num_thresholds == 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Search:
-    """Descends from sizes that are too large to the first that fits.
+class Search:
+    """What of one network fits so many chips.
+
+    Descends from sizes that are too large to the first that fits.
 
     Cores do not grow evenly with size (tiles are powers of two), so every size is
     tried; those with too many compartments for the chips are passed over.
@@ -84,16 +87,21 @@ class _Search:
 
     def largest_image(self) -> Suggestion | None:
         """Largest image of the same aspect ratio at the same width."""
+        suggestion = self.largest_size(LARGEST_SIDE)
+        return None if suggestion is None else suggestion[1]
+
+    def largest_size(self, most: int) -> tuple[Pair, Suggestion] | None:
+        """Its (H, W), no higher than ``most``, and what it takes."""
         _, height, width = self.structure.layers[0].links[0].source_shape
         step = _granularity(self.structure)
-        for n in range(LARGEST_SIDE // step, 0, -1):
+        for n in range(most // step, 0, -1):
             size = (n * step, max(1, round(n * width / height)) * step)
             found = self.suggestion(
                 f"images or tiles of {size[0]}x{size[1]} at this width",
                 self.structure.rebuilt({}, *size),
             )
             if found:
-                return found
+                return size, found
         return None
 
     def largest_width(self) -> Suggestion | None:
@@ -105,37 +113,39 @@ class _Search:
             return None
         for n in range(LARGEST_BASE, 0, -1):
             channels = {layer.name: layer.shape[0] // base * n for layer in spiking}
-            found = self.suggestion(
+            suggestion = self.suggestion(
                 f"{n} base channels at this image size",
                 self.structure.rebuilt(channels, height, width),
             )
-            if found:
-                return found
+            if suggestion:
+                return suggestion
         return None
 
     def other_mapping(self) -> Suggestion | None:
         """Mapping with the fewest cores."""
-        found = []
+        suggestions = []
         for name in MAPPINGS:
             other = replace(self.used, name=name)
-            if other.name != self.used.name and _possible(other, self.chip):
+            if other.name != self.used.name and possible(other, self.chip):
                 at_once = replace(self, used=other)
-                found.append(at_once.suggestion(f"mapping {name}", self.structure))
-        return min((s for s in found if s), key=lambda s: s.cores, default=None)
+                suggestions.append(
+                    at_once.suggestion(f"mapping {name}", self.structure)
+                )
+        return min((s for s in suggestions if s), key=lambda s: s.cores, default=None)
 
     def most_thresholds(self) -> Suggestion | None:
         """Most thresholds, fewer than now, with which the network itself fits."""
         for n in range(self.used.num_thresholds - 1, 0, -1):
             fewer = replace(self.used, num_thresholds=n)
-            if fewer.compartments == self.used.compartments or not _possible(
+            if fewer.compartments == self.used.compartments or not possible(
                 fewer, self.chip
             ):
                 continue
-            found = replace(self, used=fewer).suggestion(
+            suggestion = replace(self, used=fewer).suggestion(
                 f"N = {n} thresholds, mapping {fewer.name}", self.structure
             )
-            if found:
-                return found
+            if suggestion:
+                return suggestion
         return None
 
 

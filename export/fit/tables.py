@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from export.fit.boards import Board
 from export.fit.report import FitReport, LayerFit
 
 Cell = str | int | float
@@ -93,6 +95,32 @@ def fit_tables(report: FitReport) -> tuple[Table, ...]:
     return tuple(table for table in tables if table.rows)
 
 
+def board_table(boards: Sequence[Board]) -> Table:
+    """Return which systems hold a network, and up to which picture.
+
+    Parameters
+    ----------
+    boards : sequence of Board
+        As `export.fit.boards` returned.
+    """
+    return Table(
+        title="what fits where",
+        columns=("system", "chips", "this size", "largest picture", "cores, chips"),
+        rows=tuple(
+            (
+                board.system,
+                board.chips,
+                "yes" if board.fits else "no",
+                "none" if board.largest is None else "x".join(map(str, board.largest)),
+                ""
+                if board.largest is None
+                else f"{_count(board.needed_cores)}, {_count(board.needed_chips)}",
+            )
+            for board in boards
+        ),
+    )
+
+
 def _summary(report: FitReport) -> list[tuple[Cell, ...]]:
     timing = report.timing
     slow, fast = timing.images_per_second
@@ -150,8 +178,10 @@ def _count(value: int | None) -> str:
 
 def _letters(report: FitReport) -> dict[str, str]:
     """A letter for each thing extrapolated, in order of appearance."""
-    found = dict.fromkeys(x for layer in report.layers for x in layer.extrapolated)
-    return dict(zip(found, "abcdefghijklmnopqrstuvwxyz", strict=False))
+    extrapolated = dict.fromkeys(
+        x for layer in report.layers for x in layer.extrapolated
+    )
+    return dict(zip(extrapolated, "abcdefghijklmnopqrstuvwxyz", strict=False))
 
 
 def _layer(layer: LayerFit, letters: dict[str, str]) -> tuple[Cell, ...]:

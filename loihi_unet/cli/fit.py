@@ -47,12 +47,18 @@ def fit(
 ) -> None:
     """Check a network against a chip's limits and put it on cores.
 
-    Exit code 0 if it fits, else 1. docs/fit.md says where each number comes from.
+    Exit code 0 if it fits, else 1. Without --system it also says which of the chip's
+    systems hold the network, and up to which picture. docs/fit.md says where each
+    number comes from.
 
     Example: loihi-unet fit network.net --chip loihi2 --system kapoho-point
     """
+    from dataclasses import asdict
+
+    from export.fit import boards as run_boards
     from export.fit import fit as run_fit
     from export.fit import fit_tables
+    from export.fit.tables import board_table
     from loihi_unet.report.chip_tables import mapping_of
     from loihi_unet.runs.hashes import hash_line, hashes, size_note
 
@@ -74,13 +80,20 @@ def fit(
         mapping=mapping or mapping_of(network),
         activity=activity,
     )
+    # Stock networks are of the size they were trained for.
+    told = system is None and network.in_windows
+    boards = run_boards(network, report) if told else ()
     if as_json:
-        print_json(report.to_json() | {"note": note})
+        held = [asdict(board) for board in boards]
+        print_json(report.to_json() | {"boards": held, "note": note})
     else:
         if note:
             out.print(note, soft_wrap=True)
         height, width = network.input.shape[1:]
         for part in fit_tables(report):
             print_table(part.title, part.columns, part.rows)
+        if boards:
+            table = board_table(boards)
+            print_table(table.title, table.columns, table.rows)
         out.print(hash_line(hashes(network), (height, width)), soft_wrap=True)
     raise typer.Exit(0 if report.fits else 1)

@@ -58,8 +58,8 @@ def export(
     size: Annotated[
         str | None,
         typer.Option(
-            help="Image size HEIGHTxWIDTH; multiples of 2**levels. Default: 128x128, "
-            "or that of a torch module's input."
+            help="Image size HEIGHTxWIDTH; multiples of 2**levels, times the stem. "
+            "Default: 128x128, or that of a torch module's input."
         ),
     ] = None,
     mapping: Annotated[

@@ -3,7 +3,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 
 class Settings(BaseModel):
@@ -40,22 +48,36 @@ class UNetConfig(_ModelSettings):
     base_channels : int
         Channels of the first level; level ``l`` has ``base_channels * 2**l``.
     levels : int
-        Number of poolings; a picture's sides must be multiples of ``2**levels``.
+        Number of poolings; a picture's sides must be multiples of
+        ``stem * 2**levels``.
     residual : bool
         Add the input to the output, so the network learns the difference only.
     batch_norm : bool
         Normalise what drives every neuron over batch and steps while training; folded
         into weights and biases by conversion.
+    stem : int
+        Space to depth (arXiv 1609.05158, backwards): side of the blocks of pixels that
+        the first layer takes for one and the last one puts out at once. With 2, 4
+        everything between them has a quarter, a sixteenth of the positions.
     """
 
     kind: Literal["unet"] = "unet"
     base_channels: int = Field(default=16, ge=1)
     levels: int = Field(default=4, ge=1, le=6)
+    stem: Literal[1, 2, 4] = 1
+
+    @model_serializer(mode="wrap")
+    def _leave_out_one(self, handler: Any) -> dict[str, Any]:
+        # What was written before there were stems has the same bytes.
+        table: dict[str, Any] = handler(self)
+        if table.get("stem") == 1:
+            del table["stem"]
+        return table
 
     @property
     def multiple(self) -> int:
         """What a picture's sides must be multiples of."""
-        return 1 << self.levels
+        return self.stem << self.levels
 
 
 class DnCNNConfig(_ModelSettings):

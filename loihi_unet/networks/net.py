@@ -90,7 +90,9 @@ class Net(nn.Module):
         # convolution sees a quarter of the kernel on average.
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                taps = math.prod(module.kernel_size) / math.prod(module.stride)
+                taps: float = math.prod(module.kernel_size)
+                if isinstance(module, nn.ConvTranspose2d):
+                    taps /= math.prod(module.stride)
                 deviation = math.sqrt(2 / (module.in_channels * taps))
                 nn.init.normal_(module.weight, std=deviation)
                 if module.bias is not None:
@@ -238,14 +240,20 @@ def _module(branch: Branch, entering: int, leaving: int, bias: bool) -> nn.Modul
                 entering,
                 leaving,
                 branch.kernel,
-                stride=2,
-                padding=1,
-                output_padding=1,
+                stride=branch.stride,
+                padding=branch.padding,
+                output_padding=branch.output_padding,
                 bias=bias,
             )
         case "conv" | "identity":
-            size = branch.kernel
-            return nn.Conv2d(entering, leaving, size, padding=size // 2, bias=bias)
+            return nn.Conv2d(
+                entering,
+                leaving,
+                branch.kernel,
+                stride=branch.stride,
+                padding=branch.padding,
+                bias=bias,
+            )
         case _:
             assert_never(branch.kind)
 

@@ -28,12 +28,25 @@ class Branch:
         Two for a concatenation, in its order: skip, up.
     kernel : int
         Side of a convolution's kernel.
+    stride : int
+        What a convolution divides the sides by, and a transposed one multiplies.
     """
 
     module: str
     kind: ConnectionKind
     sources: tuple[str, ...]
     kernel: int = 3
+    stride: int = 1
+
+    @property
+    def padding(self) -> int:
+        """Zeros on each border, so that sides divide and multiply exactly."""
+        return (self.kernel - self.stride + 1) // 2
+
+    @property
+    def output_padding(self) -> int:
+        """What a transposed convolution adds at the end, to the same purpose."""
+        return 2 * self.padding - (self.kernel - self.stride)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +112,29 @@ class _Plan:
         self.nodes.append(Node(name=name, channels=channels, branches=branches))
         return name
 
-    def conv(self, name: str, channels: int, *sources: str, kernel: int = 3) -> str:
-        branch = Branch(module=name, kind="conv", sources=sources, kernel=kernel)
+    def conv(
+        self, name: str, channels: int, *sources: str, kernel: int = 3, stride: int = 1
+    ) -> str:
+        branch = Branch(
+            module=name, kind="conv", sources=sources, kernel=kernel, stride=stride
+        )
         return self.add(name, channels, branch)
 
-    def convs(self, name: str, channels: int, count: int, *sources: str) -> str:
+    def convs(
+        self, name: str, channels: int, count: int, *sources: str, stem: int = 1
+    ) -> str:
         for number in range(1, count + 1):
-            sources = (self.conv(f"{name}.conv{number}", channels, *sources),)
+            # Of blocks of pixels, 3x3 as everywhere.
+            sources = (
+                self.conv(
+                    f"{name}.conv{number}",
+                    channels,
+                    *sources,
+                    kernel=3 * stem,
+                    stride=stem,
+                ),
+            )
+            stem = 1
         return sources[0]
 
     def pool(self, name: str, channels: int, source: str) -> str:
@@ -118,15 +147,24 @@ def _unet(config: UNetConfig) -> list[Node]:
     widths = [config.base_channels << level for level in range(config.levels + 1)]
     last, skips = INPUT, []
     for level in range(config.levels):
-        skips.append(plan.convs(f"enc{level}", widths[level], 2, last))
+        stem = config.stem if level == 0 else 1
+        skips.append(plan.convs(f"enc{level}", widths[level], 2, last, stem=stem))
         last = plan.pool(f"pool{level}", widths[level], skips[-1])
     last = plan.convs("mid", widths[-1], 2, last)
     for level in reversed(range(config.levels)):
         name = f"up{level}"
-        branch = Branch(module=name, kind="conv_transpose", sources=(last,))
+        branch = Branch(module=name, kind="conv_transpose", sources=(last,), stride=2)
         up = plan.add(name, widths[level], branch)
         last = plan.convs(f"dec{level}", widths[level], 2, skips[level], up)
-    plan.conv("out", config.out_channels, last, kernel=1)
+    # Every pixel of a block is a 1x1 convolution of its own.
+    out = Branch(
+        module="out",
+        kind="conv" if config.stem == 1 else "conv_transpose",
+        sources=(last,),
+        kernel=config.stem,
+        stride=config.stem,
+    )
+    plan.add("out", config.out_channels, out)
     return plan.nodes
 
 
@@ -157,7 +195,9 @@ def _fcn(config: FCNConfig) -> list[Node]:
         name, channels = f"fuse{level}", classes
         if level == 0:
             name, channels = "out", config.out_channels
-        up = Branch(module=f"{name}.up", kind="conv_transpose", sources=(last,))
+        up = Branch(
+            module=f"{name}.up", kind="conv_transpose", sources=(last,), stride=2
+        )
         score = Branch(
             module=f"{name}.score", kind="conv", sources=(skips[level],), kernel=1
         )

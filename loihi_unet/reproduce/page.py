@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 
 #: Measures that tables show, as their heads have them.
 NAMES = {"psnr": "PSNR (dB)", "f1": "F1"}
-#: Said instead of a number of the paper that was not at hand.
-NOT_REACHED = "not reached"
 
 
 def opening(record: dict[str, Any], title: str, text: str) -> list[str]:
@@ -60,10 +58,10 @@ def shown(value: float | None, measure: str) -> str:
 
 def by_subject(record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Return a record's rows by their subject, in their order."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    rows_of: dict[str, list[dict[str, Any]]] = {}
     for row in record["rows"]:
-        found.setdefault(row["subject"], []).append(row)
-    return found
+        rows_of.setdefault(row["subject"], []).append(row)
+    return rows_of
 
 
 def png(figure: Figure) -> bytes:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from loihi_unet.reproduce import paper
 from loihi_unet.reproduce.cell import Cell, cell
 from loihi_unet.reproduce.contest import Contestants, System
-from loihi_unet.reproduce.page import NOT_REACHED, by_subject, table
+from loihi_unet.reproduce.page import by_subject, table
 from loihi_unet.reproduce.scales import Scale
 
 LEGEND = (
@@ -18,7 +19,8 @@ LEGEND = (
     "*float* is the network as trained, *integers* what goes to the chip, and EXACT "
     "says that torch and the reference gave the same integers in every layer at every "
     "step of a 32x32 square. Training times are wall clock; *FT* and *flow* begin with "
-    "the U-Net, whose time comes on top."
+    "the U-Net, whose time comes on top. *paper*: arXiv 2307.10974, its FT beside both "
+    "of ours; a dash where it has no such row."
 )
 
 
@@ -34,11 +36,14 @@ class Column:
         Over its column.
     digits : int
         Behind the point.
+    paper : tuple
+        Of `loihi_unet.reproduce.paper`: the key of its line; empty for none.
     """
 
     key: tuple[str, ...]
     head: str
     digits: int
+    paper: tuple[Any, ...] = ()
 
     def shown(self, scores: Mapping[str, Any] | None) -> str:
         """Return the measure's number; a dash where there is none."""
@@ -72,7 +77,7 @@ def cells(
     list[Cell]
         Contest by contest.
     """
-    found = []
+    made = []
     for name, group in contestants.items():
         for system in systems:
             spikes = system.way != "ANN"
@@ -84,16 +89,17 @@ def cells(
                 "channels": group.config(system).model.base_channels,
             }
             measure = functools.partial(group.measure, system)
-            found.append(cell(target, group, row, measure, system=asdict(system)))
-    return found
+            made.append(cell(target, group, row, measure, system=asdict(system)))
+    return made
 
 
 def tables(
     record: Mapping[str, Any],
     columns: Mapping[str, Sequence[Column]],
-    paper: Mapping[tuple[str, str], str],
+    printed: Mapping[Any, str],
+    keys: Sequence[str],
 ) -> list[str]:
-    """Return a table of each contest.
+    """Return a table of each contest, and the paper's own below it.
 
     Parameters
     ----------
@@ -101,8 +107,10 @@ def tables(
         As `loihi_unet.reproduce.run.reproduce` returns.
     columns : Mapping[str, Sequence[Column]]
         By contest.
-    paper : Mapping[tuple[str, str], str]
-        The paper's numbers by contest and way, of the ANN and of MT.
+    printed : Mapping[Any, str]
+        The paper's lines, `loihi_unet.reproduce.paper.DENOISING` or ``SEGMENTATION``.
+    keys : Sequence[str]
+        What their keys have after data and T.
 
     Returns
     -------
@@ -118,11 +126,14 @@ def tables(
             *("system", "way", "iterations", "training, s"),
             *(f"{text}, float" for text in heads),
             *(f"{text}, integers" for text in heads),
-            *("torch = reference", "paper"),
+            "torch = reference",
+            *(f"{column.head}, paper" for column in measures if column.paper),
         )
-        lines += [*table(head, [_row(row, measures, paper) for row in rows]), ""]
+        lines += [*table(head, [_row(row, measures, printed) for row in rows]), ""]
         reasons = {f"{row['system']}: {row['why']}": None for row in rows if row["why"]}
         lines += ["Not on the chip:", "", *(f"- {text}" for text in reasons), ""]
+        data = next(column.paper[0] for column in measures if column.paper)
+        lines += paper.whole(dict(printed), data, keys)
     return lines
 
 
@@ -138,7 +149,7 @@ def _where(rows: Sequence[Mapping[str, Any]]) -> str:
 def _row(
     row: Mapping[str, Any],
     columns: Sequence[Column],
-    paper: Mapping[tuple[str, str], str],
+    printed: Mapping[Any, str],
 ) -> tuple[Any, ...]:
     verdicts = {None: "", True: "EXACT", False: "FAIL"}
     seconds = f"{row['train_seconds']:.0f}"
@@ -152,5 +163,9 @@ def _row(
         *(column.shown(row["floats"]) for column in columns),
         *(column.shown(row["chip"]) for column in columns),
         verdicts[row["identical"]],
-        paper.get((row["subject"], row["way"]), NOT_REACHED),
+        *(
+            paper.cell(printed[column.paper], row["system"], row["way"])
+            for column in columns
+            if column.paper
+        ),
     )

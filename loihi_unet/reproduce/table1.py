@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from loihi_unet.reproduce import standings
+from loihi_unet.reproduce import paper, standings
 from loihi_unet.reproduce.cell import Cell
 from loihi_unet.reproduce.contest import Contestants, System
 from loihi_unet.reproduce.page import opening
@@ -29,19 +29,19 @@ SYSTEMS = (
     System(name="IF", way="FT", neuron="if"),
     System(name="IF, reset to zero", way="FT", neuron="if-zero"),
 )
+#: Test pictures, and T in the paper.
+_DATA = {"denoise-gray": ("BSD68", 10), "denoise-colour": ("CBSD68", 20)}
 COLUMNS = {
     name: tuple(
-        Column(key=(f"{sigma}", "psnr"), head=f"sigma {sigma}", digits=2)
+        Column(
+            key=(f"{sigma}", "psnr"),
+            head=f"sigma {sigma}",
+            digits=2,
+            paper=(*_DATA[name], "PSNR", sigma),
+        )
         for sigma in (15, 25, 50)
     )
     for name in CONTESTS
-}
-#: The cells of arXiv 2307.10974's table that were at hand.
-PAPER = {
-    ("denoise-gray", "ANN"): "31.02 / 28.61 / 25.72",
-    ("denoise-gray", "flow"): "31.08 / 28.72 / 25.86",
-    ("denoise-colour", "ANN"): "33.32 / 30.59 / 27.14",
-    ("denoise-colour", "flow"): "33.14 / 30.57 / 27.24",
 }
 
 
@@ -55,6 +55,8 @@ def page(record: dict[str, Any]) -> list[str]:
     lines = opening(
         record,
         "Table 1: denoising",
-        f"PSNR in dB by blind models, sigma 0..55. {standings.LEGEND}",
+        "PSNR in dB by blind models, sigma 0..55; the paper's Table 2. "
+        f"{standings.LEGEND}",
     )
-    return [*lines, *standings.tables(record, COLUMNS, PAPER)]
+    keys = ("measure", "sigma")
+    return [*lines, *standings.tables(record, COLUMNS, paper.DENOISING, keys)]

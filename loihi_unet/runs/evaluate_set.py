@@ -20,6 +20,7 @@ from loihi_unet.data.pictures import Picture, fingerprint
 from loihi_unet.data.sequence import Facts, sizes
 from loihi_unet.data.white_level import records
 from loihi_unet.errors import DataError
+from loihi_unet.networks.operations import macs_per_pixel
 from loihi_unet.runs.evaluate_job import NetworkFiles, ScoreJob, load, score
 from loihi_unet.runs.frames import Conditions, entering_size
 from loihi_unet.runs.hashes import hashes, size_note
@@ -119,13 +120,11 @@ class Evaluation:
     def note(self) -> str:
         """At which other sizes than its file's the network ran; empty if at none."""
         tile, multiple = self.files.tile, size_multiple(self.network)
-        entering = [
+        sides = [
             entering_size(fact.size, Conditions(), multiple, fact.name)
             for fact in self.facts
         ]
-        return size_note(
-            self.network, [(min(tile, h), min(tile, w)) for h, w in entering]
-        )
+        return size_note(self.network, [(min(tile, h), min(tile, w)) for h, w in sides])
 
 
 def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
@@ -140,12 +139,12 @@ def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
     -------
     dict[str, Any]
         ``task, data, pictures, data_sha256, white_levels, sigma, T, N, bits, q,
-        width, seed, searched, finetuned, ann, snn, chip, backend, network_sha256,
-        network_sha256_any_size, command``; of one's own set with classes also
-        ``classes``, as `loihi_unet.tasks.judge.Judge.classes` of ``chip``; of camera
-        noise also ``noise``. N is the largest of any layer, ``bits`` the mean over all
-        compartments; each of ``ann``, ``snn`` and ``chip`` holds the
-        task's measures, or None.
+        width, macs_per_pixel, seed, searched, finetuned, ann, snn, chip, backend,
+        network_sha256, network_sha256_any_size, command``; of one's own set with
+        classes also ``classes``, as `loihi_unet.tasks.judge.Judge.classes` of
+        ``chip``; of camera noise also ``noise``. N is the largest of any layer,
+        ``bits`` the mean over all compartments; each of ``ann``, ``snn`` and ``chip``
+        holds the task's measures, or None.
     """
     return evaluate_set(path, settings, **how).row
 
@@ -215,7 +214,7 @@ def evaluate_set(
         name: ScoreJob(files=files, pictures=pictures, index=index, judge=judge)
         for index, name in enumerate(pictures.names)
     }
-    found = sweep(
+    scored = sweep(
         score,
         jobs,
         scheduler=scheduler,
@@ -224,11 +223,11 @@ def evaluate_set(
         progress=progress,
     )
     measures = {
-        name: judge.measures([item[name] for item in found.values()])
-        for name in next(iter(found.values()))
+        name: judge.measures([item[name] for item in scored.values()])
+        for name in next(iter(scored.values()))
     }
     exported = network.provenance.get("export", {})
-    classes = judge.classes([item["chip"] for item in found.values()])
+    classes = judge.classes([item["chip"] for item in scored.values()])
     row = {
         "task": task.kind if isinstance(task, DenoiseConfig) else set_name(task),
         "data": printable(settings.data.name) if settings.data else "scikit-image",
@@ -240,6 +239,7 @@ def evaluate_set(
         **thresholds(network),
         "q": exported.get("base_threshold"),
         "width": config.model.base_channels,
+        "macs_per_pixel": macs_per_pixel(config.model),
         "seed": settings.seed,
         "searched": bool(network.provenance.get("search")),
         "finetuned": "finetune" in network.provenance,
@@ -257,7 +257,7 @@ def evaluate_set(
         config=config,
         files=files,
         jobs=tuple(jobs.values()),
-        found=tuple(found.values()),
+        found=tuple(scored.values()),
         facts=tuple(pictures.facts),
     )
 
@@ -267,8 +267,8 @@ def _more(task: TaskConfig, classes: dict[str, Any] | None) -> dict[str, Any]:
     if isinstance(task, DenoiseConfig):
         noise = {"gain": task.gain, "read_noise": task.read_noise}
         return {} if task.gaussian else {"noise": noise}
-    own = task.dataset == "folders" and classes is not None
-    return {"classes": classes} if own else {}
+    has_folders = task.dataset == "folders" and classes is not None
+    return {"classes": classes} if has_folders else {}
 
 
 def thresholds(network: IntegerNetwork) -> dict[str, float | None]:

@@ -95,20 +95,20 @@ class FrameSequence:
         gaussian = isinstance(config.task, DenoiseConfig) and config.task.gaussian
         self.sigma = settings.sigma if gaussian else None
         self.multiple = size_multiple(network)
-        entering = [self.judge.shown(p, n) for n, p in enumerate(self.pictures)]
-        sizes = sorted({frame.shape[1:] for frame in entering})
+        frames = [self.judge.shown(p, n) for n, p in enumerate(self.pictures)]
+        sizes = sorted({frame.shape[1:] for frame in frames})
         if len(sizes) > 1:
             raise DataError(
                 f"frames of {len(sizes)} sizes, {sizes[0]} to {sizes[-1]}; a video has "
                 "one size"
             )
         self.levels: npt.NDArray[np.float32] = np.stack(
-            [pad_to_multiple(frame, self.multiple) for frame in entering]
+            [pad_to_multiple(frame, self.multiple) for frame in frames]
         )
 
     def score(self, video: Video) -> Scored:
         """Score every frame."""
-        found, rows = [], []
+        measured, rows = [], []
         counted = zip(video.events(), video.operations(), strict=True)
         for n, (picture, (events, operations)) in enumerate(
             zip(self.pictures[: video.frames], counted, strict=True)
@@ -120,7 +120,7 @@ class FrameSequence:
                 n,
                 multiple=self.multiple,
             )
-            found.append(one)
+            measured.append(one)
             rows.append(
                 {
                     "frame": picture.name,
@@ -129,7 +129,7 @@ class FrameSequence:
                     "operations": int(operations),
                 }
             )
-        return Scored(self.judge.measures(found), rows)
+        return Scored(self.judge.measures(measured), rows)
 
 
 def given(output: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -66,16 +66,16 @@ def run_frames(
     if config.pictures is not None and stored.task != "unknown":
         draw = drawing(stored, str(config.network))
     simulator = create(config.backend)
-    found = pages_of(config)
-    if not found:
+    pages = pages_of(config)
+    if not pages:
         raise DataError("--stream: no frame found, one or more needed")
-    size = one_size(found, config.conditions, stored)
-    network = network_at(stored, size, len(found))
+    size = one_size(pages, config.conditions, stored)
+    network = network_at(stored, size, len(pages))
     waiting: deque[Entered] = deque()  # read, and not yet given out
     levels: list[Levels | None] = []
-    frames = frames_of(found, config, network, waiting, levels)
+    frames = frames_of(pages, config, network, waiting, levels)
     total = Totals(network, config.layers)
-    counted = PerFrame(network, len(found)) if config.layers is None else None
+    counted = PerFrame(network, len(pages)) if config.layers is None else None
     last = network.output.name
     with recording_writer(config.recording) as writer:
         for part in steps_of(network, frames, simulator, config.layers):
@@ -105,6 +105,6 @@ def run_frames(
         config.recording,
         note=size_note(stored, [size]),
         white_levels=white_levels,
-        frames=len(found),
+        frames=len(pages),
         **counts,
     )

@@ -76,8 +76,8 @@ class Video:
         """What a layer sent of each frame, shape (frames, C, H, W)."""
         first = self.network.arrivals[name] - 1
         payload = self.recording.payloads[name][0]
-        found: npt.NDArray[np.signedinteger[Any]] = payload[first : first + self.frames]
-        return found
+        part: npt.NDArray[np.signedinteger[Any]] = payload[first : first + self.frames]
+        return part
 
 
 class PerFrame:
@@ -167,13 +167,13 @@ def run_video(
     last = network.output.name
     network = network_at(network, levels.shape[2:], len(levels))
     wanted = _wanted(network, layers)
-    entering = np.stack([completed(network, frame) for frame in levels])
-    held = np.repeat(entering[-1:], network.num_steps - len(levels), axis=0)
-    steps = np.concatenate([entering, held])[None]
-    found = simulator.run(network, steps, layers=wanted, progress=progress)
+    frames = np.stack([completed(network, frame) for frame in levels])
+    held = np.repeat(frames[-1:], network.num_steps - len(levels), axis=0)
+    steps = np.concatenate([frames, held])[None]
+    recording = simulator.run(network, steps, layers=wanted, progress=progress)
     first = network.arrivals[last] - 1
-    outputs = decode(network, found.payloads[last][0, first : first + len(levels)])
-    return Video(network=network, recording=found, outputs=outputs)
+    outputs = decode(network, recording.payloads[last][0, first : first + len(levels)])
+    return Video(network=network, recording=recording, outputs=outputs)
 
 
 def steps_of(

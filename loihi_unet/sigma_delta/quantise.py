@@ -212,8 +212,8 @@ class _Lowering:
 
     def _highest(self) -> Floats:
         """Scale that 24 bits allow each channel."""
-        found: Floats = STATE.maximum / ONE / self.peak
-        return found
+        highest: Floats = STATE.maximum / ONE / self.peak
+        return highest
 
     def _factors(self, sources: list[Node]) -> list[Ints]:
         """What each channel of a source is multiplied by / 64: 64 or less.
@@ -222,28 +222,28 @@ class _Lowering:
         and coarse weights are enough for it.
         """
         highest = self._highest() if self.layer.spiking else self._highest().min()
-        found = []
+        factors = []
         for node, c in zip(sources, self.connections, strict=True):
             if c.weight is None:
-                found.append(np.full(len(node.scale), ONE))
+                factors.append(np.full(len(node.scale), ONE))
                 continue
             used = ONE * highest * _row_peaks(c, node.scale) / LARGEST
             share = float(np.quantile(used, 0.1)) if self.layer.spiking else used.max()
             least = SMALLEST / np.maximum(node.peak, 1)
             factor = np.maximum(share, least) if np.median(used) < USED else 1.0
             even = STEP * np.rint(ONE * factor / STEP) * np.ones(len(node.scale))
-            found.append(even.clip(STEP, ONE).astype(np.int64))
-        return found
+            factors.append(even.clip(STEP, ONE).astype(np.int64))
+        return factors
 
     def _residual(
         self, sources: list[Node], factors: list[Ints], stage: int
     ) -> tuple[list[Node], int]:
         """The input itself, as large as the output's scale, and never negative."""
-        found = list(sources)
+        level = list(sources)
         for n, c in enumerate(self.connections):
             if c.kind != "identity":
                 continue
-            node = found[n]
+            node = level[n]
             others = [
                 ONE * float(_row_peaks(d, m.scale * (f / ONE)).max())
                 for d, m, f in zip(self.connections, sources, factors, strict=True)
@@ -253,8 +253,8 @@ class _Lowering:
             node = self.stages.relay(node, ONE, node.stage + 1, -VALUES[0])
             while ONE * scale > LARGEST * node.scale[0] and node.stage < stage - 1:
                 node = self.stages.relay(node, 2 * ONE, node.stage + 1)
-            found[n] = node
-        return found, max(stage, *(node.stage for node in found))
+            level[n] = node
+        return level, max(stage, *(node.stage for node in level))
 
     def _pool(self) -> Node:
         [connection] = self.connections
@@ -352,18 +352,24 @@ def _rows(connection: Connection, scale: Floats) -> Floats:
     weight = connection.weight.double().numpy()
     if connection.kind == "conv_transpose":
         weight = weight.transpose(1, 0, 2, 3)
-    found: Floats = weight / scale[None, :, None, None]
-    return found
+    rows: Floats = weight / scale[None, :, None, None]
+    return rows
 
 
 def _row_peaks(connection: Connection, scale: Floats) -> Floats:
     """Largest weight of each output channel, per payload of the source."""
-    found: Floats = np.abs(_rows(connection, scale)).max(axis=(1, 2, 3))
-    return np.maximum(found, 1e-12)
+    peaks: Floats = np.abs(_rows(connection, scale)).max(axis=(1, 2, 3))
+    return np.maximum(peaks, 1e-12)
 
 
 def _integers(connection: Connection, source: Floats, scale: Floats) -> Ints:
     """Weights in the axis order of the connection's kind."""
     rows = ONE * scale[:, None, None, None] * _rows(connection, source)
-    found: Ints = (STEP * np.rint(rows / STEP)).clip(-LARGEST, LARGEST).astype(np.int64)
-    return found.transpose(1, 0, 2, 3) if connection.kind == "conv_transpose" else found
+    integers: Ints = (
+        (STEP * np.rint(rows / STEP)).clip(-LARGEST, LARGEST).astype(np.int64)
+    )
+    return (
+        integers.transpose(1, 0, 2, 3)
+        if connection.kind == "conv_transpose"
+        else integers
+    )

@@ -68,14 +68,14 @@ def usual_payloads(
     sent : mapping of str to ndarray
         What each layer sent of a first frame.
     """
-    found = {}
+    usual = {}
     for layer in network.layers[:-1]:
         if HANDED_ON in layer.name:
             continue
         values = np.abs(sent[layer.name][..., : layer.shape[0] - 2, :, :])
         some = values[values > 0]
-        found[layer.name] = float(some.mean()) if some.size else 0.0
-    return found
+        usual[layer.name] = float(some.mean()) if some.size else 0.0
+    return usual
 
 
 def at_share(

@@ -18,7 +18,7 @@ from torch import Tensor
 from loihi_unet.networks.net import Net
 from loihi_unet.networks.topology import INPUT, Branch, Node
 from loihi_unet.networks.weights import weights_sha256
-from loihi_unet.spiking.layer import Connection, Frame, Layer
+from loihi_unet.spiking.layer import Connection, Frame, Geometry, Layer, usual
 from loihi_unet.spiking.synapse import apply, entering, side_multiple
 
 
@@ -122,13 +122,13 @@ def drive(layer: Layer, sent: dict[str, Tensor]) -> Tensor:
 
 def _branches(connections: tuple[Connection, ...]) -> list[list[Connection]]:
     """Neighbours that one convolution can do together."""
-    found: list[list[Connection]] = []
+    branches: list[list[Connection]] = []
     for c in connections:
-        if found and _together(found[-1][0], c):
-            found[-1].append(c)
+        if branches and _together(branches[-1][0], c):
+            branches[-1].append(c)
         else:
-            found.append([c])
-    return found
+            branches.append([c])
+    return branches
 
 
 def _together(a: Connection, b: Connection) -> bool:
@@ -213,7 +213,18 @@ def _connections(weight: Tensor, branch: Branch) -> list[Connection]:
     # Only a convolution (input channels on axis 1) has two sources; in a U-Net they
     # have equal channels.
     slices = weight.chunk(len(branch.sources), dim=1)
+    up = branch.kind == "conv_transpose"
+    place = Geometry(
+        stride=(branch.stride, branch.stride),
+        padding=(branch.padding, branch.padding),
+        output_padding=(branch.output_padding, branch.output_padding) if up else (0, 0),
+    )
     return [
-        Connection(source=source, kind=branch.kind, weight=part)
+        Connection(
+            source=source,
+            kind=branch.kind,
+            weight=part,
+            geometry=None if place == usual(branch.kind, part) else place,
+        )
         for source, part in zip(branch.sources, slices, strict=True)
     ]

@@ -202,7 +202,7 @@ class Coverage:
         dict of (str, int) to ndarray of bool, shape (H, W)
             By layer and channel, at the network's image size.
         """
-        found: dict[tuple[str, int], Bools] = {}
+        places: dict[tuple[str, int], Bools] = {}
         for layer in network.layers:
             for c, met in zip(layer.connections, self._met[layer.name], strict=True):
                 if not isinstance(c.synapse, Conv | ConvTranspose):
@@ -213,8 +213,8 @@ class Coverage:
                     key = (c.source, int(channel))
                     where = meeting(c.synapse, shape, met[channel] == 0)
                     if where.any():  # else it reads the padding alone, at this size
-                        found[key] = where | found.get(key, False)
-        return found
+                        places[key] = where | places.get(key, False)
+        return places
 
     def fired(self, layer: str, channel: int) -> bool:
         """Whether a channel sent anything."""
@@ -226,9 +226,9 @@ class Coverage:
             images=self.images,
             layers=tuple(self._layer(network, layer) for layer in network.layers),
             silent=tuple(
-                found
+                channels
                 for name in network.nodes
-                if (found := self._silent(network, name))
+                if (channels := self._silent(network, name))
             ),
             out_of_reach=sum(
                 self._out_of_reach(network, layer) for layer in network.layers

@@ -244,14 +244,14 @@ def run_one(
         for name in wanted
     }
     for t in range(network.num_steps):
-        found = clock.step(values[t] if network.input.changes else values)
+        state = clock.step(values[t] if network.input.changes else values)
         for trace in traces:
-            traces[trace][t] = found[trace]
+            traces[trace][t] = state[trace]
     return traces
 
 
 def _traced(layer: LayerState, payload: Int64) -> Iterator[tuple[str, Int64]]:
     name = layer.layer.name
     yield name, payload
-    for state, found in layer.states.items():
-        yield f"{name}:{state}", found
+    for state, values in layer.states.items():
+        yield f"{name}:{state}", values

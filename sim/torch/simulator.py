@@ -144,11 +144,11 @@ class TorchSimulator(BaseSimulator):
         """
         for number in range(len(images)):
             alone = images[number : number + 1]
-            found = None
-            while error := self._overflow(network, alone, found):
-                found = error.step + network.stages[error.layer]
-            if found is not None:
-                first = self._overflow(network, alone, found + 1)
+            end = None
+            while error := self._overflow(network, alone, end):
+                end = error.step + network.stages[error.layer]
+            if end is not None:
+                first = self._overflow(network, alone, end + 1)
                 assert first is not None  # the same arithmetic found it before
                 first.image = number
                 return first
