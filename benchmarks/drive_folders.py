@@ -56,8 +56,8 @@ def both(data: Path, backend: str = "torch", source: str = "segment-drive") -> A
     network = load_network(Path(source))
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
-        own = as_folders(network, Path(folder))
-        for name, one in {"drive": network, "folders": own}.items():
+        folders = as_folders(network, Path(folder))
+        for name, one in {"drive": network, "folders": folders}.items():
             path = Path(folder) / f"{name}.net"
             write_network(one, path)
             settings = EvaluateConfig(data=data, backend=backend)

@@ -92,10 +92,10 @@ def shipped(
     settings = {"num_thresholds": num_thresholds, "num_steps": num_steps}
     q = 1.0
     if num_thresholds > 1:
-        found = search_thresholds(
+        searched = search_thresholds(
             model, loaded.record.config, calibration, load_pictures(None, 1), **settings
         )
-        calibration, q = found.calibration, found.base_threshold
+        calibration, q = searched.calibration, searched.base_threshold
     if factor > 1:
         model, calibration = widened(model, calibration, factor)
     train = {"train": loaded.record.config.model_dump(mode="json")}

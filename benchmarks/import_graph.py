@@ -42,8 +42,8 @@ def _counted(tree: Path) -> dict[str, list[str]]:
     # Each in a process of its own: two trees have packages of the same names.
     command = [sys.executable, str(Path(__file__).resolve()), "--count"]
     done = subprocess.run(command, cwd=tree, check=True, capture_output=True)
-    found: dict[str, list[str]] = json.loads(done.stdout)
-    return found
+    imports: dict[str, list[str]] = json.loads(done.stdout)
+    return imports
 
 
 def graph() -> dict[str, list[str]]:
@@ -57,12 +57,12 @@ def graph() -> dict[str, list[str]]:
     import grimp
 
     sys.path.insert(0, str(Path.cwd()))
-    found = grimp.build_graph(
+    imports = grimp.build_graph(
         *PACKAGES, exclude_type_checking_imports=True, cache_dir=None
     )
     return {
-        module: sorted(found.find_modules_directly_imported_by(module))
-        for module in sorted(found.modules)
+        module: sorted(imports.find_modules_directly_imported_by(module))
+        for module in sorted(imports.modules)
     }
 
 
@@ -79,21 +79,21 @@ def rooms(modules: dict[str, list[str]], package: str) -> Edges:
 
     edges: Edges = {}
     for module, imported in modules.items():
-        if (own := room(module)) is not None:
-            others = {room(other) for other in imported} - {None, own}
-            edges.setdefault(own, set()).update(o for o in others if o)
+        if (home := room(module)) is not None:
+            others = {room(other) for other in imported} - {None, home}
+            edges.setdefault(home, set()).update(o for o in others if o)
     return edges
 
 
 def circles(edges: Edges) -> list[set[str]]:
     """Return sets of rooms that reach each other."""
     reach = {room: _reached(edges, room) for room in edges}
-    found = []
+    distinct = []
     for room in sorted(edges):
         circle = {other for other in reach[room] if room in reach[other]}
-        if circle and circle not in found:
-            found.append(circle)
-    return found
+        if circle and circle not in distinct:
+            distinct.append(circle)
+    return distinct
 
 
 def _reached(edges: Edges, start: str) -> set[str]:

@@ -72,15 +72,15 @@ def _rows(folder: Path, name: str) -> list[dict[str, Any]]:
 
 def _scores(rows: list[dict[str, Any]]) -> dict[str, dict[tuple[str, str], float]]:
     """Return by contest what each neuron reached in each way."""
-    found: dict[str, dict[tuple[str, str], float]] = {}
+    by_subject: dict[str, dict[tuple[str, str], float]] = {}
     for row in rows:
         value = row["floats"]
         if value is None:  # flow: integers only
             continue
         for key in DECIDES[row["subject"]][0]:
             value = value[key]
-        found.setdefault(row["subject"], {})[row["system"], row["way"]] = value
-    return found
+        by_subject.setdefault(row["subject"], {})[row["system"], row["way"]] = value
+    return by_subject
 
 
 def _finetuning(rows: list[dict[str, Any]]) -> Iterator[Claim]:

@@ -157,8 +157,8 @@ def score(folder: Path, file: Path) -> None:
             wanted = net(torch.from_numpy(seen / np.float32(255))[None, None])
         sized = network.resized(*seen.shape)
         images = completed(sized, seen[None].astype(np.int32))[None]
-        found = simulate(sized, images, layers=()).output
-        integers = decode(sized, found)[0, 0]
+        sums = simulate(sized, images, layers=()).output
+        integers = decode(sized, sums)[0, 0]
         outputs = (seen / 255, wanted[0, 0].numpy(), integers)
         rows.append([psnr(clean, output) for output in outputs])
         print(stem, *(f"{value:.3f}" for value in rows[-1]), flush=True)

@@ -84,8 +84,8 @@ def plot(name: str, points: list[dict[str, Any]], path: Path) -> None:
 def verdicts(value: Any) -> list[bool]:
     """Every ``identical`` in the results."""
     if isinstance(value, dict):
-        found = [value["identical"]] if "identical" in value else []
-        return found + [x for child in value.values() for x in verdicts(child)]
+        verdict = [value["identical"]] if "identical" in value else []
+        return verdict + [x for child in value.values() for x in verdicts(child)]
     if isinstance(value, list):
         return [x for child in value for x in verdicts(child)]
     return []

@@ -216,8 +216,8 @@ def _short(rows: list[dict[str, Any]]) -> list[str]:
         key = (row["task"], row["data"], row["sigma"])
         names = [name for name in MEASURES if name in row["chip"]]
         name = next((name for name in names if name in PRINTED), names[0])
-        found = (row["chip"][name], name, row["T"])
-        best[key] = max(best.get(key, found), found)
+        candidate = (row["chip"][name], name, row["T"])
+        best[key] = max(best.get(key, candidate), candidate)
     lines = []
     for key, (value, name, num_steps) in best.items():
         _, data, sigma = key
@@ -299,11 +299,11 @@ def _printed(rows: list[dict[str, Any]]) -> list[str]:
 
 def _rankings() -> list[str]:
     """What the papers rank, and where it is otherwise here."""
-    found: dict[str, list[Claim]] = {}
+    by_text: dict[str, list[Claim]] = {}
     for claim in claims(DOCS / "reproduce"):
-        found.setdefault(claim.text, []).append(claim)
+        by_text.setdefault(claim.text, []).append(claim)
     body, exceptions = [], []
-    for text, group in found.items():
+    for text, group in by_text.items():
         held = [claim for claim in group if claim.holds]
         body.append((text, f"{len(held)} of {len(group)}"))
         not_held = [claim for claim in group if not claim.holds]

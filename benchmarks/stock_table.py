@@ -147,12 +147,12 @@ def row_of(path: Path, rng: np.random.Generator) -> dict[str, Any]:
         "exact": all(compare(left, other).identical for other in others),
         "spikes": int(np.count_nonzero(first.payloads[network.output.name])),
     }
-    found = first.payloads[network.output.name][0]
+    payload = first.payloads[network.output.name][0]
     try:
         output, _ = netx_output(path, network, values, STEPS, arguments, not large)
     except (NotImplementedError, RuntimeError, OverflowError, ValueError) as error:
         return row | {"netx": f"does not load it ({type(error).__name__})"}
-    same = bool((found.reshape(STEPS, -1) == output.reshape(STEPS, -1)).all())
+    same = bool((payload.reshape(STEPS, -1) == output.reshape(STEPS, -1)).all())
     return row | {"netx": "equal" if same else "differs"}
 
 
@@ -202,10 +202,10 @@ class Record:
     def keep(self, part: str, entries: Any) -> None:
         """Take a part in place of what was there; of a list, rows of the same file."""
         if isinstance(entries, list):
-            found = {row["file"]: row for row in entries}
+            measured = {row["file"]: row for row in entries}
             old = self.values.get(part, [])
-            kept = [found.pop(row["file"], row) for row in old]
-            entries = [*kept, *found.values()]
+            kept = [measured.pop(row["file"], row) for row in old]
+            entries = [*kept, *measured.values()]
         self.values[part] = entries
         for name in ("lava-nc", "lava-dl"):
             self.values[name] = importlib.metadata.version(name)

@@ -95,9 +95,9 @@ def toy_unet(steps: int, iterations: int = 60) -> dict[str, Any]:
     for layer, payload in zip(network.layers, sent, strict=True):
         # slayer's block hands on what its neuron sent a step before.
         expected = payload.movedim(-1, 1).numpy()[:, 1:]
-        found = first.payloads[layer.name][:, 1:]
-        wrong += int((found != expected).sum())
-        compared += found.size
+        received = first.payloads[layer.name][:, 1:]
+        wrong += int((received != expected).sum())
+        compared += received.size
     return {
         "iterations": iterations,
         "before": before,

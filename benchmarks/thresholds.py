@@ -39,10 +39,24 @@ MODEL = "denoise-gray"
 POINTS: tuple[tuple[int, int, float | None], ...] = (
     (1, 8, None),
     (1, 8, 6.0),
+    (2, 8, None),
+    (4, 8, None),
+    (10, 8, None),
     (1, 4, None),
     (2, 4, None),
     (4, 4, None),
+    (6, 4, None),
+    (8, 4, None),
+    (10, 4, None),
+    (20, 4, None),
+    (50, 4, None),
+    (10, 7, None),
+    (10, 6, None),
+    (10, 5, None),
+    (10, 3, None),
+    (10, 2, None),
     (4, 2, None),
+    (10, 1, None),
 )
 
 
@@ -92,7 +106,9 @@ def measure(
             per="channel",
             bits=bits,
         )
-    found = [] if 0 in done else [{**wanted, "iterations": 0, **score(arguments, path)}]
+    measured = (
+        [] if 0 in done else [{**wanted, "iterations": 0, **score(arguments, path)}]
+    )
     if arguments.iterations and arguments.iterations not in done:
         tuned = path.with_name(f"tuned-{path.name}")
         settings = FinetuneConfig(
@@ -101,8 +117,8 @@ def measure(
         resume = FinetuneFiles(tuned).last.exists()
         finetune(path, tuned, arguments.train, settings, resume)
         scored = score(arguments, tuned)
-        found.append({**wanted, "iterations": arguments.iterations, **scored})
-    return found
+        measured.append({**wanted, "iterations": arguments.iterations, **scored})
+    return measured
 
 
 def score(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
@@ -113,7 +129,7 @@ def score(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     settings = EvaluateConfig(
         data=arguments.test, sigma=arguments.sigma, checkpoint=MODEL
     )
-    found = report(network, settings, command="", workers=1)
+    evaluated = report(network, settings, command="", workers=1)
     config = training_config(snn, where=str(path)).model_copy(
         update={"batch_size": 4, "patch_size": 64}
     )
@@ -123,10 +139,10 @@ def score(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     return {
         "data": arguments.test.name,
         "sigma": arguments.sigma,
-        "seed": found["seed"],
-        "bits": found["bits"],
-        "ann": found["ann"]["psnr"],
-        "chip": found["chip"]["psnr"],
+        "seed": evaluated["seed"],
+        "bits": evaluated["bits"],
+        "ann": evaluated["ann"]["psnr"],
+        "chip": evaluated["chip"]["psnr"],
         "events": counted.events,
         "operations": counted.operations,
     }

@@ -103,12 +103,12 @@ class MTIF:
                 f"num_thresholds: {self.num_thresholds} outside {NUM_THRESHOLDS}"
             )
         on_chip = self.on_chip
-        limit, found = on_chip.largest_base, int(self.vth_mant.max())
-        if found > limit:
+        limit, highest = on_chip.largest_base, int(self.vth_mant.max())
+        if highest > limit:
             raise RangeError(
-                f"vth_mant: {found} found, {self.mapping} multiplies it by "
+                f"vth_mant: {highest} found, {self.mapping} multiplies it by "
                 f"{on_chip.highest_threshold} and {VTH_MANT} is allowed; lower it by "
-                f"{found - limit} to {limit}"
+                f"{highest - limit} to {limit}"
             )
 
     @property

@@ -39,16 +39,16 @@ def constant_planes(network: Network) -> list[int]:
     NetworkError
         If the provenance, which is part of a file, says nonsense.
     """
-    found = network.provenance.get("constant_plane")
-    if not found:
+    recorded = network.provenance.get("constant_plane")
+    if not recorded:
         return []
-    if found is True:
+    if recorded is True:
         return [255]
-    levels: list[int] = found if isinstance(found, list) else [-1]
+    levels: list[int] = recorded if isinstance(recorded, list) else [-1]
     whole = all(type(level) is int and 0 <= level <= 255 for level in levels)
     if not whole or len(levels) >= network.input.shape[0]:
         raise NetworkError(
-            f"provenance constant_plane: {str(found)[:40]} found, fewer gray levels "
+            f"provenance constant_plane: {str(recorded)[:40]} found, fewer gray levels "
             f"0..255 than the input's {network.input.shape[0]} channels needed"
         )
     return levels

@@ -36,11 +36,11 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         kind = getattr(value, HASHED_AS, type(value).__name__)
         yield (f"{path}.kind" if path else "kind", kind)
         for item in dataclasses.fields(value):
-            found = getattr(value, item.name)
-            if item.metadata.get(ADDED_LATER) and _is_default(found, item.default):
+            held = getattr(value, item.name)
+            if item.metadata.get(ADDED_LATER) and _is_default(held, item.default):
                 continue  # networks from before there was the field keep their hash
             child = f"{path}.{item.name}" if path else item.name
-            yield from flatten(found, child)
+            yield from flatten(held, child)
     elif isinstance(value, Mapping):
         for key in sorted(value):
             yield from flatten(value[key], f"{path}[{key!r}]")

@@ -194,5 +194,5 @@ StockCompartment = CUBA | Delta | SigmaDelta | Sigma
 
 def channels_of(compartment: StockCompartment) -> dict[str, int]:
     """How many channels each parameter that is given per channel has, by its name."""
-    found = {name: getattr(compartment, name, 0) for name in PARAMETERS}
-    return {k: len(v) for k, v in found.items() if isinstance(v, np.ndarray)}
+    parameters = {name: getattr(compartment, name, 0) for name in PARAMETERS}
+    return {k: len(v) for k, v in parameters.items() if isinstance(v, np.ndarray)}

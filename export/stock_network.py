@@ -100,10 +100,10 @@ class StockLayer(Layer):
         super().__post_init__()
         where, channels = f"layer '{self.name}'", self.shape[0]
         if isinstance(self.compartment, StockCompartment):
-            for name, found in channels_of(self.compartment).items():
-                if found != channels:
+            for name, given in channels_of(self.compartment).items():
+                if given != channels:
                     raise NetworkError(
-                        f"{where}: {name} of {found} channels found, "
+                        f"{where}: {name} of {given} channels found, "
                         f"shape is {self.shape}"
                     )
         if self.delay is None:
@@ -228,15 +228,15 @@ class StockNetwork(Network):
 
         Delays of axons included, those of single synapses not; of the input 0.
         """
-        leaves, found = {self.input.name: 0}, {self.input.name: 0}
+        leaves, arrives_at = {self.input.name: 0}, {self.input.name: 0}
         for layer in self.layers:
             others = [c for c in layer.connections if c.source != layer.name]
             injected = any(isinstance(c.synapse, Injection) for c in others)
             arrives = max(leaves[c.source] for c in others)
-            found[layer.name] = arrives + 1 + (not injected and arrives == 0)
+            arrives_at[layer.name] = arrives + 1 + (not injected and arrives == 0)
             held = 0 if layer.delay is None else int(layer.delay.max())
-            leaves[layer.name] = found[layer.name] + held
-        return found
+            leaves[layer.name] = arrives_at[layer.name] + held
+        return arrives_at
 
     @property
     def traces(self) -> Mapping[str, Shape]:

@@ -336,8 +336,8 @@ class Dense:
         NetworkError
             If the source has another number of elements than the weight expects.
         """
-        found = shape[0] * shape[1] * shape[2]
-        if found != self.weight.shape[1]:
+        neurons = shape[0] * shape[1] * shape[2]
+        if neurons != self.weight.shape[1]:
             raise NetworkError(
                 f"dense weight expects {self.weight.shape[1]} inputs, "
                 f"source shape is {shape}"

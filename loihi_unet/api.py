@@ -120,11 +120,11 @@ def simulate(
         network = load_network(Path(network))
     if isinstance(images, str | Path):
         images = _entering(network, Path(images), Conditions(sigma=sigma, seed=seed))
-    entering = np.asarray(images)
-    if network.takes_pictures and entering.ndim == 4:
-        network = network.resized(*entering.shape[2:])
+    arrays = np.asarray(images)
+    if network.takes_pictures and arrays.ndim == 4:
+        network = network.resized(*arrays.shape[2:])
     wanted = None if layers is None else tuple(layers)
-    recording = create(backend).run(network, entering, layers=wanted)
+    recording = create(backend).run(network, arrays, layers=wanted)
     if out is not None:
         write_recording(recording, Path(out))
     return recording

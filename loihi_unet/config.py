@@ -261,8 +261,8 @@ def _walk(loc: tuple[Any, ...]) -> tuple[list[str], list[type[BaseModel]]]:
         keys.append(str(part))
         if isinstance(part, str):
             fields = [model.model_fields.get(part) for model in settings]
-            found = [field.annotation for field in fields if field is not None]
-            settings = [model for kind in found for model in _models(kind)]
+            annotations = [field.annotation for field in fields if field is not None]
+            settings = [model for kind in annotations for model in _models(kind)]
     return keys, settings
 
 
@@ -272,8 +272,8 @@ def _describe(item: dict[str, Any]) -> str:
         allowed = _walk(item["loc"][:-1])[1][0].model_fields
         return f"{key}: unknown key; allowed: {', '.join(allowed)}"
     message = item["msg"].removeprefix("Value error, ")
-    found = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"
-    return f"{key}: {message}{found}" if key else message
+    given = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"
+    return f"{key}: {message}{given}" if key else message
 
 
 def config_toml(config: TrainConfig) -> str:

@@ -162,11 +162,11 @@ class PictureFolders(Sparse):
     @property
     def paths(self) -> dict[str, str]:
         """Paths by setting, those that are set."""
-        found = {}
+        given = {}
         for key in ("images", "labels", "masks", "targets"):
             if (value := getattr(self, key, None)) is not None:
-                found[key] = value
-        return found
+                given[key] = value
+        return given
 
     @model_validator(mode="after")
     def _check_paths(self) -> "PictureFolders":
@@ -289,19 +289,19 @@ class LabelFolders(PictureFolders):
     @property
     def values(self) -> dict[int, int | None]:
         """Class of each value of a label; None: of no class."""
-        found: dict[int, int | None] = dict.fromkeys(self.ignore)
+        indices: dict[int, int | None] = dict.fromkeys(self.ignore)
         for index, one in enumerate(self.classes):
             values = (index,) if self.by_place else one.values
-            found |= dict.fromkeys(values, index)
-        return found
+            indices |= dict.fromkeys(values, index)
+        return indices
 
     @property
     def colours(self) -> dict[Colour, int | None]:
         """Class of each colour of a label; None: of no class."""
-        found: dict[Colour, int | None] = dict.fromkeys(self.ignore_colours)
+        indices: dict[Colour, int | None] = dict.fromkeys(self.ignore_colours)
         for index, one in enumerate(self.classes):
-            found |= dict.fromkeys(one.colours, index)
-        return found
+            indices |= dict.fromkeys(one.colours, index)
+        return indices
 
     @model_validator(mode="after")
     def _check_classes(self) -> "LabelFolders":

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, cast, runtime_checkable
 
 import numpy.typing as npt
 
 from export.errors import one_line
 from export.network import Network
+from export.stock_network import StockNetwork
+from export.synapse import IntArray
 from sim import foreign
 from sim.errors import BackendError as BackendError
 from sim.errors import OverflowLayerError as OverflowLayerError
@@ -95,6 +97,43 @@ class Pipelined(Simulator, Protocol):
         Recording
             Of consecutive images, in order.
         """
+        ...
+
+
+class Clock(Protocol):
+    """A network of stock neurons under way, whose state stays from step to step."""
+
+    def step(self, frame: IntArray) -> Mapping[str, IntArray]:
+        """Advance by a step.
+
+        Parameters
+        ----------
+        frame : ndarray of int, shape (C, H, W)
+            What enters.
+
+        Returns
+        -------
+        mapping of str to ndarray, shape (C, H, W)
+            Each of `StockNetwork.traces` after the step.
+
+        Raises
+        ------
+        OverflowLayerError
+            With layer and step, as `Simulator.run`.
+        """
+        ...
+
+
+@runtime_checkable
+class Clocked(Simulator, Protocol):
+    """A backend that runs stock neurons step by step, without end."""
+
+    def clock(self, network: StockNetwork) -> Clock:
+        """Give the network at rest."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the software that runs, by name."""
         ...
 
 

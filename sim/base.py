@@ -40,10 +40,8 @@ class BaseSimulator(abc.ABC):
                 progress,
                 self.versions(),
             )
-        entering = network.input.check(images)
-        return self.run_checked(
-            network, entering, recordable(network, layers), progress
-        )
+        checked = network.input.check(images)
+        return self.run_checked(network, checked, recordable(network, layers), progress)
 
     @abc.abstractmethod
     def run_checked(

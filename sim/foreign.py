@@ -64,10 +64,10 @@ def create(name: str) -> object:
     where = f"backend '{name}'"
     with _current_folder():
         try:
-            found: object = importlib.import_module(module)
+            member: object = importlib.import_module(module)
             for part in kind.split("."):
-                found = getattr(found, part)
-            backend = found()  # type: ignore[operator]
+                member = getattr(member, part)
+            backend = member()  # type: ignore[operator]
         except UserError:
             raise
         except ModuleNotFoundError as error:

@@ -56,12 +56,12 @@ class RecordingWriter:
         if part.output is not None:
             arrays["output"] = part.output
         arrays |= {f"payload/{name}": values for name, values in part.payloads.items()}
-        found = {key: values.shape[1:] for key, values in arrays.items()}
-        if found != self._shapes:
-            keys = [*found, *self._shapes]
-            key = next(k for k in keys if found.get(k) != self._shapes.get(k))
+        shapes = {key: values.shape[1:] for key, values in arrays.items()}
+        if shapes != self._shapes:
+            keys = [*shapes, *self._shapes]
+            key = next(k for k in keys if shapes.get(k) != self._shapes.get(k))
             raise RecordingError(
-                f"recording {key}: shape {found.get(key)} of one image found, "
+                f"recording {key}: shape {shapes.get(key)} of one image found, "
                 f"{self._shapes.get(key)} before; one recording has one size"
             )
         for key, values in arrays.items():
@@ -72,19 +72,40 @@ class RecordingWriter:
         self._seconds += part.seconds
         self._file["seconds"][()] = self._seconds
 
-    def note_white_levels(self, found: Sequence[Mapping[str, int]]) -> None:
+    def append_step(self, part: Recording) -> None:
+        """Write the next step of one run, of all layers that are recorded.
+
+        Parameters
+        ----------
+        part : Recording
+            Of a single step and run, what entered at it included; `num_steps` is that
+            of the whole run.
+        """
+        if self._empty:
+            self._begin(part, steps=part.num_steps)
+            for key in self._shapes:
+                self._file[key].resize(1, axis=0)
+        [t] = part.steps
+        self._file["images"][0, t] = part.images[0, 0]
+        for name, values in part.payloads.items():
+            self._file[f"payload/{name}"][0, t] = values[0, 0]
+        self._seconds += part.seconds
+        self._file["seconds"][()] = self._seconds
+
+    def note_white_levels(self, levels: Sequence[Mapping[str, int]]) -> None:
         """Write how pictures of more than 8 bits became the images.
 
         Parameters
         ----------
-        found : sequence of mapping
+        levels : sequence of mapping
             A record for each white level; empty where all pictures have 8 bits, of
             which nothing is written.
         """
-        if found:
-            write_text(self._file, "whiteLevels", json.dumps([*map(dict, found)]))
+        if levels:
+            write_text(self._file, "whiteLevels", json.dumps([*map(dict, levels)]))
 
-    def _begin(self, part: Recording) -> None:
+    def _begin(self, part: Recording, steps: int | None = None) -> None:
+        """Write what all parts share; arrays are as long as ``steps`` or the part's."""
         file = self._file
         file.create_dataset("schema", data=SCHEMA)
         write_text(file, "backend", part.backend)
@@ -96,16 +117,17 @@ class RecordingWriter:
             write_text(file, "layers", json.dumps(pairs))
         if part.has_output is not None:
             file.create_dataset("hasOutput", data=int(part.has_output))
-        file.create_dataset("steps", data=np.array(part.steps, dtype=np.int32))
+        numbers = part.steps if steps is None else range(steps)
+        file.create_dataset("steps", data=np.array(numbers, dtype=np.int32))
         file.create_dataset("seconds", data=0.0)
         write_text(file, "versions", json.dumps(dict(part.versions)))
-        _make_array(file, "images", part.images)
+        _make_array(file, "images", part.images, steps)
         if part.output is not None:
             _make_array(file, "output", part.output)
         # Tracked, so that layers are read in the order of the network.
         payload = file.create_group("payload", track_order=True)
         for name, values in part.payloads.items():
-            _make_array(payload, name, values)
+            _make_array(payload, name, values, steps)
         self._shapes = {"images": part.images.shape[1:]}
         if part.output is not None:
             self._shapes["output"] = part.output.shape[1:]
@@ -115,12 +137,12 @@ class RecordingWriter:
 
 
 @contextlib.contextmanager
-def recording_writer(path: Path) -> Iterator[RecordingWriter]:
+def recording_writer(path: str | Path) -> Iterator[RecordingWriter]:
     """Open a recording file for writing; it appears when the block has ended well.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         File, by custom ``*.h5``.
 
     Yields
@@ -133,18 +155,18 @@ def recording_writer(path: Path) -> Iterator[RecordingWriter]:
     ValueError
         If the file cannot be written.
     """
-    with create_file(path) as file:
+    with create_file(Path(path)) as file:
         yield RecordingWriter(file)
 
 
-def write_recording(recording: Recording, path: Path) -> None:
+def write_recording(recording: Recording, path: str | Path) -> None:
     """Write a recording, atomically.
 
     Parameters
     ----------
     recording : Recording
         What to write.
-    path : Path
+    path : str or Path
         File, by custom ``*.h5``.
 
     Raises
@@ -156,15 +178,18 @@ def write_recording(recording: Recording, path: Path) -> None:
         writer.append(recording)
 
 
-def _make_array(group: h5py.Group, key: str, like: Payload) -> None:
-    """Make an empty array that grows along its first axis."""
+def _make_array(
+    group: h5py.Group, key: str, like: Payload, steps: int | None = None
+) -> None:
+    """Make an empty array that grows along its first axis, of so many steps."""
+    shape = like.shape[1:] if steps is None else (steps, *like.shape[2:])
     # A chunk is one image, one step of a payload: what is read and written at once.
     chunks = tuple(max(1, n) for n in like.shape)
     lead = 2 if like.ndim == 5 else 1
     group.create_dataset(
         key,
-        shape=(0, *like.shape[1:]),
-        maxshape=(None, *(n or None for n in like.shape[1:])),
+        shape=(0, *shape),
+        maxshape=(None, *(n or None for n in shape)),
         dtype=like.dtype,
         chunks=(1,) * lead + chunks[lead:],
         # Payloads are mostly zeros: the fastest deflate level gets most of the gain.
@@ -173,12 +198,12 @@ def _make_array(group: h5py.Group, key: str, like: Payload) -> None:
     )
 
 
-def read_recording(path: Path) -> Recording:
+def read_recording(path: str | Path) -> Recording:
     """Read a recording of schema 2, or of schema 1, which has no list of layers.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         File.
 
     Returns

@@ -46,7 +46,7 @@ def record(
     started = time.perf_counter()
     runs = network.check_runs(images)
     wanted = recordable(network, layers)
-    found: dict[str, list[Payload]] = {trace: [] for trace in wanted}
+    collected: dict[str, list[Payload]] = {trace: [] for trace in wanted}
     for number, values in enumerate(runs):
         try:
             traces = run_one(network, values, wanted)
@@ -54,7 +54,7 @@ def record(
             error.image = number
             raise
         for trace in wanted:
-            found[trace].append(traces[trace].astype(trace_dtype(network, trace)))
+            collected[trace].append(traces[trace].astype(trace_dtype(network, trace)))
         if progress:
             progress(number + 1, len(runs))
     return Recording(
@@ -62,7 +62,7 @@ def record(
         **identity(network),
         steps=tuple(range(network.num_steps)),
         images=runs,
-        payloads={trace: np.stack(values) for trace, values in found.items()},
+        payloads={trace: np.stack(values) for trace, values in collected.items()},
         output=None,
         seconds=time.perf_counter() - started,
         versions=versions,

@@ -233,13 +233,13 @@ def crops():
 
     picture = next(p for p in load_pictures(None, 1) if p.name == "camera.png")
     noisy = noisy_picture(picture, 0, sigma=25, seed=0).astype(np.int32)
-    return np.stack([noisy[:, 100:132, x : x + 32] for x in (200, 232)])
+    return np.stack([noisy[:, 100:116, x : x + 16] for x in (200, 232)])
 
 
 @pytest.mark.lava
 @pytest.mark.parametrize("mapping", MAPPINGS)
 def test_shipped_model_is_exact_in_lava(snn, crops, mapping):
-    network = lower(snn, 32, 32, mapping=mapping)
+    network = lower(snn, 16, 16, mapping=mapping)
     left = run("torch", network, crops)
     assert compare(left, run("lava", network, crops)).identical
     graded = run("torch", mapped(network, "graded"), crops)

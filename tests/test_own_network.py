@@ -116,3 +116,26 @@ def test_a_pickle_gets_the_five_lines(run, tmp_path):
     assert code == 2
     for line in ("import torch", "def load():", "weights.pth", "weights_only=True"):
         assert line in err
+
+
+def test_weights_of_ones_own_get_the_five_lines_which_work(run, tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.ReLU())
+    save_file(net.state_dict(), tmp_path / "weights.safetensors")
+    code, _, err = run("loihi-unet convert weights.safetensors")
+    assert (code, err.count("\n")) == (2, 1)
+    (tmp_path / "your_code.py").write_text(
+        "from torch import nn\n\n\ndef YourNet():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())\n"
+    )
+    lines = [line for line in re.findall("`([^`]+)`", err) if "loihi" not in line]
+    assert len(lines) == 5
+    lines[3] = lines[3].replace("PATH", "'weights.safetensors'")
+    (tmp_path / "net.py").write_text("\n".join(lines))
+    (command,) = re.findall("`(loihi-unet convert net.py[^`]+)`", err)
+    command = command.replace("convert", "inspect").replace("CxHxW", "1x8x8")
+    code, out, err = run(command)
+    assert code == 0, err
+    assert "conv" in out

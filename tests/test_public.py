@@ -13,6 +13,7 @@ from PIL import Image
 import export
 import loihi_unet
 import sim
+from export import netx
 
 FACES = [loihi_unet, export, sim]
 
@@ -96,6 +97,11 @@ def test_the_whole_way(tmp_path, pictures):
     recording = str(tmp_path / "a.h5")
     loihi_unet.save(right, recording)
     assert loihi_unet.verify(recording, left).verdict == "EXACT"
+    export.write_network(network, str(tmp_path / "b.net"))
+    assert export.read_network(str(tmp_path / "b.net")).sha256 == network.sha256
+    sim.write_recording(right, str(tmp_path / "b.h5"))
+    copied = sim.read_recording(str(tmp_path / "b.h5"))
+    assert loihi_unet.verify(copied, left).verdict == "EXACT"
     # The check can fail.
     changed = {**right.payloads}
     name = next(iter(changed))
@@ -115,3 +121,15 @@ def test_save_and_load_say_what_they_cannot(tmp_path, pictures):
         loihi_unet.load(pictures / "0.png")
     with pytest.raises(ValueError, match="int found; allowed: a converted network"):
         loihi_unet.save(3, tmp_path / "x")
+
+
+def test_a_path_may_be_a_string_wherever_a_path_may_be_given():
+    functions = {**vars(netx)}
+    for package in FACES:
+        functions.update({name: getattr(package, name) for name in package.__all__})
+    for name, value in functions.items():
+        if name.startswith("_") or not inspect.isfunction(value):
+            continue
+        for parameter in inspect.signature(value).parameters.values():
+            kinds = str(parameter.annotation)
+            assert "Path" not in kinds or "str" in kinds, (name, parameter)

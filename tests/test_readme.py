@@ -17,6 +17,7 @@ from loihi_unet.cli.main import main
 from loihi_unet.config import named_configs
 from loihi_unet.demo import backends, crops, detail
 from sim.backend import BackendError, create
+from sim.coverage import choose
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,9 +40,9 @@ def code(kind):
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A folder with what the commands name, small."""
-    for folder in ("BSDS500-train", "Set12", "photos"):
+    for folder, count in (("BSDS500-train", 6), ("Set12", 2), ("photos", 2)):
         (tmp_path / folder).mkdir()
-        for index in range(6):
+        for index in range(count):
             part = data.camera()[60 * index :][:64, 200:264]
             io.imsave(tmp_path / folder / f"{index}.png", part)
     make_drive(tmp_path / "DRIVE")
@@ -52,6 +53,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(detail, "CROP", 16)
     monkeypatch.setattr(crops, "REFERENCE_CROP", 16)
+    monkeypatch.setattr(choose, "LEAST_PIXELS", 0)
     return tmp_path
 
 

@@ -74,13 +74,13 @@ def run_subject(subject: Subject, backends: tuple[str, ...]) -> dict[str, Any]:
             difference = run(slow, x).output - wanted
             record["limit"] = float(difference.abs().max()) / span
     converted = convert(module, x, num_steps=STEPS, **settings)
-    snn, found = with_headroom(prepared, graph, converted.snn, x)
+    snn, quality = with_headroom(prepared, graph, converted.snn, x)
     network = lower(snn, SIDE, SIDE)
     record |= {
         "layers": len(network.layers),
         "neurons": int(sum(np.prod(layer.shape) for layer in network.layers)),
-        "stages": found.as_json()["stages"],
-        "headroom": min((item.headroom for item in found.layers), default=None),
+        "stages": quality.as_json()["stages"],
+        "headroom": min((item.headroom for item in quality.layers), default=None),
     }
     complete = snn.frame.completed(x[:1], snn.in_channels)
     image = (complete * 255).round().numpy().astype(np.int32)

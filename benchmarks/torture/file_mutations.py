@@ -20,15 +20,15 @@ ODD_VALUES: tuple[Any, ...] = (
 
 def _slots(value: Any) -> list[tuple[Any, Any]]:
     """All (container, key) of a JSON value."""
-    found: list[tuple[Any, Any]] = []
+    slots: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
         items = list(value.items())
     else:
         items = list(enumerate(value)) if isinstance(value, list) else []
     for key, child in items:
-        found.append((value, key))
-        found.extend(_slots(child))
-    return found
+        slots.append((value, key))
+        slots.extend(_slots(child))
+    return slots
 
 
 def damage_json(value: Any, random: Random) -> Any:

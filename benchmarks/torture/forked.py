@@ -72,7 +72,7 @@ class Forked:
 
     def family(self) -> list[int]:
         """Processes of the child's session that still run, without itself."""
-        found = []
+        processes = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == self.pid:
                 continue
@@ -80,8 +80,8 @@ class Forked:
                 # Fields after the command's name: state, parent, group, session.
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 if int(fields[3]) == self.pid and fields[0] != "Z":
-                    found.append(int(entry.name))
-        return found
+                    processes.append(int(entry.name))
+        return processes
 
     def end_family(self) -> None:
         """Kill whatever is left of the session."""

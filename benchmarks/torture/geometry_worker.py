@@ -86,16 +86,16 @@ def judge(network: Network, images: IntArray) -> tuple[bool, str, str]:
     """(survived, outcome, detail) of one convolution."""
     simulator = TorchSimulator(batch=len(images))
     try:
-        found = simulator.run(network, images)
+        recording = simulator.run(network, images)
         expected = ReferenceSimulator().run(network, images)
     except UserError as error:
         return False, type(error).__name__, str(error)
     taken = way(simulator, network, images)
-    if compare(found, expected).identical:
+    if compare(recording, expected).identical:
         return True, taken, ""
-    assert found.output is not None
+    assert recording.output is not None
     assert expected.output is not None
-    wrong = int((found.output != expected.output).sum())
+    wrong = int((recording.output != expected.output).sum())
     return False, f"wrong: {taken}", f"{wrong} of {expected.output.size}"
 
 

@@ -140,12 +140,12 @@ def kill_export(result: Result, count: int) -> None:
             child.wait(moment)
             child.kill()
             child.wait(60)
-            found = read_network(path).sha256 if path.exists() else None
+            sha256 = read_network(path).sha256 if path.exists() else None
             result.add("hidden temporary files of killed writes", _hidden(folder))
             write_network(networks[0], path)
-            what = "no file yet" if found is None else "a whole file"
-            right = not _hidden(folder) and (found is None or found in allowed)
-            example = f"after {moment:.4f} s: {found}, {_hidden(folder)} hidden files"
+            what = "no file yet" if sha256 is None else "a whole file"
+            right = not _hidden(folder) and (sha256 is None or sha256 in allowed)
+            example = f"after {moment:.4f} s: {sha256}, {_hidden(folder)} hidden files"
             result.check(right, what, example)
 
 

@@ -27,13 +27,13 @@ TEXTS = (
 
 def members(file: h5py.File, kind: type | None = None) -> list[str]:
     """Paths of all groups and datasets, in order."""
-    found: list[str] = []
+    names: list[str] = []
     file.visititems(
         lambda name, item: (
-            found.append(name) if kind is None or isinstance(item, kind) else None
+            names.append(name) if kind is None or isinstance(item, kind) else None
         )
     )
-    return sorted(found)
+    return sorted(names)
 
 
 def pick(random: Random, items: list[str]) -> str:

@@ -96,10 +96,10 @@ def overflow(result: Result, count: int) -> None:
         result.add("of them overflow", expected is not None)
         # Lava starts a process per layer: a tenth of the cases.
         for name in names if number % 10 == 0 else names[:2]:
-            found = _found(name, network, pixel)
-            refused = found == "refused" and name == "lava-stock"
-            right = refused or found == expected
-            example = f"{case} pixel {pixel}: {found} found, {expected} expected"
+            named = _found(name, network, pixel)
+            refused = named == "refused" and name == "lava-stock"
+            right = refused or named == expected
+            example = f"{case} pixel {pixel}: {named} found, {expected} expected"
             result.check(right, name + (": refused" if refused else ""), example)
 
 

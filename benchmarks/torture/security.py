@@ -51,8 +51,8 @@ def security(result: Result, count: int) -> None:
 
 def _search(result: Result) -> None:
     for path in sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py")):
-        found = _calls(path)
-        result.check(not found, "source file without such calls", f"{path}: {found}")
+        calls = _calls(path)
+        result.check(not calls, "source file without such calls", f"{path}: {calls}")
 
 
 def _offer_pickle(result: Result, number: int, folder: Path) -> None:
@@ -67,7 +67,7 @@ def _offer_pickle(result: Result, number: int, folder: Path) -> None:
 
 def _calls(path: Path) -> list[str]:
     """Forbidden calls of a source file."""
-    found = []
+    calls = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
@@ -76,12 +76,12 @@ def _calls(path: Path) -> list[str]:
                 for word in node.keywords
             )
             if name in FORBIDDEN and not arrays_only:
-                found.append(f"{name} in line {node.lineno}")
+                calls.append(f"{name} in line {node.lineno}")
         if isinstance(node, ast.Import) and any(
             item.name in ("pickle", "dill", "joblib", "yaml") for item in node.names
         ):
-            found.append(f"import in line {node.lineno}")
-    return found
+            calls.append(f"import in line {node.lineno}")
+    return calls
 
 
 def _pickle(proof: Path, number: int) -> bytes:

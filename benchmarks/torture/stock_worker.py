@@ -258,13 +258,13 @@ def judge(number: int) -> tuple[bool, str, str]:
         names += ["lava", "lava-stock"]
     expected = outcome("reference", network, values)
     for name in names[1:]:
-        found = outcome(name, network, values)
-        if isinstance(found, str) and found.startswith("refused") and name != "torch":
+        result = outcome(name, network, values)
+        if isinstance(result, str) and result.startswith("refused") and name != "torch":
             continue
-        if isinstance(expected, str) or isinstance(found, str):
-            if found is not expected and str(found) != str(expected):
-                return False, f"{name} says another thing", f"{found} | {expected}"
-        elif not compare(expected, found).identical:
+        if isinstance(expected, str) or isinstance(result, str):
+            if result is not expected and str(result) != str(expected):
+                return False, f"{name} says another thing", f"{result} | {expected}"
+        elif not compare(expected, result).identical:
             return False, f"{name} differs", repr(network)[:600]
     how = "the same overflow"
     if isinstance(expected, Recording):
@@ -278,12 +278,12 @@ def main() -> None:
     for number in range(first, end):
         print("begin", number, "network", flush=True)
         started = time.process_time()
-        survived, found, detail = judge(number)
+        survived, what, detail = judge(number)
         record = {
             "number": number,
             "damage": "network",
             "survived": survived,
-            "outcome": found,
+            "outcome": what,
             "detail": detail,
             "cpu_seconds": time.process_time() - started,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

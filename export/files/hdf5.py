@@ -19,12 +19,12 @@ from export.files.kind import expect
 
 
 @contextlib.contextmanager
-def open_file(path: Path, kind: str) -> Iterator[Group]:
+def open_file(path: str | Path, kind: str) -> Iterator[Group]:
     """Open an HDF5 file for reading.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         File.
     kind : str
         ``"network"`` or ``"recording"``: what it is to be (`export.files.kind`).
@@ -40,6 +40,7 @@ def open_file(path: Path, kind: str) -> Iterator[Group]:
         If it is missing, of another kind, truncated or damaged, or if a value read
         inside the block is damaged.
     """
+    path = Path(path)
     expect(path, kind, error=NetworkError)
     try:
         file = h5py.File(path, "r")

@@ -227,8 +227,8 @@ class Group:
         """
         values = self.array(key, "iuf")
         if values.size != 1 or not np.isfinite(values).all():
-            found = values.item() if values.size == 1 else f"shape {values.shape}"
-            raise self.error(key, f"{found} found, one finite number needed")
+            given = values.item() if values.size == 1 else f"shape {values.shape}"
+            raise self.error(key, f"{given} found, one finite number needed")
         return float(values.reshape(-1)[0])
 
     def reals(self, key: str) -> npt.NDArray[np.float64]:
@@ -241,8 +241,8 @@ class Group:
         """
         values = self.array(key, "iuf").astype(np.float64)
         if values.ndim > 1 or not values.size or not np.isfinite(values).all():
-            found = values.item() if values.size == 1 else f"shape {values.shape}"
-            raise self.error(key, f"{found} found, finite numbers on one axis needed")
+            given = values.item() if values.size == 1 else f"shape {values.shape}"
+            raise self.error(key, f"{given} found, finite numbers on one axis needed")
         return values
 
     def text(self, key: str) -> str:

@@ -34,12 +34,17 @@ class Kind:
 
 
 _PICKLE = "loihi-unet reads networks from safetensors only and never unpickles"
-_WEIGHTS = (
-    "write a file net.py of five lines, `import torch`, `from your_code import "
-    "YourNet`, `def load():`, `    net = YourNet(); net.load_state_dict(torch.load("
-    "PATH, weights_only=True))`, `    return net`, and run `loihi-unet convert "
-    "net.py:load --input CxHxW`"
-)
+
+
+def _weights(imported: str, loaded: str) -> str:
+    """Return the way from somebody's weights to a network."""
+    return (
+        f"write a file net.py of five lines, `{imported}`, `from your_code import "
+        f"YourNet`, `def load():`, `    net = YourNet(); net.load_state_dict({loaded})"
+        "`, `    return net`, and run `loihi-unet convert net.py:load --input CxHxW`"
+    )
+
+
 _ARCHIVE = "unpack it first"
 
 #: All kinds by the names that `recognise` gives.
@@ -107,12 +112,14 @@ KINDS = {
         Kind(
             "safetensors",
             "a safetensors file without a 'loihi_unet' record",
-            "loihi-unet reads those that its train, convert and finetune have written",
+            "its train, convert and finetune write one; of weights of your own, "
+            + _weights("from safetensors.torch import load_file", "load_file(PATH)"),
         ),
         Kind(
             "pytorch",
             "a PyTorch file (.pth, .pt: a pickle)",
-            f"{_PICKLE}; {_WEIGHTS}",
+            f"{_PICKLE}; "
+            + _weights("import torch", "torch.load(PATH, weights_only=True)"),
         ),
         Kind("torchscript", "a TorchScript file (.pt)", _PICKLE),
         Kind("pickle", "a Python pickle", _PICKLE),
@@ -162,19 +169,19 @@ def expect(path: Path, *names: str, error: type[UserError] = UserError) -> None:
         known kind passes; its opener says what is wrong inside.
     """
     try:
-        found = recognise(path)
+        kind = recognise(path)
     except FileNotFoundError:
         what = "folder" if names[0] in ("folder", "run") else "file"
         raise error(f"{path}: no such {what}") from None
     except OSError as reason:
         text = f"{path}: cannot be read ({reason.strerror or reason})"
         raise error(text) from None
-    if found is not None and found not in names:
-        raise error(mistaken(path, found, names[0]))
+    if kind is not None and kind not in names:
+        raise error(mistaken(path, kind, names[0]))
 
 
-def mistaken(path: Path, found: str, wanted: str) -> str:
-    """Return the line about a path of the kind ``found`` where another is wanted."""
-    text = f"{path}: {KINDS[found].what} found, {KINDS[wanted].what} needed"
-    advice = KINDS[found].advice.format(shlex.quote(str(path)))
+def mistaken(path: Path, kind: str, wanted: str) -> str:
+    """Return the line about a path of the kind ``kind`` where another is wanted."""
+    text = f"{path}: {KINDS[kind].what} found, {KINDS[wanted].what} needed"
+    advice = KINDS[kind].advice.format(shlex.quote(str(path)))
     return f"{text}; {advice}" if advice else text

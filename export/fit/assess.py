@@ -143,7 +143,7 @@ def _traffic(
 def _headroom(
     activity: Activity | None, used: Mapping, network: Network
 ) -> Headroom | None:
-    found = []
+    headrooms = []
     for seen in activity.layers if activity else ():
         if seen.potential_minimum is None or seen.potential_maximum is None:
             continue
@@ -152,8 +152,10 @@ def _headroom(
         high += stagger(layer, used)
         largest = max(high / STATE.maximum, low / STATE.minimum, 1 / STATE.maximum)
         bits = -math.log2(largest)
-        found.append(Headroom(layer=seen.name, minimum=low, maximum=high, bits=bits))
-    return min(found, key=lambda headroom: headroom.bits, default=None)
+        headrooms.append(
+            Headroom(layer=seen.name, minimum=low, maximum=high, bits=bits)
+        )
+    return min(headrooms, key=lambda headroom: headroom.bits, default=None)
 
 
 def _stock_notes(network: Network, chip: Chip) -> tuple[str, ...]:

@@ -43,11 +43,11 @@ class Loihi1:
         self, structure: Structure, mapping: Mapping, most: int | None
     ) -> tuple[dict[str, CoreShare], dict[str, float]]:
         """See `Chip.partition`."""
-        found = loihi1.partition(structure, mapping, most=most)
-        messages = loihi1.mean_targets(structure, mapping, found)
+        uses = loihi1.partition(structure, mapping, most=most)
+        messages = loihi1.mean_targets(structure, mapping, uses)
         shares = {}
         for layer in structure.layers:
-            use = found[layer.name]
+            use = uses[layer.name]
             shares[layer.name] = CoreShare(
                 cores=use.cores,
                 tile=use.tile,

@@ -171,7 +171,7 @@ class _LayerSearch:
             for w, columns in enumerate(cuts[1])
             if c * rows.size * columns.size * self.per_neuron <= self.available
         )
-        found: CoreUse | None = None
+        cheapest: CoreUse | None = None
         least = float("inf")
         for cores, minus_c, h, w in candidates:
             if cores * self.copies >= least:
@@ -180,8 +180,8 @@ class _LayerSearch:
             if use.fits:
                 cost = use.cores + self._forced(use)
                 if cost < least:
-                    found, least = use, cost
-        if found is None:
+                    cheapest, least = use, cost
+        if cheapest is None:
             alone = self._use(1, cuts[0][-1], cuts[1][-1])
             needed = ", ".join(
                 f"{used} {resource} of {limit}"
@@ -192,7 +192,7 @@ class _LayerSearch:
                 f"layer '{self.layer.name}': no tile fits a core; one neuron alone "
                 f"needs {needed}"
             )
-        return found
+        return cheapest
 
     def _forced(self, use: CoreUse) -> float:
         """Cores by which this tile's fan-in makes its sources grow."""
@@ -270,9 +270,9 @@ class _LayerSearch:
     def _axons_out(self, channels: int, rows: Cut, columns: Cut, cores: int) -> int:
         total = 0
         for j, (reader, link) in enumerate(self.readers):
-            own = reader.name == self.layer.name
-            tile = channels if own else self.uses[reader.name].tile[0]
-            others = 0 if own else self.uses[reader.name].cores
+            recurrent = reader.name == self.layer.name
+            tile = channels if recurrent else self.uses[reader.name].tile[0]
+            others = 0 if recurrent else self.uses[reader.name].cores
             parts = 1 if link.depthwise else ceil(reader.shape[0] / tile)
             copies = self.mapping.copies if reader.spiking else 1
             # An entry to another chip takes two; layers that do not fit one chip

@@ -44,12 +44,12 @@ def suggest(
         only if something fits.
     """
     search = Search(structure=structure, used=used, chip=chip, chips=chips)
-    found = []
+    suggestions = []
     if possible(used, chip):
-        found += [search.largest_image(), search.largest_width()]
+        suggestions += [search.largest_image(), search.largest_width()]
     if not fits:
-        found += [search.other_mapping(), search.most_thresholds()]
-    return tuple(suggestion for suggestion in found if suggestion)
+        suggestions += [search.other_mapping(), search.most_thresholds()]
+    return tuple(suggestion for suggestion in suggestions if suggestion)
 
 
 def possible(used: Mapping, chip: Chip) -> bool:
@@ -87,8 +87,8 @@ class Search:
 
     def largest_image(self) -> Suggestion | None:
         """Largest image of the same aspect ratio at the same width."""
-        found = self.largest_size(LARGEST_SIDE)
-        return None if found is None else found[1]
+        suggestion = self.largest_size(LARGEST_SIDE)
+        return None if suggestion is None else suggestion[1]
 
     def largest_size(self, most: int) -> tuple[Pair, Suggestion] | None:
         """Its (H, W), no higher than ``most``, and what it takes."""
@@ -113,23 +113,25 @@ class Search:
             return None
         for n in range(LARGEST_BASE, 0, -1):
             channels = {layer.name: layer.shape[0] // base * n for layer in spiking}
-            found = self.suggestion(
+            suggestion = self.suggestion(
                 f"{n} base channels at this image size",
                 self.structure.rebuilt(channels, height, width),
             )
-            if found:
-                return found
+            if suggestion:
+                return suggestion
         return None
 
     def other_mapping(self) -> Suggestion | None:
         """Mapping with the fewest cores."""
-        found = []
+        suggestions = []
         for name in MAPPINGS:
             other = replace(self.used, name=name)
             if other.name != self.used.name and possible(other, self.chip):
                 at_once = replace(self, used=other)
-                found.append(at_once.suggestion(f"mapping {name}", self.structure))
-        return min((s for s in found if s), key=lambda s: s.cores, default=None)
+                suggestions.append(
+                    at_once.suggestion(f"mapping {name}", self.structure)
+                )
+        return min((s for s in suggestions if s), key=lambda s: s.cores, default=None)
 
     def most_thresholds(self) -> Suggestion | None:
         """Most thresholds, fewer than now, with which the network itself fits."""
@@ -139,11 +141,11 @@ class Search:
                 fewer, self.chip
             ):
                 continue
-            found = replace(self, used=fewer).suggestion(
+            suggestion = replace(self, used=fewer).suggestion(
                 f"N = {n} thresholds, mapping {fewer.name}", self.structure
             )
-            if found:
-                return found
+            if suggestion:
+                return suggestion
         return None
 
 

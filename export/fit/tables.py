@@ -178,8 +178,10 @@ def _count(value: int | None) -> str:
 
 def _letters(report: FitReport) -> dict[str, str]:
     """A letter for each thing extrapolated, in order of appearance."""
-    found = dict.fromkeys(x for layer in report.layers for x in layer.extrapolated)
-    return dict(zip(found, "abcdefghijklmnopqrstuvwxyz", strict=False))
+    extrapolated = dict.fromkeys(
+        x for layer in report.layers for x in layer.extrapolated
+    )
+    return dict(zip(extrapolated, "abcdefghijklmnopqrstuvwxyz", strict=False))
 
 
 def _layer(layer: LayerFit, letters: dict[str, str]) -> tuple[Cell, ...]:

@@ -24,7 +24,7 @@ from export.stock_network import Reset, StockNetwork
 from export.synapse import AveragePool, Conv, ConvTranspose, Synapse
 
 
-def is_stock(path: Path) -> bool:
+def is_stock(path: str | Path) -> bool:
     """Whether a netx file is lava-dl's, without anything of ours.
 
     Raises
@@ -36,12 +36,12 @@ def is_stock(path: Path) -> bool:
         return OURS not in root
 
 
-def read_network(path: Path, stock: StockOptions | None = None) -> Network:
+def read_network(path: str | Path, stock: StockOptions | None = None) -> Network:
     """Read a netx file of schema 1, or a stock one (see `read_stock`).
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         File.
     stock : StockOptions or None
         netx's arguments, for a stock file; a file of ours holds all of them itself.
@@ -59,6 +59,7 @@ def read_network(path: Path, stock: StockOptions | None = None) -> Network:
     UnsupportedLayerError
         If it holds a layer or neuron kind that is not supported.
     """
+    path = Path(path)
     with open_file(path, "network") as root, root.located():
         if OURS not in root:
             return read_stock_group(root, stock or StockOptions(), f"stock {path.name}")
@@ -93,12 +94,12 @@ def _read_stock(root: Group, ours: Group) -> StockNetwork:
         reset=reset,
         spike_exp=ours.integer("spikeExp"),
     )
-    found = read_stock_group(root, options, "", ours.text("inputName"))
+    stock = read_stock_group(root, options, "", ours.text("inputName"))
     source = dataclasses.replace(
-        found.input, minimum=low, maximum=high, scale=ours.real("inputScale")
+        stock.input, minimum=low, maximum=high, scale=ours.real("inputScale")
     )
     return dataclasses.replace(
-        found,
+        stock,
         input=source,
         task=ours.text("task"),
         provenance=_provenance(ours),

@@ -95,8 +95,8 @@ def _refuse_ignored(neuron: Group) -> None:
         ("weight_exp", (0,), "stock netx ignores it"),
         ("gradedSpike", (0,), "stock Lava's LIF sends binary spikes"),
     ):
-        if key in neuron and (found := neuron.flag(key)) not in allowed:
-            raise neuron.unsupported(key, f"{found} found, {why}")
+        if key in neuron and (flag := neuron.flag(key)) not in allowed:
+            raise neuron.unsupported(key, f"{flag} found, {why}")
 
 
 def _sigma_delta(

@@ -24,12 +24,12 @@ from export.stock_compartment import CUBA
 from export.stock_network import Frames, StockLayer, StockNetwork
 
 
-def read_stock(path: Path, options: StockOptions | None = None) -> StockNetwork:
+def read_stock(path: str | Path, options: StockOptions | None = None) -> StockNetwork:
     """Read a netx file that lava-dl wrote.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         File.
     options : StockOptions, optional
         What the file does not say.
@@ -47,6 +47,7 @@ def read_stock(path: Path, options: StockOptions | None = None) -> StockNetwork:
     UnsupportedLayerError
         If it holds what is not supported: one line that says why.
     """
+    path = Path(path)
     with open_file(path, "network") as root, root.located():
         return read_stock_group(root, options or StockOptions(), f"stock {path.name}")
 

@@ -167,11 +167,11 @@ class Reader:
         if kind not in (*ON_IMAGES, *FLAT):
             raise group.unsupported("type", f"'{kind}' found: netx has no such layer")
         self._check_flat(group, kind)
-        synapse, own = self._synapses(group, kind)
+        synapse, recurrent = self._synapses(group, kind)
         parts = self._connections(group, self.before, synapse)
         name = _name(index, group)
-        if own is not None:
-            parts = (*parts, StockConnection(source=name, synapse=own))
+        if recurrent is not None:
+            parts = (*parts, StockConnection(source=name, synapse=recurrent))
         shape = read_shape(group)
         if kind in FLAT:
             shape = (math.prod(shape), 1, 1)

@@ -209,14 +209,14 @@ def read_dense(group: Group) -> Dense:
 
 def read_recurrent(group: Group) -> tuple[Dense, Dense]:
     """Synapses of a ``dense_rec``: from its source, and from itself."""
-    weight, own = dense_weight(group), dense_weight(group, "weight_rec")
-    if own.shape != (len(weight), len(weight)):
+    weight, recurrent = dense_weight(group), dense_weight(group, "weight_rec")
+    if recurrent.shape != (len(weight), len(weight)):
         raise group.error(
-            "weight_rec", f"shape {own.shape} found, {(len(weight),) * 2} needed"
+            "weight_rec", f"shape {recurrent.shape} found, {(len(weight),) * 2} needed"
         )
-    if why := mangled(weight, own):
+    if why := mangled(weight, recurrent):
         raise group.unsupported("weight", why)
-    return Dense(weight=weight), Dense(weight=own)
+    return Dense(weight=weight), Dense(weight=recurrent)
 
 
 def read_axons(group: Group, channels: int) -> IntArray | None:

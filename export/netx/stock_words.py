@@ -19,25 +19,25 @@ def words(network: Network) -> dict[str, str]:
     `loaded_by_netx` says how many that are.
     """
     before = network.input.name
-    found = {}
+    by_layer = {}
     for layer in network.layers:
-        found[layer.name] = NETX if _is_netx(layer, before) else READER
+        by_layer[layer.name] = NETX if _is_netx(layer, before) else READER
         before = layer.name
-    return found
+    return by_layer
 
 
 def loaded_by_netx(network: Network) -> int:
     """How many layers at the front stock netx loads (its argument num_layers)."""
-    found = list(words(network).values())
-    return found.index(READER) if READER in found else len(found)
+    readers = list(words(network).values())
+    return readers.index(READER) if READER in readers else len(readers)
 
 
 def _is_netx(layer: Layer, before: str) -> bool:
     """Whether it is one entry that reads the entry before it."""
     first, *others = layer.connections
-    own = [c for c in others if c.source == layer.name]
+    recurrent = [c for c in others if c.source == layer.name]
     if (
-        len(own) < len(others)
+        len(recurrent) < len(others)
         or first.source != before
         or getattr(layer, "delay", None) is not None
     ):

@@ -25,14 +25,14 @@ from export.synapse import (
 )
 
 
-def write_network(network: Network, path: Path) -> None:
+def write_network(network: Network, path: str | Path) -> None:
     """Write a network as a netx file, atomically and reproducibly.
 
     Parameters
     ----------
     network : Network
         What to write.
-    path : Path
+    path : str or Path
         File, by custom ``*.net``. Writing the same network twice gives the
         same bytes.
 
@@ -43,7 +43,7 @@ def write_network(network: Network, path: Path) -> None:
     ValueError
         If the file cannot be written.
     """
-    with create_file(path) as file:
+    with create_file(Path(path)) as file:
         ours = file.create_group(OURS)
         ours.create_dataset("schema", data=SCHEMA)
         ours.create_dataset("numSteps", data=network.num_steps)

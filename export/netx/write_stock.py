@@ -117,12 +117,12 @@ class _Writer:
                 f"layer '{layer.name}': it reads the input beside what is injected "
                 "from it; netx has no word for it"
             )
-        joined, own = self._joined(others), own_synapse(layer)
-        if joined is None or not is_entry(layer, joined, own):
+        joined, recurrent = self._joined(others), own_synapse(layer)
+        if joined is None or not is_entry(layer, joined, recurrent):
             return self._sum(layer)
         dense = isinstance(joined, Dense)
         self._before([c.source for c in others], dense, layer)
-        group = write_synapse(self.layers, layer, joined, own)
+        group = write_synapse(self.layers, layer, joined, recurrent)
         self._compartments(group, layer)
         if dense:
             self.flat.add(layer.name)
@@ -181,16 +181,16 @@ class _Writer:
 
 
 def _spike_exp(network: StockNetwork) -> int:
-    found = {
+    exponents = {
         layer.compartment.spike_exp
         for layer in network.layers
         if isinstance(layer.compartment, Delta | SigmaDelta)
     }
-    if len(found) > 1:
+    if len(exponents) > 1:
         raise UnsupportedLayerError(
-            f"spike_exp: {sorted(found)} found, netx has one for all layers"
+            f"spike_exp: {sorted(exponents)} found, netx has one for all layers"
         )
-    return found.pop() if found else 6
+    return exponents.pop() if exponents else 6
 
 
 def _write_neuron(group: Any, compartment: StockCompartment) -> None:

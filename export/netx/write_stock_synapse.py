@@ -82,24 +82,29 @@ def own_synapse(layer: StockLayer) -> StockSynapse | None:
     return next((c.synapse for c in layer.connections if c.source == layer.name), None)
 
 
-def is_entry(layer: StockLayer, joined: StockSynapse, own: StockSynapse | None) -> bool:
+def is_entry(
+    layer: StockLayer, joined: StockSynapse, recurrent: StockSynapse | None
+) -> bool:
     """Whether slayer has a word for a layer of these synapses.
 
     A ``dense`` has delays of synapses, all others those of axons; a ``dense_rec``
     reads itself by one plain dense synapse.
     """
     times = sum(c.source == layer.name for c in layer.connections)
-    if own is None:
+    if recurrent is None:
         return not isinstance(joined, Dense) or layer.delay is None
-    plain = all(isinstance(s, Dense) and s.delay is None for s in (joined, own))
+    plain = all(isinstance(s, Dense) and s.delay is None for s in (joined, recurrent))
     last = layer.connections[-1].source == layer.name
     return plain and times == 1 and last
 
 
 def write_synapse(
-    layers: Any, layer: StockLayer, synapse: StockSynapse, own: StockSynapse | None
+    layers: Any,
+    layer: StockLayer,
+    synapse: StockSynapse,
+    recurrent: StockSynapse | None,
 ) -> Any:
-    """Write an entry with its geometry and weights; ``own`` reads the layer itself."""
+    """Write an entry and its weights; ``recurrent`` reads the layer itself."""
     match synapse:
         case Conv() | ConvTranspose():
             group = new_group(layers, "conv" if isinstance(synapse, Conv) else "convT")
@@ -116,7 +121,7 @@ def write_synapse(
                 padding = np.array(synapse.output_padding)
                 group.create_dataset("outputPadding", data=padding)
         case Dense():
-            group = _write_dense(layers, layer, synapse, own)
+            group = _write_dense(layers, layer, synapse, recurrent)
         case Injection():
             raise AssertionError("an injection is no entry of its own")
         case _:
@@ -124,8 +129,8 @@ def write_synapse(
     shape = written_shape(layer.shape, isinstance(synapse, Dense))
     group.create_dataset("shape", data=shape)
     _write_weight(group, "weight", synapse.weight)
-    if isinstance(own, Dense):
-        _write_weight(group, "weight_rec", own.weight)
+    if isinstance(recurrent, Dense):
+        _write_weight(group, "weight_rec", recurrent.weight)
     return group
 
 

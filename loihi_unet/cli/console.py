@@ -161,9 +161,9 @@ def print_next(command: str) -> None:
     out.print(f"next: {command}", soft_wrap=True, markup=False, highlight=False)
 
 
-def print_white_levels(found: Sequence[Mapping[str, int]]) -> None:
+def print_white_levels(levels: Sequence[Mapping[str, int]]) -> None:
     """Print a line for each white level that pictures were read with."""
-    for record in found:
+    for record in levels:
         out.print(
             f"white level {record['white_level']}: "
             f"{counted(record['pictures'], 'picture')}, "

@@ -93,30 +93,30 @@ def verify_stimulus(
     from loihi_unet.runs.exercise_network import exercise_network
 
     with progress(quiet=as_json) as bar:
-        found = exercise_network(
+        exercised = exercise_network(
             network, backends, size=size, count=count, seed=seed, progress=bar
         )
     if report is not None:
-        _report(report, found, backends)
+        _report(report, exercised, backends)
     if as_json:
-        print_json(_record(found))
+        print_json(_record(exercised))
     else:
-        _print(found, backends)
+        _print(exercised, backends)
         if report is not None:
             out.print(f"report in {report / 'report.html'}", soft_wrap=True)
-    return 0 if found.exercise.identical else 1
+    return 0 if exercised.exercise.identical else 1
 
 
-def _record(found: Exercised) -> dict[str, Any]:
+def _record(exercised: Exercised) -> dict[str, Any]:
     from loihi_unet.runs.hashes import hashes
 
-    return found.exercise.to_json() | hashes(found.network)
+    return exercised.exercise.to_json() | hashes(exercised.network)
 
 
-def _print(found: Exercised, backends: tuple[str, str]) -> None:
+def _print(exercised: Exercised, backends: tuple[str, str]) -> None:
     from loihi_unet.cli.verdict import print_comparison
 
-    result = found.exercise
+    result = exercised.exercise
     different = [o for o in result.overflows if not o.same]
     for overflow in different:
         places = [
@@ -149,21 +149,21 @@ def _print(found: Exercised, backends: tuple[str, str]) -> None:
         )
 
 
-def _report(folder: Path, found: Exercised, backends: tuple[str, str]) -> None:
+def _report(folder: Path, exercised: Exercised, backends: tuple[str, str]) -> None:
     """Report on the first picture that differs, or on the first."""
     from loihi_unet.errors import DataError
     from loihi_unet.report.verify import write_report
     from loihi_unet.runs.verify_set import compare_recorded
     from sim.backend import create
 
-    exercise = found.exercise
+    exercise = exercised.exercise
     to_show = exercise.to_show
     if to_show is None:
         raise DataError("report: every picture overflows, there is nothing to show")
     left, right = (
-        create(name).run(found.network, to_show.levels[None]) for name in backends
+        create(name).run(exercised.network, to_show.levels[None]) for name in backends
     )
-    network = found.network
+    network = exercised.network
     comparison = compare_recorded(network, left, right)
     whole = None
     if exercise.comparison is not None:

@@ -87,8 +87,8 @@ def evaluate(
     budget: Annotated[
         float | None,
         typer.Option(
-            help="With --stream: search delta thresholds that cost no more quality "
-            "(dB of PSNR, or F1).",
+            help="With --stream: search each layer's delta threshold; all together "
+            "cost no more quality (dB of PSNR, or F1).",
             min=0,
         ),
     ] = None,
@@ -172,8 +172,8 @@ def evaluate(
         "snn": "Spiking-UNet, float",
         "chip": "integer network",
     }
-    found = row | {"noisy": evaluation.noisy}
-    scored = {label: found[key] for key, label in labels.items() if found[key]}
+    values = row | {"noisy": evaluation.noisy}
+    scored = {label: values[key] for key, label in labels.items() if values[key]}
     names = list(row["chip"])
     rows = [[label, *(s[name] for name in names)] for label, s in scored.items()]
     noise = "" if row["sigma"] is None else f", sigma {row['sigma']:g}"
@@ -225,8 +225,14 @@ def _evaluate_video(
     out.print(
         f"synaptic operations of a frame after the first: {row['operations_later']:.4g}"
     )
-    if row["share"] is not None:
-        out.print(f"thresholds: {row['share']:g} of each layer's usual payload")
+    if found := row["thresholds"]:
+        out.print(
+            f"thresholds searched on {found['frames']} frames: "
+            f"{found['operations_at_zero']:.4g} operations without, "
+            f"{found['operations_common']:.4g} with the same share for all layers, "
+            f"{found['operations']:.4g} with a share for each",
+            soft_wrap=True,
+        )
 
 
 def _refuse_for_own(network: Path, given: Mapping[str, object]) -> None:
@@ -293,8 +299,8 @@ def init(
     text = proposal_toml(path, proposal)
     write_text(target, text)
     if as_json:
-        found = {"out": str(target), "config": proposal.table, "notes": proposal.notes}
-        print_json(found)
+        record = {"out": str(target), "config": proposal.table, "notes": proposal.notes}
+        print_json(record)
         return
     for line in proposal.notes:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -331,17 +337,17 @@ def check(
 
     reading = Reading(white_level=white_level, label_colours=label_colours)
     task = None if config is None else load_config(config).task
-    found = check_data(path, reading, task)
-    parts = {n: part for n, part in found.items() if n not in ("layout", "folder")}
+    report = check_data(path, reading, task)
+    parts = {n: part for n, part in report.items() if n not in ("layout", "folder")}
     wrong = any(part["problems"] for part in parts.values())
     if as_json:
-        print_json(found)
+        print_json(report)
     else:
-        _print_check(path, found, parts)
+        _print_check(path, report, parts)
     raise typer.Exit(1 if wrong else 0)
 
 
-def _print_check(path: Path, found: dict[str, Any], parts: dict[str, Any]) -> None:
+def _print_check(path: Path, report: dict[str, Any], parts: dict[str, Any]) -> None:
     """Print what was found in each part, then all that is wrong with each."""
     rows = []
     for name, part in parts.items():
@@ -349,8 +355,8 @@ def _print_check(path: Path, found: dict[str, Any], parts: dict[str, Any]) -> No
         shares = part.get("classes", {}).items()
         classes = ", ".join(f"{value}: {share:.2%}" for value, share in shares)
         rows.append([name, part["pictures"], sizes, classes])
-    below = "" if found["folder"] == str(path) else f" in {found['folder']}"
-    title = f"{path}: {found['layout']}{below}"
+    below = "" if report["folder"] == str(path) else f" in {report['folder']}"
+    title = f"{path}: {report['layout']}{below}"
     print_table(title, ["part", "pictures", "sizes", "share of classes"], rows)
     for name, part in parts.items():
         print_white_levels(part["white_levels"])

@@ -124,13 +124,13 @@ def convert_module(
             source=source,
         )
         prepared = Prepared(module, preparation).eval()
-        snn, found = with_headroom(
+        snn, measured = with_headroom(
             prepared, converted.reading.usable(), converted.snn, converted.x
         )
     provenance = {
         **snn.provenance,
         "data_sha256": fingerprint(pictures),
-        "quality": found.as_json(),
+        "quality": measured.as_json(),
     }
     save_spiking_unet(path, replace(snn, provenance=provenance))
     operations = converted.reading.operations
@@ -139,12 +139,12 @@ def convert_module(
             {
                 "out": str(path),
                 "operations": _rows_json(operations),
-                "quality": found.as_json(),
+                "quality": measured.as_json(),
             }
         )
         return
     print_operations(source, _rows_json(operations))
-    _print_quality(path, found)
+    _print_quality(path, measured)
 
 
 def inspect_module(source: str, options: ModuleOptions, *, as_json: bool) -> None:
@@ -190,8 +190,8 @@ def print_operations(source: str, operations: Sequence[Mapping[str, Any]]) -> No
     print_table(f"{source}: what becomes of it", columns, rows)
 
 
-def _print_quality(path: Path, found: Quality) -> None:
-    stages = [[s.name, f"{100 * s.error:.3f} %", s.correlation] for s in found.stages]
+def _print_quality(path: Path, quality: Quality) -> None:
+    stages = [[s.name, f"{100 * s.error:.3f} %", s.correlation] for s in quality.stages]
     print_table(
         f"wrote {path}; against the float network, on the calibration pictures",
         ["output of", "error, of its range", "correlation"],
@@ -205,14 +205,14 @@ def _print_quality(path: Path, found: Quality) -> None:
             item.headroom,
             item.certain,
         ]
-        for item in found.layers
+        for item in quality.layers
     ]
     print_table(
         "what each layer costs when all before it are float",
         ["layer", "error, of its values", "N", "bits left of 24", "on any picture"],
         layers,
     )
-    where = found.may_overflow
+    where = quality.may_overflow
     out.print(
         "no picture can make a potential leave 24 bits"
         if not where

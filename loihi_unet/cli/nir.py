@@ -42,11 +42,11 @@ def convert_nir(
     _refuse_others(context)
     path = path or Path("runs/network.net")
     with err.status("converting"):
-        found = convert(source, path, dt, data)
+        converted = convert(source, path, dt, data)
     if as_json:
-        print_json({"out": str(path), **found.record()})
+        print_json({"out": str(path), **converted.record()})
     else:
-        _tables(path, found)
+        _tables(path, converted)
 
 
 def _refuse_others(context: typer.Context) -> None:
@@ -62,8 +62,8 @@ def _refuse_others(context: typer.Context) -> None:
             )
 
 
-def _tables(path: Path, found: Converted) -> None:
-    if found.errors:
+def _tables(path: Path, converted: Converted) -> None:
+    if converted.errors:
         columns = ["layer", "parameter", "NIR", "integers", "error"]
         rows = [
             [
@@ -73,14 +73,16 @@ def _tables(path: Path, found: Converted) -> None:
                 _range(*row.integers, "{}"),
                 f"{row.error:.2%}",
             ]
-            for row in found.errors
+            for row in converted.errors
         ]
         print_table("what rounding does, in steps of dt and units of v", columns, rows)
         out.print("error: largest difference, as a share of the largest value")
         print_table(
-            "states keep within 24 bits", ["layer", "how long"], [*found.proofs.items()]
+            "states keep within 24 bits",
+            ["layer", "how long"],
+            [*converted.proofs.items()],
         )
-    if found.agreement:
+    if converted.agreement:
         columns = ["layer", "spikes", "of integers", "in both", "correlation"]
         rows = [
             [
@@ -89,11 +91,11 @@ def _tables(path: Path, found: Converted) -> None:
                 "" if row.same is None else f"{row.same:.1%}",
                 "" if row.correlation is None else f"{row.correlation:.4f}",
             ]
-            for row in found.agreement
+            for row in converted.agreement
         ]
         print_table("agreement with the float network, on the data", columns, rows)
         out.print("in both: of all spikes of either; correlation: of rates, or of v")
-    _wrote(path, found.network)
+    _wrote(path, converted.network)
 
 
 def _wrote(path: Path, network: Network) -> None:

@@ -95,8 +95,8 @@ def _say(network: StockNetwork, path: Path, as_json: bool) -> None:
     from loihi_unet.runs.hashes import hash_line, hashes
 
     if as_json:
-        found = {"layers": len(network.layers), "latency": network.num_steps}
-        print_json({"out": str(path), **found, **hashes(network)})
+        facts = {"layers": len(network.layers), "latency": network.num_steps}
+        print_json({"out": str(path), **facts, **hashes(network)})
         return
     operations = network.provenance.get("operations", ())
     if operations:

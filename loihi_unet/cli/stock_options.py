@@ -65,7 +65,7 @@ def with_stock_options(command: Callable[..., None]) -> Callable[..., None]:
     # The class behind ``stock`` is imported only when an option is given.
     names = {"StockOptions": object}
     signature = inspect.signature(command, eval_str=True, locals=names)
-    own = [p for name, p in signature.parameters.items() if name != "stock"]
+    kept = [p for name, p in signature.parameters.items() if name != "stock"]
     added = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
@@ -78,7 +78,7 @@ def with_stock_options(command: Callable[..., None]) -> Callable[..., None]:
         given = {name: kwargs.pop(name, None) for name in OPTIONS}
         command(*args, stock=_options(given), **kwargs)
 
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
     wrapped.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[*parameters, *added]
     )

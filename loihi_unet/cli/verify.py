@@ -145,7 +145,7 @@ def verify(
             raise typer.BadParameter("a second recording is needed, or --backend twice")
         if stock is not None and network is None:
             raise typer.BadParameter("netx's arguments are for a network, none is read")
-        found = _verify_recordings(left, right, report, network, stock)
+        outcome = _verify_recordings(left, right, report, network, stock)
     elif len(backend) != 2 or network is not None:
         raise typer.BadParameter(
             "with pictures, --backend is needed twice and --network not at all"
@@ -157,7 +157,7 @@ def verify(
                 "--sigma, --seed, --crop, --white-level, --scheduler and --workers are "
                 "for pictures"
             )
-        found = _verify_arrays(left, right, (backend[0], backend[1]), report, stock)
+        outcome = _verify_arrays(left, right, (backend[0], backend[1]), report, stock)
     else:
         if stock is not None:
             raise typer.BadParameter("netx's arguments need a .npy array to run on")
@@ -167,7 +167,7 @@ def verify(
         conditions = Conditions(
             sigma=sigma, seed=seed, crop=parse_size(crop) if crop else None
         )
-        found = _verify_pictures(
+        outcome = _verify_pictures(
             left,
             right,
             (backend[0], backend[1]),
@@ -179,16 +179,16 @@ def verify(
             quiet=as_json,
         )
     if as_json:
-        print_json(found.record)
+        print_json(outcome.record)
     else:
-        print_comparison(found.comparison, found.pictures)
-        print_white_levels(found.record.get("white_levels", ()))
-        for line in found.lines:
+        print_comparison(outcome.comparison, outcome.pictures)
+        print_white_levels(outcome.record.get("white_levels", ()))
+        for line in outcome.lines:
             out.print(line, soft_wrap=True, markup=False)
         if report is not None:
             out.print(f"report in {report / 'report.html'}", soft_wrap=True)
     wanted = ("EXACT", "PARTIAL") if partial else ("EXACT",)
-    raise typer.Exit(0 if found.comparison.verdict in wanted else 1)
+    raise typer.Exit(0 if outcome.comparison.verdict in wanted else 1)
 
 
 class _Found(NamedTuple):
@@ -237,22 +237,22 @@ def _verify_recordings(
     from loihi_unet.runs.hashes import hash_line
     from loihi_unet.runs.verify_recordings import verify_recordings
 
-    found = verify_recordings(left, right, network, stock)
-    record = found.to_json()
-    height, width = found.left.images.shape[-2:]
-    lines = [found.note, hash_line(record, (height, width))]
-    if found.network is not None:
+    verified = verify_recordings(left, right, network, stock)
+    record = verified.to_json()
+    height, width = verified.left.images.shape[-2:]
+    lines = [verified.note, hash_line(record, (height, width))]
+    if verified.network is not None:
         from sim.coverage.rerun import rerun
 
-        record["coverage"] = rerun(found.network, found.left)
+        record["coverage"] = rerun(verified.network, verified.left)
         lines.append(coverage_line(record["coverage"]))
     if report is not None:
         from loihi_unet.report.verify import proven, write_report
 
-        a, b, coverage = found.left, found.right, record.get("coverage")
-        whole = proven(found.comparison, a, coverage)
-        write_report(report, found.comparison, a, b, found.network, whole)
-    return _Found(found.comparison, record, None, [line for line in lines if line])
+        a, b, coverage = verified.left, verified.right, record.get("coverage")
+        whole = proven(verified.comparison, a, coverage)
+        write_report(report, verified.comparison, a, b, verified.network, whole)
+    return _Found(verified.comparison, record, None, [line for line in lines if line])
 
 
 def _verify_pictures(
@@ -271,7 +271,7 @@ def _verify_pictures(
     from loihi_unet.runs.verify_set import verify_set
 
     with progress(quiet=quiet) as bar:
-        found = verify_set(
+        verified = verify_set(
             network,
             data,
             backends,
@@ -282,12 +282,15 @@ def _verify_pictures(
             progress=bar(f"{' and '.join(backends)}, pictures"),
         )
     if report is not None:
-        _report_picture(report, found)
-    record = found.to_json()
+        _report_picture(report, verified)
+    record = verified.to_json()
     coverage = coverage_line(record["coverage"])
-    lines = [found.note, hash_line(record, found.file_size), coverage]
+    lines = [verified.note, hash_line(record, verified.file_size), coverage]
     return _Found(
-        found.comparison, record, record["pictures"], [line for line in lines if line]
+        verified.comparison,
+        record,
+        record["pictures"],
+        [line for line in lines if line],
     )
 
 

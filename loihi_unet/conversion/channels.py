@@ -122,7 +122,7 @@ def convert_crops(
         numbers = share_out(
             crops, num_steps=num_steps, num_thresholds=num_thresholds, bits=bits
         )
-    found = search_channels(
+    searched = search_channels(
         crops, num_steps=num_steps, num_thresholds=num_thresholds, numbers=numbers
     )
     return spiking_unet(
@@ -136,10 +136,10 @@ def convert_crops(
         ),
         num_steps=num_steps,
         num_thresholds=num_thresholds,
-        base_threshold=found.base_threshold,
+        base_threshold=searched.base_threshold,
         thresholds=numbers,
-        scales=found.scales,
-        leads=found.leads,
+        scales=searched.scales,
+        leads=searched.leads,
         provenance={
             **provenance,
             "search": True,

@@ -174,8 +174,8 @@ def _check_search(search: bool, fewer: bool, base_threshold: float | None) -> No
 
 
 def _white_levels(pictures: Sequence[Picture]) -> dict[str, Any]:
-    found = records(fact.levels for fact in all_facts(pictures))
-    return {"white_levels": found} if found else {}
+    levels = records(fact.levels for fact in all_facts(pictures))
+    return {"white_levels": levels} if levels else {}
 
 
 def _check_channels(

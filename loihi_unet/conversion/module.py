@@ -179,8 +179,8 @@ def crops(pictures: Sequence[Picture], shape: tuple[int, int, int]) -> Tensor:
     if not large:
         raise DataError(f"no picture of at least {side}x{side} pixels")
     random = generator(0, Purpose.CALIBRATION, 0)
-    found = random_crops(large, CROPS, side, random, turn=False)
-    levels = found[:, :, : shape[1], : shape[2]].astype(np.float32)
+    drawn = random_crops(large, CROPS, side, random, turn=False)
+    levels = drawn[:, :, : shape[1], : shape[2]].astype(np.float32)
     return torch.from_numpy(levels / np.float32(255))
 
 

@@ -255,7 +255,7 @@ def normalised(model: Net, snn: SpikingUNet) -> dict[str, torch.Tensor]:
     dict[str, Tensor]
         Entries of ``model.state_dict()``: all weights and biases.
     """
-    found: dict[str, torch.Tensor] = {}
+    state: dict[str, torch.Tensor] = {}
     for node in model.nodes:
         layer = snn.layer(node.name)
         weights = {c.source: c.weight for c in layer.connections}
@@ -264,7 +264,7 @@ def normalised(model: Net, snn: SpikingUNet) -> dict[str, torch.Tensor]:
                 w for source in branch.sources if (w := weights[source]) is not None
             ]
             if parts:  # pooling has none
-                found[f"{branch.module}.weight"] = torch.cat(parts, dim=1)
+                state[f"{branch.module}.weight"] = torch.cat(parts, dim=1)
         if layer.bias is not None:
-            found[f"{node.branches[0].module}.bias"] = layer.bias
-    return found
+            state[f"{node.branches[0].module}.bias"] = layer.bias
+    return state

@@ -167,9 +167,9 @@ def _search_scales(
         for factor in FACTORS:
             before = best
             while (
-                found := trials.error(trial := _scaled(scales, group, factor), q)
+                error := trials.error(trial := _scaled(scales, group, factor), q)
             ) < best:
-                best, scales = found, trial
+                best, scales = error, trial
             if best < before:
                 break
     return scales
@@ -191,11 +191,11 @@ def _take_away(
         limit = before * (1 + ALLOWANCE * count / len(groups))
         while numbers[group[0]] > 1:
             fewer = {**numbers, **dict.fromkeys(group, numbers[group[0]] - 1)}
-            found = [
+            candidates = [
                 (trials.error(trial, q, fewer), trial)
                 for trial in (scales, *([_scaled(scales, group, 2.0)] * lowest))
             ]
-            least, trial = min(found, key=lambda item: item[0])
+            least, trial = min(candidates, key=lambda item: item[0])
             if least > limit:
                 break
             scales, numbers = trial, fewer

@@ -101,7 +101,7 @@ def sensitivities(
     names = [layer.name for layer in crops.layers]
     values = {INPUT: crops.x, **crops.wanted}
     wanted = list(crops.wanted.values())[-1]
-    found = []
+    by_layer = []
     for group in groups:
         index = names.index(group[0])
         layer = crops.layers[index]
@@ -118,8 +118,8 @@ def sensitivities(
             errors[number] = float((output - wanted).square().mean())
         for number in range(num_thresholds - 1, 0, -1):
             errors[number] = max(errors[number], errors[number + 1])
-        found.append(errors)
-    return found
+        by_layer.append(errors)
+    return by_layer
 
 
 def _rest(crops: Crops, index: int, values: dict[str, Tensor]) -> Tensor:

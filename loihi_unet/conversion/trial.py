@@ -56,10 +56,10 @@ def largest(activation: Tensor) -> Tensor:
     """
     flat = activation.transpose(0, 1).flatten(1)
     count = max(1, round(flat.shape[1] * (1 - PERCENTILE)))
-    found = flat.topk(count, dim=1).values[:, -1]
-    alive = found > 0
-    usual = found[alive].median() if alive.any() else torch.tensor(1.0)
-    return found.clamp(min=float(usual) * SMALLEST)
+    peaks = flat.topk(count, dim=1).values[:, -1]
+    alive = peaks > 0
+    usual = peaks[alive].median() if alive.any() else torch.tensor(1.0)
+    return peaks.clamp(min=float(usual) * SMALLEST)
 
 
 class Trial:

@@ -66,28 +66,28 @@ def check_data(
         layout, root = _recognise(data)
         if layout is not None:
             task = SegmentConfig(dataset=layout)  # type: ignore[arg-type]
-    found: dict[str, Any] = {"layout": set_name(task) if task else "pictures"}
-    found["folder"] = str(root)
+    report: dict[str, Any] = {"layout": set_name(task) if task else "pictures"}
+    report["folder"] = str(root)
     if task is None:
-        return found | {"all": _pictures(data, reading)}
+        return report | {"all": _pictures(data, reading)}
     splits: list[Split] = list(get_args(Split))
     if not has_validation(task.settings.split):
         splits.remove("validation")
-    return found | {split: _part(task, root, split, reading) for split in splits}
+    return report | {split: _part(task, root, split, reading) for split in splits}
 
 
 def _recognise(data: Path) -> tuple[str | None, Path]:
     """Name of a layout and its folder; None for a folder of pictures."""
-    found = {name: at for name, at in outlines(data).items() if isinstance(at, Path)}
-    if len(set(found.values())) > 1:
-        several = ", ".join(f"{name} in {root}" for name, root in found.items())
+    roots = {name: at for name, at in outlines(data).items() if isinstance(at, Path)}
+    if len(set(roots.values())) > 1:
+        several = ", ".join(f"{name} in {root}" for name, root in roots.items())
         raise DataError(f"{data}: several data sets: name one: {several}")
-    if found.keys() == {"isbi2012", "camseq01"}:  # both have image and label
-        root = found["isbi2012"]
+    if roots.keys() == {"isbi2012", "camseq01"}:  # both have image and label
+        root = roots["isbi2012"]
         _, paths = list_pictures(root / "image")
         name = "camseq01" if _street(paths) else "isbi2012"
         return name, root
-    for name, root in found.items():
+    for name, root in roots.items():
         return name, root
     photographs(data)
     return None, data
@@ -167,7 +167,7 @@ def _summary(
     name: Callable[[int], str],
 ) -> dict[str, Any]:
     sizes = Counter("x".join(map(str, fact.size)) for fact in facts)
-    found: dict[str, Any] = {"pictures": len(facts), "sizes": dict(sizes)}
+    summary: dict[str, Any] = {"pictures": len(facts), "sizes": dict(sizes)}
     counts = np.zeros(VOID + 1, np.int64)
     for fact in facts:
         if fact.counts is not None:
@@ -175,14 +175,14 @@ def _summary(
         elif fact.number is not None:
             counts[fact.number] += 1
     if counts.any():
-        found["classes"] = {
+        summary["classes"] = {
             "void" if value == VOID else name(value): round(count / counts.sum(), 4)
             for value, count in enumerate(counts.tolist())
             if count
         }
     levels = records(fact.levels for fact in facts)
     asked = reading.white_level
-    return found | {
+    return summary | {
         "white_levels": levels,
         "warnings": warnings(levels, asked),
         "problems": list(dict.fromkeys(problems)),

@@ -38,13 +38,13 @@ class Reading:
     ----------
     white_level : int or None
         As in `loihi_unet.data.read_picture.read_pages`.
-    label_colours : Path or None
+    label_colours : str, Path or None
         Table of the colours of label pictures, as
         `loihi_unet.data.labels.read_colours`; None for those of the data set.
     """
 
     white_level: int | None = None
-    label_colours: Path | None = None
+    label_colours: str | Path | None = None
 
 
 AS_STATED = Reading()
@@ -216,8 +216,8 @@ class EntryReader:
         """Height and width of an entry's picture, told by its header."""
         if self.settings.sizes.how != "tile":
             return (0, 0)
-        found = dict(pages(entry.picture.path))
-        return found[entry.picture]
+        sizes = dict(pages(entry.picture.path))
+        return sizes[entry.picture]
 
     def read(self, entry: Entry, problems: list[str]) -> Picture | None:
         """Return an entry's picture.
@@ -236,7 +236,7 @@ class EntryReader:
         """
         before = len(problems)
         channels, white = self.settings.channels, self.white_level
-        found = _tried(
+        read_one = _tried(
             problems, lambda: self.pages.read(entry.picture, channels, white)
         )
         label = _tried(problems, lambda: self._label(entry))
@@ -248,8 +248,8 @@ class EntryReader:
             reading = functools.partial(self.targets.read, goal, channels, white)
             wished = _tried(problems, reading)
             target = None if wished is None else wished.pixels
-        if found is not None:
-            height, width = found.pixels.shape[1:]
+        if read_one is not None:
+            height, width = read_one.pixels.shape[1:]
             for file, values, scale in (
                 (entry.label, label, 1),
                 (entry.mask, mask, 1),
@@ -260,14 +260,14 @@ class EntryReader:
                     problems.append(_unequal(file, values.shape, entry, wanted, scale))
         if mask is not None and not mask.any():
             problems.append(f"{entry.mask}: no pixel is inside the field of view")
-        if len(problems) > before or found is None:
+        if len(problems) > before or read_one is None:
             return None
         picture = Picture(
             name=entry.name,
-            pixels=found.pixels,
+            pixels=read_one.pixels,
             label=label,
             mask=None if mask is None else mask.astype(bool),
-            levels=found.levels,
+            levels=read_one.levels,
             target=target,
             number=entry.number,
         )
@@ -282,12 +282,12 @@ class EntryReader:
 
 def _unequal(
     page: Page | None,
-    found: Sequence[int],
+    shape: Sequence[int],
     entry: Entry,
     wanted: tuple[int, int],
     scale: int,
 ) -> str:
-    height, width = found[-2:]
+    height, width = shape[-2:]
     times = f", {scale} times that is needed" if scale > 1 else ""
     return (
         f"{page}: {width}x{height} pixels, {entry.picture.path.name} has "

@@ -35,13 +35,13 @@ class Place:
 
 def _folders(data: Path) -> dict[str, Path]:
     """Folders of pictures below a folder, up to three levels, by relative path."""
-    found = {}
+    folders = {}
     level = [data]
     for _ in range(3):
         level = [f for parent in level for f in sorted(parent.iterdir()) if is_shown(f)]
         for folder in level:
-            found[folder.relative_to(data).as_posix()] = folder
-    return found
+            folders[folder.relative_to(data).as_posix()] = folder
+    return folders
 
 
 def is_shown(folder: Path) -> bool:
@@ -92,14 +92,14 @@ def called(places: list[Place], names: tuple[str, ...]) -> list[Place]:
 
 def files_of(place: Place) -> list[Path]:
     """Return some of the pictures of a place, in order."""
-    found = [
+    files = [
         path
         for folder in place.folders
         for path in sorted(folder.iterdir(), key=lambda p: natural(Path(p.name)))
         if is_picture(path, folder)
     ]
-    step = max(1, len(found) // LOOKED_AT)
-    return found[::step][:LOOKED_AT]
+    step = max(1, len(files) // LOOKED_AT)
+    return files[::step][:LOOKED_AT]
 
 
 def naming(key: str, image: Place, other: Place) -> dict[str, list[str]]:

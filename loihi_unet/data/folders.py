@@ -57,13 +57,13 @@ def part_of(settings: PictureFolders, root: Path, split: Split) -> Part:
     images = located(root, settings.images, settings, split)
     if images is None:
         return part
-    found = _pages(images, part)
+    pages = _pages(images, part)
     if isinstance(settings, ClassFolders):
-        part.entries = list(_classified(settings, root, images, found, part))
+        part.entries = list(_classified(settings, root, images, pages, part))
     else:
-        part.entries = list(_paired(settings, root, images, found, split, part))
+        part.entries = list(_paired(settings, root, images, pages, split, part))
     files = _mates(settings, root, images, split)
-    count = len([page for page in found if page.path not in files])
+    count = len([page for page in pages if page.path not in files])
     where = images if images.is_file() else root / settings.images
     if settings.pictures is not None and count != settings.pictures:
         part.problems.insert(
@@ -139,7 +139,7 @@ def _mates(
     settings: PictureFolders, root: Path, images: Path, split: Split
 ) -> set[Path]:
     """Files that lie among the pictures and are labels, masks or targets."""
-    found: set[Path] = set()
+    mates: set[Path] = set()
     for key, patterns in _companions(settings).items():
         place = located(root, settings.paths[key], settings, split)
         if place is None or not _same(place, images):
@@ -148,8 +148,8 @@ def _mates(
         for stem in list(files):
             for name in _named(patterns, stem):
                 if name != stem and name in files:
-                    found.add(files[name])
-    return found
+                    mates.add(files[name])
+    return mates
 
 
 def _same(a: Path, b: Path) -> bool:
@@ -160,10 +160,10 @@ def _companions(settings: PictureFolders) -> dict[str, tuple[str, ...]]:
     """Patterns of the names of what belongs to a picture, by its setting."""
     match settings:
         case LabelFolders():
-            found = {"labels": settings.label_name}
+            patterns = {"labels": settings.label_name}
             if settings.masks is not None:
-                found["masks"] = settings.mask_name
-            return found
+                patterns["masks"] = settings.mask_name
+            return patterns
         case PairFolders():
             return {"targets": settings.target_name}
     return {}
@@ -181,12 +181,12 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     """Pictures of a folder and below it, by path without suffix."""
     if not folder.is_dir():
         return {}
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     paths = [path for path in folder.rglob("*") if is_picture(path, folder)]
     for path in sorted(paths):
         stem = path.relative_to(folder).with_suffix("").as_posix()
-        found.setdefault(stem, path)
-    return found
+        files.setdefault(stem, path)
+    return files
 
 
 class _Companions:
@@ -228,19 +228,19 @@ class _Companions:
         self.used.add(path)
         if self.latest != path:  # the pages of a stack are asked for one by one
             self.latest, self.found = path, file_pages(path, self.part)
-        found = self.found
-        if found and len(found) != picture.count:
+        read = self.found
+        if read and len(read) != picture.count:
             self.part.problems.append(
-                f"{path}: {len(found)} pages, {picture.path.name} has {picture.count}"
+                f"{path}: {len(read)} pages, {picture.path.name} has {picture.count}"
             )
-        return found[picture.number - 1] if len(found) == picture.count else None
+        return read[picture.number - 1] if len(read) == picture.count else None
 
 
 def _paired(
     settings: PictureFolders,
     root: Path,
     images: Path,
-    found: list[Page],
+    pages: list[Page],
     split: Split,
     part: Part,
 ) -> Iterator[Entry]:
@@ -253,7 +253,7 @@ def _paired(
         assert place is not None  # the part has pictures
         sets[key] = _Companions(key, place, where, part)
     mates = _mates(settings, root, images, split)
-    ordered = [page for page in found if page.path not in mates]
+    ordered = [page for page in pages if page.path not in mates]
     beside = {key for key, one in sets.items() if _same(one.place, images)}
     if beside:
         ordered.sort(key=lambda page: natural(page.path.with_suffix("")))
@@ -269,7 +269,7 @@ def _paired(
             )
             continue
         pair = {
-            key: _stack_or_named(one, picture, stem, patterns[key], found)
+            key: _stack_or_named(one, picture, stem, patterns[key], pages)
             for key, one in sets.items()
         }
         if all(page is not None for page in pair.values()):
@@ -313,11 +313,11 @@ def _stack_or_named(
     picture: Page,
     stem: str,
     patterns: tuple[str, ...],
-    found: list[Page],
+    pages: list[Page],
 ) -> Page | None:
     # A stack of pictures and one of labels, whatever they are called.
     files = list(companions.files.values())
-    if len(files) == 1 and len({page.path for page in found}) == 1:
+    if len(files) == 1 and len({page.path for page in pages}) == 1:
         return companions.page(files[0], picture)
     return companions.named(picture, stem, patterns)
 
@@ -338,13 +338,13 @@ def _orphans(
 
 
 def _classified(
-    settings: ClassFolders, root: Path, images: Path, found: list[Page], part: Part
+    settings: ClassFolders, root: Path, images: Path, pages: list[Page], part: Part
 ) -> Iterator[Entry]:
     """Pictures of the folders of classes."""
     number = {name: index for index, name in enumerate(settings.classes)}
     strange: dict[str, None] = {}
     seen: set[str] = set()
-    for picture in found:
+    for picture in pages:
         relative = picture.path.relative_to(images)
         folder = relative.parts[0] if len(relative.parts) > 1 else ""
         seen.add(folder)

@@ -25,12 +25,12 @@ CAMVID: Colours = {
 }
 
 
-def read_colours(path: Path) -> Colours:
+def read_colours(path: str | Path) -> Colours:
     """Read a table of label colours.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         CSV, ``red,green,blue,class`` a line, e.g. ``128,64,128,3`` or
         ``0,0,0,void``. What follows a fifth comma or a ``#`` is a comment.
 
@@ -45,7 +45,7 @@ def read_colours(path: Path) -> Colours:
         If the file cannot be read or a line is something else.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: no table of label colours: {error}") from error
     colours: dict[tuple[int, int, int], int] = {}
@@ -189,8 +189,8 @@ def read_classes(
         raise DataError(
             f"{page}: class {strange[-1]}{_of(raw)}; allowed {_listed(classes)}"
         )
-    found = np.array([classes[value] for value in present.tolist()], np.uint8)
-    classified: NDArray[np.uint8] = found[inverse.reshape(values.shape)]
+    indices = np.array([classes[value] for value in present.tolist()], np.uint8)
+    classified: NDArray[np.uint8] = indices[inverse.reshape(values.shape)]
     return classified
 
 
@@ -219,8 +219,8 @@ def _values(raw: Raw, page: Page, colours: Colours | None) -> tuple[NDArray[Any]
     present, inverse = np.unique(packed, return_inverse=True)
     table = {(r << 32) + (g << 16) + b: v for (r, g, b), v in (colours or {}).items()}
     if all(int(colour) in table for colour in present):
-        found = np.array([table[int(colour)] for colour in present], np.uint8)
-        return found[inverse.reshape(packed.shape)], True
+        indices = np.array([table[int(colour)] for colour in present], np.uint8)
+        return indices[inverse.reshape(packed.shape)], True
     if (red == green).all() and (green == blue).all():
         return red, False  # gray levels that were saved as RGB
     unknown = next(int(colour) for colour in present if int(colour) not in table)

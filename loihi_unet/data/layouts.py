@@ -49,8 +49,8 @@ def lacks(root: Path, settings: PictureFolders) -> str | None:
         return f"no NAME.png beside {settings.label_name[0].format(stem='NAME')}.png"
     images = located(root, settings.images, settings, "train")
     if Path(settings.images).suffix == "":
-        found = images is not None and images.exists()
-        return None if found else f"no folder {settings.images}"
+        there = images is not None and images.exists()
+        return None if there else f"no folder {settings.images}"
     drawn = located(root, labels, settings, "train") if labels else images
     if all(path is not None and path.is_file() for path in (images, drawn)):
         return None
@@ -94,12 +94,12 @@ def find_root(data: Path, layouts: tuple[PictureFolders, ...], name: str) -> Pat
         If several have it.
     """
     for level in _levels(data):
-        found = [folder for folder in level if fitting(folder, layouts) is not None]
-        if len(found) > 1:
-            names = ", ".join(str(folder) for folder in found)
+        roots = [folder for folder in level if fitting(folder, layouts) is not None]
+        if len(roots) > 1:
+            names = ", ".join(str(folder) for folder in roots)
             raise DataError(f"{data}: {name} found more than once: name one: {names}")
-        if found:
-            return found[0]
+        if roots:
+            return roots[0]
     return data
 
 
@@ -120,16 +120,16 @@ def _levels(data: Path) -> Iterator[list[Path]]:
 
 def outlines(data: Path) -> dict[str, Path | str]:
     """Return for each built-in set the folder that has its outline, or why none has."""
-    found: dict[str, Path | str] = {}
+    by_name: dict[str, Path | str] = {}
     for name, layouts in BUILT_IN.items():
         root = find_root(data, layouts, name)
         if fitting(root, layouts) is not None:
-            found[name] = root
+            by_name[name] = root
         else:
             # The folders of files are the plainer layout, so they are said first.
             reasons = [lacks(root, one) or "" for one in layouts]
-            found[name] = ", ".join(sorted(reasons, key=lambda why: "beside" in why))
-    return found
+            by_name[name] = ", ".join(sorted(reasons, key=lambda why: "beside" in why))
+    return by_name
 
 
 def labels_in(data: Path, paths: list[Path]) -> str | None:
@@ -164,13 +164,13 @@ def photographs(data: Path) -> tuple[Path, list[Path]]:
     folder, paths = list_pictures(data)
     label = labels_in(folder, paths) if data.is_dir() else None
     if label is not None:
-        found = outlines(data)
-        fitting = [name for name, root in found.items() if isinstance(root, Path)]
+        by_name = outlines(data)
+        fitting = [name for name, root in by_name.items() if isinstance(root, Path)]
         layouts = (
             f"has the layout of {' or '.join(fitting)}"
             if fitting
             else "has no layout that is known: "
-            + "; ".join(f"{name}: {why}" for name, why in found.items())
+            + "; ".join(f"{name}: {why}" for name, why in by_name.items())
         )
         raise DataError(
             f"{data}: holds labels or masks ({label}), which are no pictures: name a "

@@ -117,19 +117,19 @@ def _listed(
         "validation": _names(split.validation, root),
         "test": _names(split.test, root),
     }
-    found: dict[str, list[Entry]] = {}
+    by_name: dict[str, list[Entry]] = {}
     for entry in entries:
         for name in _calls(entry):
-            found.setdefault(name, []).append(entry)
+            by_name.setdefault(name, []).append(entry)
     mine: dict[str, Entry] = {}
     for name in names[part]:
-        for entry in found.get(name, ()):
+        for entry in by_name.get(name, ()):
             mine[entry.name] = entry
-        if name not in found:
+        if name not in by_name:
             problems.append(f"{root}: split.{part}: no picture {name}")
     others = [name for other, some in names.items() if other != part for name in some]
     for name in others:
-        for entry in found.get(name, ()):
+        for entry in by_name.get(name, ()):
             if entry.name in mine:
                 problems.append(f"{entry.picture}: in more than one part")
     return [entry for entry in entries if entry.name in mine]

@@ -191,19 +191,19 @@ def pages(path: Path) -> list[tuple[Page, tuple[int, int]]]:
         If the headers cannot be read, or there is no page.
     """
     with opened(path) as image:
-        found = _tiff_frames(path) if image is None else _frames(image)
-        if not found:
+        frames = _tiff_frames(path) if image is None else _frames(image)
+        if not frames:
             raise DataError(f"{path}: no page that is a picture")
     return [
-        (Page(path, frame, number, len(found)), size)
-        for number, (frame, size) in enumerate(found, 1)
+        (Page(path, frame, number, len(frames)), size)
+        for number, (frame, size) in enumerate(frames, 1)
     ]
 
 
 def _frames(image: Image.Image) -> list[tuple[int, tuple[int, int]]]:
     """Frames that are pictures, and their (height, width), by Pillow."""
     count = getattr(image, "n_frames", 1) if image.format in PAGED else 1
-    found = []
+    frames = []
     for frame in range(count):
         if count > 1:
             image.seek(frame)
@@ -214,8 +214,8 @@ def _frames(image: Image.Image) -> list[tuple[int, tuple[int, int]]]:
         width = tags.get(_WIDTH, image.size[0])
         height = tags.get(_LENGTH, image.size[1])
         turned = orientation(image) in range(5, 9)
-        found.append((frame, (width, height) if turned else (height, width)))
-    return found
+        frames.append((frame, (width, height) if turned else (height, width)))
+    return frames
 
 
 def orientation(image: Image.Image) -> int:
@@ -228,10 +228,10 @@ def _tiff_frames(path: Path) -> list[tuple[int, tuple[int, int]]]:
     """The same by tifffile."""
     with tifffile.TiffFile(path) as file:
         several = len(file.pages) > 1
-        found = []
+        frames = []
         for frame, page in enumerate(file.pages):
             tags: Any = page
             if several and int(tags.subfiletype) & _NO_PAGE:
                 continue
-            found.append((frame, (int(tags.imagelength), int(tags.imagewidth))))
-    return found
+            frames.append((frame, (int(tags.imagelength), int(tags.imagewidth))))
+    return frames

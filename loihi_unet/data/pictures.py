@@ -75,14 +75,14 @@ def load_pictures(
         paths = [folder / name for name in SKIMAGE_PICTURES]
     else:
         folder, paths = photographs(data)
-    found = [page for path in paths for page, _ in pages(path)]
+    all_pages = [page for path in paths for page, _ in pages(path)]
     reader = PageReader()
 
     def read(index: int) -> Picture:
-        page, pixels, levels = reader.read(found[index], channels, white_level)
+        page, pixels, levels = reader.read(all_pages[index], channels, white_level)
         return Picture(name=page.name(folder), pixels=pixels, levels=levels)
 
-    pictures = Pictures.read(read, len(found))
+    pictures = Pictures.read(read, len(all_pages))
     warn(pictures.levels, white_level)
     return pictures
 

@@ -75,8 +75,8 @@ def _resized(picture: Picture, size: tuple[int, int], scale: int) -> Picture:
 def _smooth(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     flat = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
     image = Image.fromarray(np.ascontiguousarray(flat))
-    found = np.array(image.resize(size[::-1], Image.Resampling.BILINEAR))
-    return np.ascontiguousarray(found.reshape(*size, -1).transpose(2, 0, 1))
+    resized = np.array(image.resize(size[::-1], Image.Resampling.BILINEAR))
+    return np.ascontiguousarray(resized.reshape(*size, -1).transpose(2, 0, 1))
 
 
 def _nearest(values: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -79,10 +79,10 @@ def propose(data: Path) -> Proposal:
         raise DataError(f"{data}: no such folder")
     list_pictures(data)
     for kind in (_labelled, _paired, _classified, _alone):
-        found = kind(data)
-        if found is not None:
-            parse_config(found.table, where=str(data))
-            return found
+        proposal = kind(data)
+        if proposal is not None:
+            parse_config(proposal.table, where=str(data))
+            return proposal
     raise DataError(f"{data}: no folder of pictures whose use can be told by its name")
 
 
@@ -146,17 +146,17 @@ def _classes(label: Place, notes: list[str]) -> dict[str, Any]:
             kinds.add("palette indices" if raw.palette is not None else "gray levels")
             if raw.values.ndim == 3:
                 kinds = {"colours"}
-    found = sorted(values)
-    coloured = [value for value in found if isinstance(value, tuple)]
+    distinct = sorted(values)
+    coloured = [value for value in distinct if isinstance(value, tuple)]
     if coloured:
         gray = all(red == green == blue for red, green, blue in coloured)
         if gray:  # gray levels that were saved as RGB
-            found, coloured = [value[0] for value in coloured], []
-    notes.append(f"Labels are {', '.join(sorted(kinds))}: {_short(found)}.")
-    if len(found) > MOST_VALUES:
+            distinct, coloured = [value[0] for value in coloured], []
+    notes.append(f"Labels are {', '.join(sorted(kinds))}: {_short(distinct)}.")
+    if len(distinct) > MOST_VALUES:
         raise DataError(
-            f"{label.folders[0]}: {len(found)} values in labels; at most {MOST_VALUES} "
-            "are taken for classes"
+            f"{label.folders[0]}: {len(distinct)} values in labels; at most "
+            f"{MOST_VALUES} are taken for classes"
         )
     if coloured:
         return {
@@ -165,19 +165,19 @@ def _classes(label: Place, notes: list[str]) -> dict[str, Any]:
                 for r, g, b in coloured
             ]
         }
-    if len(found) < 2:
-        found = sorted({0, 1, *found})[:2]
-    ignore = [255] if len(found) > 2 and found[-1] == 255 else []
-    named = [value for value in found if value not in ignore]
+    if len(distinct) < 2:
+        distinct = sorted({0, 1, *distinct})[:2]
+    ignore = [255] if len(distinct) > 2 and distinct[-1] == 255 else []
+    named = [value for value in distinct if value not in ignore]
     if ignore:
         notes.append("255 is taken for no class.")
     table = {"classes": [{"name": f"class {v}", "values": [v]} for v in named]}
     return table | ({"ignore": ignore} if ignore else {})
 
 
-def _short(found: list[Any]) -> str:
-    text = [str(value) for value in found[:8]]
-    return ", ".join(text) + (", ..." if len(found) > 8 else "")
+def _short(values: list[Any]) -> str:
+    text = [str(value) for value in values[:8]]
+    return ", ".join(text) + (", ..." if len(values) > 8 else "")
 
 
 def _paired(data: Path) -> Proposal | None:
@@ -260,14 +260,14 @@ def _finished(
 ) -> Proposal:
     """Add channels, split, sizes and a network."""
     files = files_of(place)
-    found = [size for path in files for _, size in pages(path)]
+    sizes = [size for path in files for _, size in pages(path)]
     channels = 3 if any(map(_coloured, files[:5])) else 1
-    sides = sorted({*(s[0] for s in found), *(s[1] for s in found)})
-    alike = len(set(found)) == 1
+    sides = sorted({*(s[0] for s in sizes), *(s[1] for s in sizes)})
+    alike = len(set(sizes)) == 1
     notes.append(
         f"{'RGB' if channels == 3 else 'Gray'}; "
         + (
-            f"all {found[0][0]}x{found[0][1]} (height x width)."
+            f"all {sizes[0][0]}x{sizes[0][1]} (height x width)."
             if alike
             else f"sides from {sides[0]} to {sides[-1]} pixels."
         )
@@ -277,7 +277,7 @@ def _finished(
     patch = max(multiple, min(128, sides[0]) // multiple * multiple)
     if folders is not None:
         folders["channels"] = channels
-        folders["split"] = _split(place, data, notes, sum(1 for _ in found))
+        folders["split"] = _split(place, data, notes, sum(1 for _ in sizes))
         if (kind == "classify" and not alike) or sides[0] < patch:
             side = max(patch, sides[0] // multiple * multiple)
             folders["sizes"] = {"how": "resize", "height": side, "width": side}
@@ -301,7 +301,7 @@ def _finished(
         "iterations": 5000,
         "warmup_iterations": 500,
         "loss": "cross_entropy" if classes else "l1",
-        "validation_images": max(1, min(4, len(found) // 4)),
+        "validation_images": max(1, min(4, len(sizes) // 4)),
         "validation_interval": 500,
         "model": {
             "in_channels": channels,

@@ -86,13 +86,13 @@ def to_levels(
     -------
     levels : ndarray, shape (H, W, S), uint8
         Of a file in which 0 is white: turned round.
-    found : Levels
+    facts : Levels
         Of all samples but those of an alpha channel.
     """
     values = samples.values
     shown = values[..., :-1] if samples.mode in ("LA", "RGBA") else values
     level = samples.white if white is None else white
-    found = Levels(
+    facts = Levels(
         white=level,
         lowest=int(shown.min()),
         highest=int(shown.max()),
@@ -100,7 +100,7 @@ def to_levels(
     )
     levels = np.rint(np.minimum(values, level) * float(FULL) / level)
     turned = FULL - levels if samples.inverted else levels
-    return turned.astype(np.uint8), found
+    return turned.astype(np.uint8), facts
 
 
 def read_png(path: Path) -> Samples:
@@ -221,10 +221,10 @@ def records(levels: Iterable[Levels | None]) -> list[dict[str, int]]:
         ``white_level, pictures, lowest, highest, clipped``; empty where all pictures
         have 8 bits.
     """
-    found: dict[int, list[Levels]] = {}
+    by_white: dict[int, list[Levels]] = {}
     for one in levels:
         if one is not None:
-            found.setdefault(one.white, []).append(one)
+            by_white.setdefault(one.white, []).append(one)
     return [
         {
             "white_level": white,
@@ -233,24 +233,24 @@ def records(levels: Iterable[Levels | None]) -> list[dict[str, int]]:
             "highest": max(one.highest for one in several),
             "clipped": sum(one.clipped for one in several),
         }
-        for white, several in sorted(found.items())
+        for white, several in sorted(by_white.items())
     ]
 
 
-def warnings(found: list[dict[str, int]], asked: int | None) -> list[str]:
+def warnings(recorded: list[dict[str, int]], asked: int | None) -> list[str]:
     """Return lines about white levels that do not fit what was found.
 
     Parameters
     ----------
-    found : list[dict[str, int]]
+    recorded : list[dict[str, int]]
         From `records`.
     asked : int or None
         ``--white-level``.
     """
-    if asked is not None and not found:
+    if asked is not None and not recorded:
         return [f"--white-level {asked}: no picture has more than 8 bits a channel"]
     lines = []
-    for record in found:
+    for record in recorded:
         white, highest = record["white_level"], record["highest"]
         if 4 * highest < 3 * (white + 1):
             fitting = 2 ** highest.bit_length() - 1

@@ -91,7 +91,7 @@ class Backends:
 
     def compare_all(self) -> tuple[Proof, ...]:
         """Compare torch with each other backend, on crops that one can afford."""
-        found = []
+        proofs = []
         sides = (detail.CROP, crops.REFERENCE_CROP, crops.STOCK_CROP)
         names = ("lava", "reference", "lava-stock")
         for name, side, colour in zip(names, sides, FRAMES, strict=True):
@@ -102,8 +102,8 @@ class Backends:
                 continue
             multiple = int(self.subject.multiple)
             side = min(self._large, max(multiple, side - side % multiple))
-            found.append(self._compare(backend, side, colour))
-        return tuple(found)
+            proofs.append(self._compare(backend, side, colour))
+        return tuple(proofs)
 
     def _compare(self, backend: Simulator, side: int, colour: str) -> Proof:
         corners: Sequence[Corner] = self.subject.corners
@@ -113,13 +113,13 @@ class Backends:
             left = self._run(create("torch"), self._crops(side, corners))
         right = self._run(backend, left.images)
         size = self.network.resized(side, side)
-        found = explained(compare(left, right, size), left, right, size)
-        if self.failed is None and not found.identical:
-            self.failed = (found, left, right, size)
+        comparison = explained(compare(left, right, size), left, right, size)
+        if self.failed is None and not comparison.identical:
+            self.failed = (comparison, left, right, size)
         coverage = Coverage(self.network)
         coverage.add(size, left)
         return Proof(
-            comparison=found,
+            comparison=comparison,
             coverage=coverage.report(self.network).to_json(),
             corners=corners,
             side=side,

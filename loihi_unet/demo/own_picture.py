@@ -55,8 +55,8 @@ class OwnPicture:
         self.multiple = config.model.multiple
         reading = Reading(white_level=config.white_level)
         channels = config.model.in_channels
-        found = load_data(config.task, data, channels, "test", reading)
-        self.picture = found[0]
+        pictures = load_data(config.task, data, channels, "test", reading)
+        self.picture = pictures[0]
         self.judge = Judge(task=config.task)
         # Crops for the backends are cut out of it, so it has the networks' size.
         pixels = self.judge.shown(self.picture, 0)
@@ -74,14 +74,14 @@ class OwnPicture:
 
     def scores(self, outputs: Mapping[str, Pixels]) -> dict[str, float]:
         """What `evaluate` says of this picture, of every output."""
-        found: dict[str, float] = {}
+        scores: dict[str, float] = {}
         for key, output in outputs.items():
             values = self._measures(self._cut(output))
-            found |= {f"{key}_{name}": value for name, value in values.items()}
+            scores |= {f"{key}_{name}": value for name, value in values.items()}
         if self.task.kind == "denoise":
             noisy = quality(self.picture.pixels, self._cut(self.pixels))
-            found |= {f"noisy_{name}": v for name, v in noisy._asdict().items()}
-        return found
+            scores |= {f"noisy_{name}": v for name, v in noisy._asdict().items()}
+        return scores
 
     def _measures(self, output: Pixels) -> dict[str, float]:
         given = torch.from_numpy(np.ascontiguousarray(output) / np.float32(255))[None]
@@ -94,15 +94,15 @@ class OwnPicture:
         given = self._cut(self.pixels)
         shown = {key: self._shown(self._cut(x)) for key, x in outputs.items()}
         ann, chip = shown["ann"], shown["chip"]
-        found = {"input": Shown("input", given)}
+        panels = {"input": Shown("input", given)}
         if not isinstance(self.task, ClassifyConfig):
-            found |= {
+            panels |= {
                 "ann": Shown("float ANN", ann),
                 "chip": Shown("integer network", chip),
                 "clean": Shown("truth", self._truth()),
                 "difference": self._difference(ann, chip),
             }
-        return found
+        return panels
 
     def _difference(self, ann: Pixels, chip: Pixels) -> Shown:
         if isinstance(self.task, SegmentConfig):

@@ -200,7 +200,7 @@ def _conversions(
     """
     padded = pad_to_multiple(subject.pixels, subject.multiple)
     batches = [torch.from_numpy(padded / np.float32(255))[None]]
-    found = {}
+    conversions = {}
     for normalisation in get_args(Normalisation):
         calibration = Calibration(
             normalisation=normalisation,
@@ -209,7 +209,7 @@ def _conversions(
             data_sha256="the demo's picture",
             weights_sha256=weights_sha256(model),
         )
-        found[normalisation] = spiking_unet(
+        conversions[normalisation] = spiking_unet(
             model,
             calibration,
             num_steps=tuned.num_steps,
@@ -217,7 +217,7 @@ def _conversions(
             base_threshold=2 / 2**tuned.num_thresholds,
             provenance={"train": tuned.provenance["train"]},
         )
-    return found
+    return conversions
 
 
 def _function(snn: SpikingUNet) -> NetworkFunction:

@@ -129,12 +129,12 @@ class Photograph:
         """PSNR and SSIM of the noisy picture and of every output."""
         if not self.noise:
             return {}
-        found = {
+        qualities = {
             key: quality(self.clean.pixels, self._cut(x))
             for key, x in {"noisy": self.pixels, **outputs}.items()
         }
-        return {f"{key}_psnr": score.psnr for key, score in found.items()} | {
-            f"{key}_ssim": score.ssim for key, score in found.items()
+        return {f"{key}_psnr": score.psnr for key, score in qualities.items()} | {
+            f"{key}_ssim": score.ssim for key, score in qualities.items()
         }
 
     def pictures(self, outputs: Mapping[str, Pixels]) -> dict[str, Shown]:
@@ -184,10 +184,10 @@ class Retina:
 
     def __init__(self, own: Picture | None = None) -> None:
         levels = _retina(self.side) if own is None else own.pixels
-        entering = enhance(levels).astype(np.float32)
-        self.size = entering.shape[1:]
+        enhanced = enhance(levels).astype(np.float32)
+        self.size = enhanced.shape[1:]
         self.multiple = _sides(self.model)
-        self.pixels: Pixels = pad_to_multiple(entering, self.multiple)
+        self.pixels: Pixels = pad_to_multiple(enhanced, self.multiple)
         # Optic disc, the large vessels below it, small ones.
         self.corners: tuple[tuple[int, int], ...] = (
             ((192, 64), (320, 192), (160, 256))
@@ -211,14 +211,14 @@ class Retina:
         """The picture, both vessel maps on it, and where they differ."""
         vessels = {k: classes_of(self._cut(x))[None] > 0 for k, x in outputs.items()}
         ann, chip = vessels["ann"], vessels["chip"]
-        entering = self._cut(self.pixels)
-        colour = np.repeat(entering, 3, axis=0)
+        pixels = self._cut(self.pixels)
+        colour = np.repeat(pixels, 3, axis=0)
         unequal = np.select(
             [ann & ~chip, chip & ~ann], [_paint(MISSED), _paint(EXTRA)], colour * 0.4
         )
         only = ((MISSED, "only the ANN"), (EXTRA, "only the integer network"))
         return {
-            "input": Shown("input: CLAHE and gamma", entering),
+            "input": Shown("input: CLAHE and gamma", pixels),
             "ann": Shown("float ANN", np.where(ann, _paint(VESSEL), colour)),
             "chip": Shown("integer network", np.where(chip, _paint(VESSEL), colour)),
             "difference": Shown(
@@ -265,6 +265,6 @@ def _paint(colour: str) -> Pixels:
     return np.array(rgb(colour), np.float32)[:, None, None]
 
 
-def _f1(truth: NDArray[np.int64], found: NDArray[np.int64]) -> float:
-    table = contingency_table(truth, found).toarray()
+def _f1(truth: NDArray[np.int64], classes: NDArray[np.int64]) -> float:
+    table = contingency_table(truth, classes).toarray()
     return float(2 * table[1, 1] / (2 * table[1, 1] + table[0, 1] + table[1, 0]))

@@ -220,11 +220,11 @@ def _check_shapes(
     path: Path, model: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]
 ) -> None:
     expected = {name: tuple(value.shape) for name, value in model.items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
+    for name in sorted(expected.keys() | shapes.keys()):
+        if expected.get(name) != shapes.get(name):
             raise CheckpointError(
-                f"{path}: parameter {name}: found shape {found.get(name)}, its "
+                f"{path}: parameter {name}: found shape {shapes.get(name)}, its "
                 f"settings ask for {expected.get(name)}"
             )
 

@@ -20,9 +20,9 @@ def shipped(folder: str) -> dict[str, Path]:
     dict[str, Path]
         ``<name>.safetensors`` by ``<name>``, in the order of the names.
     """
-    found = resources.files("loihi_unet") / folder
-    names = (entry.name for entry in found.iterdir() if entry.name.endswith(SUFFIX))
+    directory = resources.files("loihi_unet") / folder
+    names = (entry.name for entry in directory.iterdir() if entry.name.endswith(SUFFIX))
     return {
-        name: Path(str(found / f"{name}{SUFFIX}"))
+        name: Path(str(directory / f"{name}{SUFFIX}"))
         for name in sorted(name.removesuffix(SUFFIX) for name in names)
     }

@@ -286,10 +286,10 @@ def _multiplied(
         for c in layer.connections
         if c.kind == "conv_transpose"
     }
-    found = {}
+    multiplied = {}
     for name, tensor in tensors.items():
         if tensor.is_floating_point():
-            found[name] = tensor.float()
+            multiplied[name] = tensor.float()
         elif name in steps and np.isfinite(steps[name]).all():
             step = torch.tensor(steps[name], dtype=torch.float64)
             axis = 1 if name in crossed else 0
@@ -302,10 +302,10 @@ def _multiplied(
                 step = step.reshape(
                     [-1 if i == axis else 1 for i in range(tensor.ndim)]
                 )
-            found[name] = (tensor.double() * step).float()
+            multiplied[name] = (tensor.double() * step).float()
         else:
             raise CheckpointError(f"{where}: tensor {name}: integers without a step")
-    return found
+    return multiplied
 
 
 def _layer(item: _LayerRecord, tensors: Mapping[str, torch.Tensor]) -> Layer:

@@ -92,5 +92,5 @@ def compact(snn: SpikingUNet) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 def _plain(values: FloatArray) -> float | list[float]:
     """One number, or one for each row."""
-    found: list[float] = values.tolist()
-    return found if len(found) > 1 else found[0]
+    numbers: list[float] = values.tolist()
+    return numbers if len(numbers) > 1 else numbers[0]

@@ -21,20 +21,23 @@ import torch
 from torch import Tensor
 
 from export.compartment import MTIF
-from export.facts import STATE
 from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
 from export.synapse import AveragePool
 from export.units import gains, payload_unit, per_row, threshold_unit
+from loihi_unet.finetuning.exact_sums import (
+    check_potential,
+    check_sums,
+    first_overflow,
+    in_exact_dtype,
+    integer_sums,
+)
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
-from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
-from sim.backend import OverflowLayerError, create
-from sim.overflow import check_range
-from sim.torch.exact import exact_arithmetic, float_dtype
-from sim.torch.int8 import convolve
-from sim.torch.synapse import as_convolution
+from loihi_unet.spiking.spiking_unet import Layer, SpikingUNet
+from sim.backend import OverflowLayerError
+from sim.torch.exact import exact_arithmetic
 
 
 class IntegerUNet:
@@ -85,17 +88,7 @@ class IntegerUNet:
         try:
             return self._run(x)
         except OverflowLayerError as error:
-            raise self._first_overflow(x) or error from None
-
-    def _first_overflow(self, x: Tensor) -> OverflowLayerError | None:
-        """What a backend names: here the first layer, not the first step, is met."""
-        levels = torch.round(x.detach() * 255).long().cpu().numpy()
-        network = self.network.resized(*levels.shape[2:])
-        try:
-            create("torch").run(network, levels, layers=())
-        except OverflowLayerError as first:
-            return first
-        return None
+            raise first_overflow(self.network, x) or error from None
 
     def _run(self, x: Tensor) -> Tensor:
         # Payloads (T, B, C, H, W), T = 1 for the picture; their mean value (1, ...).
@@ -126,12 +119,9 @@ class IntegerUNet:
         parts = [bias.float().to(device)[:, None, None]]
         for c, integer in zip(layer.connections, lowered.connections, strict=True):
             magnitude = self.network.nodes[c.source].magnitude
-            # Of levels, half the mantissas; the doubling and the shift are exact.
-            bound = int(integer.synapse.absolute_sum().max()) // 2 * magnitude
-            value = sent[c.source].to(float_dtype(bound, f"layer '{layer.name}'"))
-            sums = _integer_sum(c, integer, value)
-            if not STATE.contains(-integer.bound(magnitude), integer.bound(magnitude)):
-                _check_sums(sums, layer.name, c.source)
+            value = in_exact_dtype(sent[c.source], integer, magnitude, layer.name)
+            sums = integer_sums(c.kind, integer, value)
+            check_sums(sums, integer, magnitude, layer.name)
             parts.append(sums.float())
         return reduce(torch.add, parts)
 
@@ -179,33 +169,6 @@ def _shifted(connection: IntegerConnection) -> Tensor:
     return torch.from_numpy(weight)
 
 
-def _integer_sum(
-    connection: Connection, integer: IntegerConnection, value: Tensor
-) -> Tensor:
-    """What a connection delivers; every step in between is exact in `value`'s dtype."""
-    if connection.kind == "identity":
-        assert not isinstance(integer.synapse, AveragePool)
-        return value * (int(integer.synapse.weight[0, 0, 0, 0]) << integer.weight_exp)
-    flat = value.flatten(0, 1)
-    _, channels, height, width = flat.shape
-    conv, phases = as_convolution(integer.synapse, (channels, height, width))
-    levels = torch.from_numpy(conv.weight // 2).to(value)
-    # Tried in this very shape before it is used, as by the simulator.
-    sums = convolve(
-        *(flat, levels, None, conv.stride, conv.padding, conv.dilation, conv.groups)
-    )
-    if phases is not None:
-        sums = phases(sums)
-    return sums.reshape(*value.shape[:2], *sums.shape[1:]) * (2 << integer.weight_exp)
-
-
-def _check_sums(sums: Tensor, layer: str, source: str) -> None:
-    """Refuse what arrives through one connection outside 24 bits signed."""
-    for step, values in enumerate(sums):
-        low, high = (int(x) for x in torch.aminmax(values))
-        check_range((low, high), layer, step, f"input from '{source}'")
-
-
 def _integrate(
     layer: IntegerLayer, current: Tensor, num_steps: int, peaks: dict[str, int]
 ) -> Tensor:
@@ -219,9 +182,8 @@ def _integrate(
     payloads = []
     for step, drive in enumerate(steps):
         v = v + drive
-        low, high = (int(x) for x in torch.aminmax(v))
+        low, high = check_potential(v, layer.name, step)
         peaks[layer.name] = max(peaks.get(layer.name, 0), -low, high)
-        check_range((low, high), layer.name, step, "potential")
         match layer.compartment:
             case MTIF(payload_maximum=top):
                 assert theta is not None

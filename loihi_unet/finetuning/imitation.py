@@ -118,8 +118,8 @@ class ImitationTask:
         x = self._crops(self.held_out, HELD_OUT, 0)
         with torch.no_grad():
             wanted = self._wanted(x)
-            found = network(x.to(device)).cpu().reshape(wanted.shape)
-        error = float((found - wanted).square().mean().sqrt())
+            output = network(x.to(device)).cpu().reshape(wanted.shape)
+        error = float((output - wanted).square().mean().sqrt())
         span = float(wanted.max() - wanted.min())
         score = 20 * math.log10((span or 1.0) / max(error, 1e-12))
         return Validation(

@@ -42,7 +42,7 @@ def firing_shares(
         Of every spiking layer: payloads that are not 0, as a share of neurons and
         steps, float64.
     """
-    found = {
+    shares = {
         layer.name: torch.zeros(layer.channels, dtype=torch.float64)
         for layer in snn.layers
         if layer.spiking
@@ -50,13 +50,13 @@ def firing_shares(
 
     def count(name: str, payload: Tensor) -> None:
         share = (payload > 0).double().mean(dim=(0, 1, 3, 4))
-        found[name] += share.cpu() / BATCHES
+        shares[name] += share.cpu() / BATCHES
 
     network = IntegerUNet(settle(snn), observe=count)
     for index in range(BATCHES):
         x, _ = task.batch(index, Purpose.CALIBRATION)
         network(x.to(device))
-    return found
+    return shares
 
 
 def prune(snn: SpikingUNet, shares: Mapping[str, Tensor], share: float) -> SpikingUNet:
@@ -118,10 +118,10 @@ def _columns(c: Connection, rows: Tensor, columns: Tensor | None) -> Connection:
     assert (columns is None) == (c.source == INPUT)
     c = dense(c)
     assert c.weight is not None
-    out, entering = (1, 0) if c.kind == "conv_transpose" else (0, 1)
+    out, axis = (1, 0) if c.kind == "conv_transpose" else (0, 1)
     weight = c.weight.index_select(out, rows)
     if columns is not None:
-        weight = weight.index_select(entering, columns)
+        weight = weight.index_select(axis, columns)
     return replace(c, weight=weight.contiguous())
 
 

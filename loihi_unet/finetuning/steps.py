@@ -26,19 +26,28 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from typing_extensions import assert_never
 
 from export.compartment import MTIF
 from export.lowering import lower
 from export.network import Connection as IntegerConnection
 from export.network import Layer as IntegerLayer
-from export.synapse import AveragePool, Conv, ConvTranspose
+from export.synapse import AveragePool, Conv
 from export.theta import settle
 from export.units import PIXEL_SCALE, gains, per_row
+from loihi_unet.finetuning.exact_sums import (
+    always_fits,
+    check_potential,
+    check_sums,
+    convolved,
+    first_overflow,
+    in_exact_dtype,
+    integer_sums,
+)
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
 from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
 from loihi_unet.spiking.synapse import columns, relative_sides
+from sim.backend import OverflowLayerError
 from sim.torch.compartment import reciprocal_is_exact
 from sim.torch.exact import exact_arithmetic
 
@@ -66,21 +75,26 @@ def unfold(snn: SpikingUNet) -> dict[str, Tensor]:
         (C,). A pool has its source's.
     """
     scales = {INPUT: np.ones(1)}
-    found: dict[str, Tensor] = {}
+    parameters: dict[str, Tensor] = {}
     for layer in snn.layers:
         scale = np.atleast_1d(np.asarray(layer.scale, dtype=np.float64))
         scales[layer.name] = scale
         for c in layer.connections:
             if c.weight is not None:
                 ratio = _grid(scale, 1 / scales[c.source], c)
-                found[f"{layer.name}.weight.{c.source}"] = c.weight.double() * ratio
+                parameters[f"{layer.name}.weight.{c.source}"] = (
+                    c.weight.double() * ratio
+                )
         if layer.bias is not None:
-            found[f"{layer.name}.bias"] = layer.bias.double() * torch.from_numpy(scale)
+            parameters[f"{layer.name}.bias"] = layer.bias.double() * torch.from_numpy(
+                scale
+            )
         if layer.spiking and not _pools(layer):
             logarithm = np.log(scale * snn.base_threshold)
-            found[f"{layer.name}.threshold"] = torch.from_numpy(logarithm)
+            parameters[f"{layer.name}.threshold"] = torch.from_numpy(logarithm)
     return {
-        name: value.detach().float().requires_grad_() for name, value in found.items()
+        name: value.detach().float().requires_grad_()
+        for name, value in parameters.items()
     }
 
 
@@ -194,8 +208,20 @@ class StepsUNet:
         -------
         Tensor, shape (B, out_channels, H, W), float32
             What the output accumulator means.
+
+        Raises
+        ------
+        OverflowLayerError
+            If a sum or a potential leaves 24 bits signed; names the place that every
+            backend names.
         """
         x = self.snn.frame.completed(x, self.snn.in_channels)
+        try:
+            return self._run(x)
+        except OverflowLayerError as error:
+            raise first_overflow(self.network, x) or error from None
+
+    def _run(self, x: Tensor) -> Tensor:
         sent = {INPUT: torch.round(x.detach() * 255)[None]}
         events = x.new_zeros(())
         layers = list(zip(self.snn.layers, self.network.layers, strict=True))
@@ -231,13 +257,15 @@ class StepsUNet:
         steps = self.template.num_steps
         for layer, lowered in piece:
             if not layer.spiking:
+                if not always_fits(self.network, lowered):
+                    self._check_accumulator(layer, lowered, sent)
                 # Linear: the sum of all steps goes through it once.
                 total = {
                     c.source: sent[c.source].sum(dim=0, keepdim=True)
                     * (steps // len(sent[c.source]))
                     for c in layer.connections
                 }
-                v = self._drive(layer, lowered, total, steps)
+                v = self._drive(layer, lowered, total, steps).float()
                 sent[layer.name] = v * (lowered.unit.item() / steps)
                 continue
             drive = self._drive(layer, lowered, sent, 1)
@@ -247,6 +275,7 @@ class StepsUNet:
                 drive.expand(steps, *drive.shape[1:]),
                 theta.to(drive)[:, None, None],
                 lowered.compartment.num_thresholds,
+                None if always_fits(self.network, lowered) else layer.name,
             )
             sent[layer.name] = payload
             share = _messages(payload, lowered.compartment.payload_maximum)
@@ -256,29 +285,64 @@ class StepsUNet:
     def _drive(
         self, layer: Layer, lowered: IntegerLayer, sent: dict[str, Tensor], steps: int
     ) -> Tensor:
-        """What arrives at every step, or in all of them; integers in float32."""
+        """What arrives at every step, or in all of them; integers in floats."""
         rows = self._row_factor(layer)
         parts = []
         for c, integer in zip(layer.connections, lowered.connections, strict=True):
-            value = sent[c.source]
-            if c.weight is None:
-                parts.append(synapse(c, value) * _uniform(integer))
-                continue
-            assert not isinstance(integer.synapse, AveragePool)  # has no weight
-            trained = self.parameters[f"{layer.name}.weight.{c.source}"]
-            factor = columns(self._column_factor(c.source, trained), c)
-            smooth = trained * factor * per_row(rows, c)
-            exact = torch.from_numpy(
-                integer.synapse.weight.astype(np.float32) * 2**integer.weight_exp
+            magnitude = self.network.nodes[c.source].magnitude
+            value = in_exact_dtype(
+                sent[c.source], integer, steps * magnitude, layer.name
             )
-            weight = exact.to(smooth) + (smooth - smooth.detach())
-            parts.append(synapse(replace(c, weight=weight), value))
+            sums = self._sums(layer, c, integer, value, rows)
+            if steps == 1:
+                check_sums(sums, integer, magnitude, layer.name)
+                sums = sums.float()
+            parts.append(sums)
         if layer.bias is not None:
             smooth = self.parameters[f"{layer.name}.bias"] * rows
             exact = torch.from_numpy(lowered.compartment.bias.effective()).to(smooth)
             bias = exact + (smooth - smooth.detach())
             parts.append(steps * bias[:, None, None])
         return reduce(torch.add, parts)
+
+    def _sums(
+        self,
+        layer: Layer,
+        c: Connection,
+        integer: IntegerConnection,
+        value: Tensor,
+        rows: Tensor,
+    ) -> Tensor:
+        """What a connection delivers, with gradients of its trained weights."""
+        if c.weight is None:
+            return integer_sums(c.kind, integer, value)
+        assert not isinstance(integer.synapse, AveragePool)  # has no weight
+        trained = self.parameters[f"{layer.name}.weight.{c.source}"]
+        factor = columns(self._column_factor(c.source, trained), c)
+        smooth = trained * factor * per_row(rows, c)
+        exact = torch.from_numpy(
+            integer.synapse.weight.astype(np.float32) * 2**integer.weight_exp
+        )
+        weight = exact.to(smooth) + (smooth - smooth.detach())
+        if isinstance(integer.synapse, Conv):
+            return convolved(integer.synapse, value, weight)
+        with torch.no_grad():
+            sums = integer_sums(c.kind, integer, value)
+        flow = synapse(replace(c, weight=weight), value)
+        return sums + (flow - flow.detach())
+
+    @torch.no_grad()
+    def _check_accumulator(
+        self, layer: Layer, lowered: IntegerLayer, sent: dict[str, Tensor]
+    ) -> None:
+        """Go through all steps of a layer that is otherwise computed in one."""
+        drive = self._drive(layer, lowered, sent, 1)
+        v = torch.zeros_like(drive[0])
+        for step, x in enumerate(
+            drive.expand(self.template.num_steps, *drive.shape[1:])
+        ):
+            v += x
+            check_potential(v, layer.name, step)
 
     def _threshold(self, name: str) -> Tensor:
         layer = self.template.layer(name)
@@ -313,17 +377,6 @@ def _messages(payload: Tensor, top: int) -> Tensor:
     return count + (smooth - smooth.detach())
 
 
-def _uniform(connection: IntegerConnection) -> int:
-    """Factor of a mean, or of the residual skip."""
-    match connection.synapse:
-        case AveragePool(kernel_size=(height, width), weight_mant=mantissa):
-            return height * width * mantissa << connection.weight_exp
-        case (Conv() | ConvTranspose()) as conv:
-            return int(conv.weight[0, 0, 0, 0]) << connection.weight_exp
-        case _:
-            assert_never(connection.synapse)
-
-
 def _operations(snn: SpikingUNet) -> dict[str, float]:
     """Synaptic operations of each layer if all its neurons sent something once.
 
@@ -331,7 +384,7 @@ def _operations(snn: SpikingUNet) -> dict[str, float]:
     """
     sides = relative_sides(snn.layers)
     areas = {name: float(math.prod(pair)) for name, pair in sides.items()}
-    found = {layer.name: 0.0 for layer in snn.layers if layer.spiking}
+    operations = {layer.name: 0.0 for layer in snn.layers if layer.spiking}
     channels = {layer.name: layer.channels for layer in snn.layers}
     for layer in snn.layers:
         for c in layer.connections:
@@ -341,15 +394,17 @@ def _operations(snn: SpikingUNet) -> dict[str, float]:
             taps = 1 if c.weight is None else c.weight.shape[2] * c.weight.shape[3]
             leaving = 1 if c.weight is None else layer.channels // c.place.groups
             skipped = math.prod(c.place.stride) if c.kind == "conv" else 1
-            found[c.source] += neurons * taps * leaving / skipped
-    return found
+            operations[c.source] += neurons * taps * leaving / skipped
+    return operations
 
 
 class _Integrate(torch.autograd.Function):
     """Payloads of all steps; a reset passes gradients."""
 
     @staticmethod
-    def forward(ctx: Any, drive: Tensor, theta: Tensor, number: int) -> Tensor:
+    def forward(
+        ctx: Any, drive: Tensor, theta: Tensor, number: int, watched: str | None
+    ) -> Tensor:
         top = (1 << number) - 1
         exact = reciprocal_is_exact(int(theta.max()), number)
         v = torch.zeros_like(drive[0])
@@ -357,8 +412,12 @@ class _Integrate(torch.autograd.Function):
         payloads = torch.empty_like(drive, memory_format=torch.contiguous_format)
         inside = torch.empty(drive.shape, dtype=torch.bool, device=drive.device)
         reciprocal = 1 / theta
-        for x, payload, mask in zip(drive, payloads, inside, strict=True):
+        for step, (x, payload, mask) in enumerate(
+            zip(drive, payloads, inside, strict=True)
+        ):
             v = v + x
+            if watched is not None:
+                check_potential(v, watched, step)
             torch.logical_and(v > low, v < high, out=mask)
             if exact:
                 # As in `sim.torch.compartment`.
@@ -375,14 +434,17 @@ class _Integrate(torch.autograd.Function):
         inside, reciprocal = ctx.saved_tensors
         (sent,) = gradients
         left = torch.zeros_like(sent[0])
-        found = torch.empty_like(sent, memory_format=torch.contiguous_format)
+        slopes = torch.empty_like(sent, memory_format=torch.contiguous_format)
         for t in range(len(sent) - 1, -1, -1):
             # v' = v - theta g: where g follows v, nothing of v is left behind.
             left = torch.where(inside[t], sent[t] * reciprocal, left)
-            found[t] = left
-        return found, None, None
+            slopes[t] = left
+        return slopes, None, None, None
 
 
-def _integrate(drive: Tensor, theta: Tensor, number: int) -> Tensor:
-    payloads: Tensor = _Integrate.apply(drive, theta, number)  # type: ignore[no-untyped-call]
+def _integrate(
+    drive: Tensor, theta: Tensor, number: int, watched: str | None = None
+) -> Tensor:
+    """Payloads of all steps; potentials are checked of a layer that is named."""
+    payloads: Tensor = _Integrate.apply(drive, theta, number, watched)  # type: ignore[no-untyped-call]
     return payloads

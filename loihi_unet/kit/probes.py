@@ -134,10 +134,10 @@ def read_answers(path: Path) -> list[Finding]:
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
             raise DataError(f"{path}: one array found, a .npz of arrays needed")
-        with found as file:
+        with loaded as file:
             return {name: file[name] for name in file.files}
     except DataError:
         raise
@@ -149,15 +149,16 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise DataError(f"{path}: no .npz of arrays, or damaged") from error
 
 
-def _finding(path: Path, probe: Probe, found: npt.NDArray[Any]) -> Finding:
+def _finding(path: Path, probe: Probe, answer: npt.NDArray[Any]) -> Finding:
     where = f"{path}: '{probe.name}'"
-    if found.dtype.kind not in "iub":
-        raise DataError(f"{where}: {found.dtype} found, integers needed")
-    if found.shape != probe.shape:
+    if answer.dtype.kind not in "iub":
+        raise DataError(f"{where}: {answer.dtype} found, integers needed")
+    if answer.shape != probe.shape:
         raise DataError(
-            f"{where}: shape {found.shape} found, {probe.shape} needed (steps, neurons)"
+            f"{where}: shape {answer.shape} found, {probe.shape} needed "
+            "(steps, neurons)"
         )
-    recorded = found.astype(np.int64)
+    recorded = answer.astype(np.int64)
     if (recorded == NOT_READ).all():
         return Finding(probe=probe, answer=None, state="not read", text="")
     index = probe.answered(recorded)
@@ -170,14 +171,14 @@ def _finding(path: Path, probe: Probe, found: npt.NDArray[Any]) -> Finding:
     )
 
 
-def _nearest(probe: Probe, found: npt.NDArray[np.int64]) -> str:
+def _nearest(probe: Probe, answer: npt.NDArray[np.int64]) -> str:
     """Where a recording first leaves the answer that it is nearest to."""
-    differ = [recording != found for recording in probe.recordings]
+    differ = [recording != answer for recording in probe.recordings]
     index = min(range(len(differ)), key=lambda i: int(differ[i].sum()))
     step, neuron = (int(n) for n in np.argwhere(differ[index])[0])
     wanted = probe.recordings[index][step, neuron]
     return (
         f"none of these; nearest: {probe.answers[index].text}, but step {step}, neuron "
-        f"{neuron} is {found[step, neuron]} instead of {wanted}, and "
-        f"{int(differ[index].sum())} of {found.size} values differ"
+        f"{neuron} is {answer[step, neuron]} instead of {wanted}, and "
+        f"{int(differ[index].sum())} of {answer.size} values differ"
     )

@@ -120,8 +120,8 @@ def _scores(evaluation: Evaluation) -> list[dict[str, dict[str, float]]]:
     """Measures of each picture, by network; for denoising also of its input."""
     judge = evaluation.judge
     scores = []
-    for job, found in zip(evaluation.jobs, evaluation.found, strict=True):
-        measures = {name: judge.measures([one]) for name, one in found.items()}
+    for job, counts in zip(evaluation.jobs, evaluation.found, strict=True):
+        measures = {name: judge.measures([one]) for name, one in counts.items()}
         if evaluation.config.task.kind == "denoise":
             picture = job.picture
             noisy = quality(picture.pixels, judge.shown(picture, job.index))
@@ -171,8 +171,8 @@ def _table(
 
 def _class_tables(evaluation: Evaluation) -> list[dict[str, Any]]:
     """What the integer network made of each class; empty where there is none."""
-    found = [one["chip"] for one in evaluation.found]
-    classes = evaluation.judge.classes(found)
+    confusions = [one["chip"] for one in evaluation.found]
+    classes = evaluation.judge.classes(confusions)
     if classes is None:
         return []
     what = "pictures" if evaluation.config.task.kind == "classify" else "pixels"
@@ -235,12 +235,12 @@ def _pictures(evaluation: Evaluation, index: int) -> Shown:
 def _segmented(evaluation: Evaluation, picture: Picture, task: SegmentConfig) -> Shown:
     assert picture.label is not None  # it was scored
     networks, multiple = load(evaluation.files)
-    found = {
+    classes = {
         name: find_classes(network, picture, multiple=multiple)
         for name, network in networks.items()
     }
-    maps = {n: class_map(found[n], task.classes) for n in NAMES if n in found}
-    errors = overlay(picture, found["chip"], task.classes)
+    maps = {n: class_map(classes[n], task.classes) for n in NAMES if n in classes}
+    errors = overlay(picture, classes["chip"], task.classes)
     return [
         ("input", "input", picture.pixels),
         *((name, NAMES[name], pixels) for name, pixels in maps.items()),
@@ -270,13 +270,13 @@ def _denoised(evaluation: Evaluation, index: int, picture: Picture) -> Shown:
 
 
 def _restorations(
-    title: str, entering: Pixels, outputs: dict[str, Pixels], truth: Pixels
+    title: str, given: Pixels, outputs: dict[str, Pixels], truth: Pixels
 ) -> Shown:
     other = outputs.get("ann", truth)
     against = "ANN" if "ann" in outputs else "truth"
     pixels, scale = signed_difference(outputs["chip"], other, PERCENTILE)
     return [
-        ("input", title, entering),
+        ("input", title, given),
         *((name, NAMES[name], outputs[name]) for name in NAMES if name in outputs),
         ("truth", "truth", truth),
         ("difference", f"integer network minus {against}", pixels, scale),

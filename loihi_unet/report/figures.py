@@ -146,7 +146,7 @@ def potential(failure: Failure, left: str, right: str) -> Plot:
         axes.set_title("Potential of the neuron that differs first")
         axes.set_ylabel("potential before reset, integer")
         _steps(axes)
-        _legend(axes, scheme, (left, right))
+        _legend(axes, scheme, (f"{left} (left)", f"{right} (right)"))
 
     return plot(draw, "potential of both backends over time", (3.6, 3))
 
@@ -161,7 +161,7 @@ def sent(failure: Failure, left: str, right: str) -> Plot:
         axes.set_ylabel("payload, integer")
         _steps(axes)
         axes.locator_params(axis="y", integer=True)
-        _legend(axes, scheme, (left, right))
+        _legend(axes, scheme, (f"{left} (left)", f"{right} (right)"))
 
     return plot(draw, "payload of both backends over time", (3.6, 3))
 

@@ -90,7 +90,7 @@ class Rung:
 
 def rungs(report: Report) -> list[Rung]:
     """Quality from rung to rung, and what each one loses."""
-    found: list[Rung] = []
+    ladder: list[Rung] = []
     before: dict[str, float] = {}
     for key, title, meaning in RUNGS:
         scores = {
@@ -102,7 +102,7 @@ def rungs(report: Report) -> list[Rung]:
             continue
         main = next(iter(scores))
         change = scores[main] - before[main] if main in before else None
-        found.append(
+        ladder.append(
             Rung(
                 title=title,
                 meaning=meaning,
@@ -114,7 +114,7 @@ def rungs(report: Report) -> list[Rung]:
             )
         )
         before = scores
-    return found
+    return ladder
 
 
 def number(value: object) -> str:
@@ -152,10 +152,10 @@ def pictures(compared: Compared) -> str:
 
 def covered(compared: Compared) -> str:
     """Share of the weights that had a say; never rounded up to all of them."""
-    found = compared.coverage
-    if found is None or found.weights is None or not found.weights.total:
+    coverage = compared.coverage
+    if coverage is None or coverage.weights is None or not coverage.weights.total:
         return "not counted"
-    tenths = 1000 * found.weights.met // found.weights.total
+    tenths = 1000 * coverage.weights.met // coverage.weights.total
     return f"{tenths / 10} %"
 
 

@@ -59,7 +59,7 @@ def write_payload_maps(folder: Path, recording: Recording) -> list[dict[str, Any
     layers = {n: p[0] for n, p in recording.payloads.items() if ":" not in n}
     layers = {name: payload for name, payload in layers.items() if payload.size}
     files = {name: f"payload-{index}.png" for index, name in enumerate(layers)}
-    found: dict[str, dict[str, Any]] = {}
+    maps: dict[str, dict[str, Any]] = {}
     spare = BUDGET
     # What small layers leave is for the large ones.
     smallest_first = sorted(layers, key=lambda name: layers[name].size)
@@ -71,12 +71,12 @@ def write_payload_maps(folder: Path, recording: Recording) -> list[dict[str, Any
         spare -= len(png)
         with atomic(folder / files[name]) as temporary:
             temporary.write_bytes(png)
-        found[name] = {
+        maps[name] = {
             "layer": name,
             "file": files[name],
             **_record(layers[name], window, columns),
         }
-    return [found[name] for name in layers if name in found]
+    return [maps[name] for name in layers if name in maps]
 
 
 def _fitting(payload: Payload, budget: int) -> tuple[_Window, bytes, int] | None:

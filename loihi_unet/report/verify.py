@@ -82,7 +82,10 @@ def write_report(
     top, leftmost = (height - size) // 2, (width - size) // 2
     report |= {
         "pictures": pictures,
-        "zoom": {"top": top, "left": leftmost, "size": size},
+        # Enlarged, all of a small picture would be shown twice.
+        "zoom": None
+        if (height, width) == (size, size)
+        else {"top": top, "left": leftmost, "size": size},
         "layers": [asdict(layer) for layer in layer_reports(left, network)],
         "payloads": write_payload_maps(folder, left),
         "tables": []

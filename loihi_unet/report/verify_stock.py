@@ -109,7 +109,7 @@ def _layers(recording: Recording) -> list[LayerReport]:
 def _span(recording: Recording, name: str) -> tuple[int, int] | None:
     """Smallest and largest recorded state that takes a layer's sums in."""
     for state in ("v", "sigma"):
-        found = recording.payloads.get(f"{name}:{state}")
-        if found is not None:
-            return int(found.min()), int(found.max())
+        trace = recording.payloads.get(f"{name}:{state}")
+        if trace is not None:
+            return int(trace.min()), int(trace.max())
     return None

@@ -102,10 +102,10 @@ class Contestants:
         """Return the settings that a competitor is trained with."""
         contest = self.contest
         changes = {"ANN": {}, "DT": contest.direct, "FT": contest.finetune}
-        found = load_config(
+        loaded = load_config(
             contest.config, {**contest.changes, **changes.get(system.way, {})}
         )
-        model: ModelConfig = found.model
+        model: ModelConfig = loaded.model
         if system.fcn:
             assert model.kind == "unet"  # segmentation's
             model = FCNConfig(
@@ -120,7 +120,7 @@ class Contestants:
         if system.neuron != "relu":
             neuron = NeuronConfig(kind=system.neuron, num_steps=steps)
         changed = {"model": model.model_dump(), "neuron": neuron.model_dump()}
-        return parse_config({**found.model_dump(), **changed}, where=contest.config)
+        return parse_config({**loaded.model_dump(), **changed}, where=contest.config)
 
     def trained(self, system: System) -> tuple[Path, dict[str, Any]]:
         """Return a competitor's run and how it went, trained now if it must be.
@@ -190,15 +190,15 @@ class Contestants:
         """Return the contest's test pictures, cut to its side."""
         task = self.config(self.ann()).task
         channels = self.config(self.ann()).model.in_channels
-        found = load_data(task, self.test_folder, channels, "test")
+        loaded = load_data(task, self.test_folder, channels, "test")
         count, side = self.contest.pictures or None, self.contest.side
-        return [middle(picture, side) for picture in found[:count]]
+        return [middle(picture, side) for picture in loaded[:count]]
 
     def measure(self, system: System) -> dict[str, Any]:
         """Return a competitor's row: lengths, scores, and whether backends agree."""
         config = self.config(system)
         pictures = self.pictures()
-        found: dict[str, Any] = {
+        row: dict[str, Any] = {
             "measured_on": [len(pictures), *pictures[0].pixels.shape[1:]],
             "floats": None,
             "chip": None,
@@ -210,18 +210,18 @@ class Contestants:
         else:
             run, went = self.trained(system)
             network = on_device(load_checkpoint(run)[0])
-            found["floats"] = self._scores(network, pictures, config)
-        found["iterations"] = went["iterations"]
-        found["train_seconds"] = went["seconds"]
+            row["floats"] = self._scores(network, pictures, config)
+        row["iterations"] = went["iterations"]
+        row["train_seconds"] = went["seconds"]
         if system.way in ("FT", "flow"):
-            found["ann_seconds"] = self.trained(self.ann())[1]["seconds"]
+            row["ann_seconds"] = self.trained(self.ann())[1]["seconds"]
         if system.way != "ANN":
-            snn, found["why"] = self.spiking(system)
+            snn, row["why"] = self.spiking(system)
             if snn is not None:
                 whole = integers(snn)
-                found["chip"] = self._scores(whole, pictures, config)
-                found["identical"] = self._identical(snn, pictures)
-        return found
+                row["chip"] = self._scores(whole, pictures, config)
+                row["identical"] = self._identical(snn, pictures)
+        return row
 
     def _scores(
         self, network: Network, pictures: list[Picture], config: TrainConfig

@@ -51,7 +51,7 @@ def spent(whole: WholeNetwork, pictures: list[Picture], sigma: float | None) -> 
     Spent
         Energy and rate.
     """
-    found = []
+    of_pictures = []
     for index, picture in enumerate(pictures):
         pixels = shown_pixels(picture, index, sigma)
         network = whole.network.resized(*pixels.shape[1:])
@@ -62,5 +62,5 @@ def spent(whole: WholeNetwork, pictures: list[Picture], sigma: float | None) -> 
         spikes = sum(layer.bits for layer in counts.layers)
         neurons = sum(payload.size for payload in recording.payloads.values())
         joules = (energy.paper_ann, energy.paper_snn, energy.paper_snn_synops)
-        found.append((*(MILLI * value for value in joules), spikes / neurons))
-    return Spent(*(float(value) for value in np.mean(found, axis=0)))
+        of_pictures.append((*(MILLI * value for value in joules), spikes / neurons))
+    return Spent(*(float(value) for value in np.mean(of_pictures, axis=0)))

@@ -27,7 +27,7 @@ DRAWN = ("enc0.conv2", "up0", "mid.conv2", "dec0.conv2")
 
 def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
     """Return one cell per network and normalisation."""
-    found = []
+    made = []
     for name in SUBJECTS:
         for normalisation in get_args(Normalisation):
             conversion = Conversion(num_steps=NUM_STEPS, normalisation=normalisation)
@@ -38,7 +38,7 @@ def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
                 "N": conversion.num_thresholds,
                 "q": conversion.base_threshold,
             }
-            found.append(
+            made.append(
                 cell(
                     "figure3",
                     networks[name],
@@ -49,7 +49,7 @@ def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
                     side=SQUARE,
                 )
             )
-    return found
+    return made
 
 
 def _measure(networks: Networks, conversion: Conversion) -> dict[str, Any]:
@@ -65,8 +65,8 @@ def _measure(networks: Networks, conversion: Conversion) -> dict[str, Any]:
         network = whole.network.resized(*pixels.shape[1:])
         recording = create("torch").run(network, pixels[None])
         floats = torch.from_numpy(pixels.astype(np.float32) / np.float32(255))
-        found = activations(model, floats[None])
-        for name, values in found.items():
+        by_layer = activations(model, floats[None])
+        for name, values in by_layer.items():
             mean = recording.payloads[name][0].mean(axis=0)
             activation.setdefault(name, []).append(values.reshape(-1))
             layer = network.nodes[name]

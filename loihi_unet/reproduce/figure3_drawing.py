@@ -57,8 +57,8 @@ def _scatter(axis: Any, rows: list[dict[str, Any]], layer: str) -> None:
     axis.set_title(layer, fontsize=9)
     top = 0.0
     for row in rows:
-        found = [item for item in row["layers"] if item["layer"] == layer]
-        for item in found:  # a shallower U-Net may lack it
+        points = [item for item in row["layers"] if item["layer"] == layer]
+        for item in points:  # a shallower U-Net may lack it
             colour, marker = _STYLES[row["normalisation"]]
             r = item["correlation"]
             axis.scatter(

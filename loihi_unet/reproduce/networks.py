@@ -146,10 +146,10 @@ class Networks:
         list[Picture]
             In the data set's order.
         """
-        found, _ = _load(
+        loaded, _ = _load(
             self.checkpoint(), self.test_folder, "test", folder_sha256(self.test_folder)
         )
-        return [middle(picture, side, multiple) for picture in found[: count or None]]
+        return [middle(picture, side, multiple) for picture in loaded[: count or None]]
 
     def converted(self, conversion: Conversion) -> SpikingUNet:
         """Return the U-Net as spikes, not fine-tuned."""
@@ -168,10 +168,10 @@ class Networks:
 
         def measure() -> dict[str, Any]:
             model, config = self.unet()
-            found = calibrate(
+            calibrated = calibrate(
                 model, config, self._training(), normalisation=normalisation
             )
-            return {"calibration": found.model_dump(mode="json")}
+            return {"calibration": calibrated.model_dump(mode="json")}
 
         return Calibration(**self.store.get(settings, measure)["calibration"])
 

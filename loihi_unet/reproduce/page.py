@@ -58,10 +58,10 @@ def shown(value: float | None, measure: str) -> str:
 
 def by_subject(record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Return a record's rows by their subject, in their order."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    rows_of: dict[str, list[dict[str, Any]]] = {}
     for row in record["rows"]:
-        found.setdefault(row["subject"], []).append(row)
-    return found
+        rows_of.setdefault(row["subject"], []).append(row)
+    return rows_of
 
 
 def png(figure: Figure) -> bytes:

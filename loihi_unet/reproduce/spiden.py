@@ -50,7 +50,7 @@ def cells(scale: Scale, contestants: dict[str, Contestants]) -> list[Cell]:
     """Return the trained networks, the converted one, and the neuron by itself."""
     group = contestants[CONTESTS[0]]
     make = functools.partial(cell, "spiden", group)
-    found = [
+    made = [
         make(
             {"subject": "trained", "T": None},
             functools.partial(group.measure, DCNN),
@@ -62,16 +62,16 @@ def cells(scale: Scale, contestants: dict[str, Contestants]) -> list[Cell]:
     for name, system in snns:
         measure = functools.partial(_measure_trained, group, system)
         row = {"subject": name, "T": system.num_steps}
-        found.append(make(row, measure, system=asdict(system)))
+        made.append(make(row, measure, system=asdict(system)))
     for steps in CONVERTED:
         measure = functools.partial(_measure_converted, group, steps)
-        found.append(make({"subject": "converted", "T": steps}, measure))
+        made.append(make({"subject": "converted", "T": steps}, measure))
     for threshold in NEURON_THRESHOLDS:
         for steps in NEURON_STEPS:
             measure = functools.partial(_measure_neuron, group, steps, threshold)
             columns = {"subject": "neuron", "T": steps, "threshold": threshold}
-            found.append(make(columns, measure, crops=CROPS))
-    return found
+            made.append(make(columns, measure, crops=CROPS))
+    return made
 
 
 def _sigma(group: Contestants) -> float:
@@ -83,11 +83,11 @@ def _squares(group: Contestants) -> list[Any]:
 
 
 def _measure_trained(group: Contestants, system: System) -> dict[str, Any]:
-    found = group.measure(system)
+    scores = group.measure(system)
     snn, _ = group.spiking(system)
     assert snn is not None  # IF neurons go to the chip
     energy = spent(integers(snn), _squares(group), _sigma(group))
-    return {**found, **energy._asdict()}
+    return {**scores, **energy._asdict()}
 
 
 def _measure_converted(group: Contestants, num_steps: int) -> dict[str, Any]:
@@ -96,8 +96,8 @@ def _measure_converted(group: Contestants, num_steps: int) -> dict[str, Any]:
     chip = integers(networks.converted(conversion))
     sigma, config = _sigma(group), group.config(DCNN)
     energy = spent(chip, _squares(group), sigma)
-    found = score(chip, group.pictures(), config, sigma)
-    return {"chip": {f"{sigma:g}": found}, **energy._asdict()}
+    scores = score(chip, group.pictures(), config, sigma)
+    return {"chip": {f"{sigma:g}": scores}, **energy._asdict()}
 
 
 def _measure_neuron(

@@ -77,7 +77,7 @@ def cells(
     list[Cell]
         Contest by contest.
     """
-    found = []
+    made = []
     for name, group in contestants.items():
         for system in systems:
             spikes = system.way != "ANN"
@@ -89,8 +89,8 @@ def cells(
                 "channels": group.config(system).model.base_channels,
             }
             measure = functools.partial(group.measure, system)
-            found.append(cell(target, group, row, measure, system=asdict(system)))
-    return found
+            made.append(cell(target, group, row, measure, system=asdict(system)))
+    return made
 
 
 def tables(

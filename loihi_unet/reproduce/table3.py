@@ -23,7 +23,7 @@ NEURONS = {"IF": (1, 1.0), "MT": (4, 0.25)}
 
 def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
     """Return every combination; fine-tuning at the few steps that it is for."""
-    found = []
+    made = []
     for name in scale.ablation:
         for num_steps, tuned in (
             (FEW_STEPS, False),
@@ -46,7 +46,7 @@ def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
                         "finetuned": tuned,
                     }
                     finetune = scale.finetune if tuned else None
-                    found.append(
+                    made.append(
                         cell(
                             "table3",
                             networks[name],
@@ -59,7 +59,7 @@ def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
                             on=asdict(networks[name].subject),
                         )
                     )
-    return found
+    return made
 
 
 def _measure(
@@ -71,7 +71,7 @@ def _measure(
     if finetune is not None:
         snn = networks.tuned(conversion, finetune)
     few, pictures = networks.few(), networks.pictures()
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "measure": measure,
         "few": len(few),
         "few_size": list(few[0].pixels.shape[1:]),
@@ -89,8 +89,8 @@ def _measure(
     try:
         chip = score(integers(snn), pictures, config, sigma)[measure]
     except OverflowLayerError as error:
-        return {**found, "why": str(error)}
-    return found if conversion.num_steps == MANY_STEPS else {**found, "chip": chip}
+        return {**result, "why": str(error)}
+    return result if conversion.num_steps == MANY_STEPS else {**result, "chip": chip}
 
 
 def page(record: dict[str, Any]) -> list[str]:

@@ -74,13 +74,13 @@ def as_powers(thresholds: tuple[float, ...]) -> tuple[float, int]:
 
 def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
     """Return one cell per network and set, those that cannot be held included."""
-    found = []
+    made = []
     for name in SUBJECTS:
         for thresholds in (*SETS, *OTHERS):
             row: dict[str, Any] = {"subject": name, "thresholds": list(thresholds)}
             measure = functools.partial(_measure, networks[name], thresholds)
             subject = networks[name].subject
-            found.append(
+            made.append(
                 cell(
                     "table4",
                     networks[name],
@@ -92,7 +92,7 @@ def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
                     side=subject.side,
                 )
             )
-    return found
+    return made
 
 
 def _measure(networks: Networks, thresholds: tuple[float, ...]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ SUBJECTS = ("denoise-gray", "denoise-colour", "segment-drive")
 
 def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
     """Return two cells per network: converted, and fine-tuned."""
-    found = []
+    made = []
     for name in SUBJECTS:
         subject = networks[name].subject
         for tuned in (False, True):
@@ -39,8 +39,8 @@ def cells(scale: Scale, networks: dict[str, Networks]) -> list[Cell]:
                 "pictures": SQUARES,
                 "finetune": scale.finetune.model_dump() if tuned else None,
             }
-            found.append(cell("table5", networks[name], row, measure, **how))
-    return found
+            made.append(cell("table5", networks[name], row, measure, **how))
+    return made
 
 
 def _measure(
@@ -55,7 +55,7 @@ def _measure(
     chip = integers(snn)
     sigma = networks.subject.sigma
     pictures = networks.squares(SQUARES, SQUARE, max(chip.multiple))
-    found = spent(chip, pictures, sigma)
+    energy = spent(chip, pictures, sigma)
     measure = SHOWN[config.task.kind]
     return {
         "pictures": len(pictures),
@@ -63,9 +63,9 @@ def _measure(
         "measure": measure,
         "ann": score(model, pictures, config, sigma)[measure],
         "chip": score(chip, pictures, config, sigma)[measure],
-        "ann_mj": found.ann_mj,
-        "snn_mj": found.snn_mj,
-        "snn_fan_out_mj": found.snn_fan_out_mj,
+        "ann_mj": energy.ann_mj,
+        "snn_mj": energy.snn_mj,
+        "snn_fan_out_mj": energy.snn_fan_out_mj,
     }
 
 

@@ -114,8 +114,8 @@ def _lava() -> Check:
     try:
         create("lava")
     except BackendError as error:
-        found, _, advice = str(error).rpartition("; ")
-        return Check(what="Lava", state="missing", found=found, advice=advice)
+        reason, _, advice = str(error).rpartition("; ")
+        return Check(what="Lava", state="missing", found=reason, advice=advice)
     return Check(
         what="Lava",
         state="ok",
@@ -133,14 +133,14 @@ def _mends() -> list[Check]:
         if mend.module.startswith("lava.lib.dl") and not _has_lava_dl():
             continue
         try:
-            works, found = PROBES[mend.name](), f"needed by {mend.needed}"
+            works, words = PROBES[mend.name](), f"needed by {mend.needed}"
         except Exception as error:  # as above
-            works, found = False, _words(error)
+            works, words = False, _words(error)
         results.append(
             Check(
                 what=f"Lava: {mend.name}",
                 state="ok" if works else "broken",
-                found=found,
+                found=words,
                 advice="" if works else "install Lava again: loihi-unet setup-lava",
             )
         )
@@ -172,8 +172,8 @@ def _lava_dl() -> Check:
 
 def _shared_memory() -> Check:
     if sys.platform == "darwin":
-        found = "POSIX shared memory without a limit that could be read"
-        return Check(what="shared memory", state="ok", found=found)
+        what = "POSIX shared memory without a limit that could be read"
+        return Check(what="shared memory", state="ok", found=what)
     if not _SHARED_MEMORY.is_dir():
         return Check(
             what="shared memory",

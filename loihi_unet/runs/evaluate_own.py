@@ -45,9 +45,9 @@ class Closeness:
         self._sums = np.zeros(7)
         self._low, self._high = math.inf, -math.inf
 
-    def add(self, found: Tensor, wanted: Tensor) -> None:
+    def add(self, output: Tensor, wanted: Tensor) -> None:
         """Take in the outputs of one picture."""
-        a, b = wanted.double().flatten(), found.double().flatten()
+        a, b = wanted.double().flatten(), output.double().flatten()
         terms = (a.sum(), b.sum(), a @ a, b @ b, a @ b, (a - b).square().sum())
         self._sums += [len(a), *(float(term) for term in terms)]
         self._low = min(self._low, float(a.min()))
@@ -131,18 +131,18 @@ def evaluate_own(
     channels, white = picture_channels(network), settings.reading.white_level
     pictures = load_pictures(settings.data, channels, white)
     conditions = Conditions(crop=only_size(network))
-    found = {"chip": Closeness()} | ({} if snn is None else {"snn": Closeness()})
+    closenesses = {"chip": Closeness()} | ({} if snn is None else {"snn": Closeness()})
     for index, picture in enumerate(pictures):
         levels = frame(picture, index, conditions, size_multiple(network)).levels
         x = torch.from_numpy(levels / np.float32(255))[None]
         with torch.no_grad():
             wanted = module(x)
-            found["chip"].add(head(_integers(network, simulator, levels)), wanted)
+            closenesses["chip"].add(head(_integers(network, simulator, levels)), wanted)
             if snn is not None:
-                found["snn"].add(head(run(snn, x).output), wanted)
+                closenesses["snn"].add(head(run(snn, x).output), wanted)
         if progress is not None:
             progress(index + 1, len(pictures))
-    measures = {name: closeness.measures() for name, closeness in found.items()}
+    measures = {name: closeness.measures() for name, closeness in closenesses.items()}
     return {
         "task": "own",
         "data": printable(settings.data.name) if settings.data else "scikit-image",

@@ -120,13 +120,11 @@ class Evaluation:
     def note(self) -> str:
         """At which other sizes than its file's the network ran; empty if at none."""
         tile, multiple = self.files.tile, size_multiple(self.network)
-        entering = [
+        sides = [
             entering_size(fact.size, Conditions(), multiple, fact.name)
             for fact in self.facts
         ]
-        return size_note(
-            self.network, [(min(tile, h), min(tile, w)) for h, w in entering]
-        )
+        return size_note(self.network, [(min(tile, h), min(tile, w)) for h, w in sides])
 
 
 def report(path: Path, settings: EvaluateConfig, **how: Any) -> dict[str, Any]:
@@ -216,7 +214,7 @@ def evaluate_set(
         name: ScoreJob(files=files, pictures=pictures, index=index, judge=judge)
         for index, name in enumerate(pictures.names)
     }
-    found = sweep(
+    scored = sweep(
         score,
         jobs,
         scheduler=scheduler,
@@ -225,11 +223,11 @@ def evaluate_set(
         progress=progress,
     )
     measures = {
-        name: judge.measures([item[name] for item in found.values()])
-        for name in next(iter(found.values()))
+        name: judge.measures([item[name] for item in scored.values()])
+        for name in next(iter(scored.values()))
     }
     exported = network.provenance.get("export", {})
-    classes = judge.classes([item["chip"] for item in found.values()])
+    classes = judge.classes([item["chip"] for item in scored.values()])
     row = {
         "task": task.kind if isinstance(task, DenoiseConfig) else set_name(task),
         "data": printable(settings.data.name) if settings.data else "scikit-image",
@@ -259,7 +257,7 @@ def evaluate_set(
         config=config,
         files=files,
         jobs=tuple(jobs.values()),
-        found=tuple(found.values()),
+        found=tuple(scored.values()),
         facts=tuple(pictures.facts),
     )
 
@@ -269,8 +267,8 @@ def _more(task: TaskConfig, classes: dict[str, Any] | None) -> dict[str, Any]:
     if isinstance(task, DenoiseConfig):
         noise = {"gain": task.gain, "read_noise": task.read_noise}
         return {} if task.gaussian else {"noise": noise}
-    own = task.dataset == "folders" and classes is not None
-    return {"classes": classes} if own else {}
+    has_folders = task.dataset == "folders" and classes is not None
+    return {"classes": classes} if has_folders else {}
 
 
 def thresholds(network: IntegerNetwork) -> dict[str, float | None]:

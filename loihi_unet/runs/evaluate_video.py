@@ -24,9 +24,13 @@ from loihi_unet.runs.evaluate_set import EvaluateConfig
 from loihi_unet.runs.hashes import hashes
 from loihi_unet.runs.network_source import load_network
 from loihi_unet.runs.video import Video, run_video, video_network
-from loihi_unet.sigma_delta.thresholds import SHARES, at_share, usual_payloads
+from loihi_unet.sigma_delta.search import Found, Measured, search
+from loihi_unet.sigma_delta.thresholds import usual_payloads, with_thresholds
 from loihi_unet.tasks.judge import Judge
-from sim.backend import Progress, create
+from sim.backend import Progress, Simulator, create
+
+#: Frames that thresholds are searched on, from the first.
+SEARCHED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,23 +95,23 @@ class FrameSequence:
         gaussian = isinstance(config.task, DenoiseConfig) and config.task.gaussian
         self.sigma = settings.sigma if gaussian else None
         self.multiple = size_multiple(network)
-        entering = [self.judge.shown(p, n) for n, p in enumerate(self.pictures)]
-        sizes = sorted({frame.shape[1:] for frame in entering})
+        frames = [self.judge.shown(p, n) for n, p in enumerate(self.pictures)]
+        sizes = sorted({frame.shape[1:] for frame in frames})
         if len(sizes) > 1:
             raise DataError(
                 f"frames of {len(sizes)} sizes, {sizes[0]} to {sizes[-1]}; a video has "
                 "one size"
             )
         self.levels: npt.NDArray[np.float32] = np.stack(
-            [pad_to_multiple(frame, self.multiple) for frame in entering]
+            [pad_to_multiple(frame, self.multiple) for frame in frames]
         )
 
     def score(self, video: Video) -> Scored:
         """Score every frame."""
-        found, rows = [], []
+        measured, rows = [], []
         counted = zip(video.events(), video.operations(), strict=True)
         for n, (picture, (events, operations)) in enumerate(
-            zip(self.pictures, counted, strict=True)
+            zip(self.pictures[: video.frames], counted, strict=True)
         ):
             output = torch.from_numpy(video.outputs[n]).float()[None]
             one = self.judge.judge(
@@ -116,7 +120,7 @@ class FrameSequence:
                 n,
                 multiple=self.multiple,
             )
-            found.append(one)
+            measured.append(one)
             rows.append(
                 {
                     "frame": picture.name,
@@ -125,7 +129,7 @@ class FrameSequence:
                     "operations": int(operations),
                 }
             )
-        return Scored(self.judge.measures(found), rows)
+        return Scored(self.judge.measures(measured), rows)
 
 
 def _given(output: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -154,9 +158,9 @@ def evaluate_video(
     command : str
         Goes into the row.
     budget : float, optional
-        How much of the quality at threshold 0 may be lost (dB of a denoiser): the
-        largest of `loihi_unet.sigma_delta.thresholds.SHARES` that keeps to it is
-        taken for thresholds.
+        How much of the quality at threshold 0 may be lost (dB of a denoiser) on the
+        first `SEARCHED` frames: `loihi_unet.sigma_delta.search.search` gives each
+        layer its threshold.
     out : Path, optional
         Where to write the network with these.
     progress : callable, optional
@@ -165,8 +169,8 @@ def evaluate_video(
     Returns
     -------
     dict[str, Any]
-        ``measures``, ``frames``, ``share`` (of thresholds, None without a budget) and
-        what names the network and the data.
+        ``measures``, ``frames``, ``thresholds`` (empty without a budget) and what names
+         the network and the data.
 
     Raises
     ------
@@ -176,32 +180,18 @@ def evaluate_video(
     network = video_network(load_network(path), str(path))
     sequence = FrameSequence(network, settings, str(path))
     simulator = create(settings.backend)
-    share: float | None = None
-    if budget is None:
-        video = run_video(network, sequence.levels, simulator, progress=progress)
-        scored = sequence.score(video)
-    else:
-        video = run_video(
-            at_share(network, _zero(network), 0), sequence.levels, simulator
-        )
-        scored, share = sequence.score(video), 0.0
-        best = scored.quality
-        usual = usual_payloads(network, first_frame(video))
-        for n, tried in enumerate(SHARES):
-            candidate = at_share(network, usual, tried)
-            video = run_video(candidate, sequence.levels, simulator)
-            result = sequence.score(video)
-            if progress is not None:
-                progress(n + 1, len(SHARES))
-            if result.quality >= best - budget:
-                share, scored, network = tried, result, candidate
-                break
-        if out is not None:
-            write_network(network, out)
+    thresholds: dict[str, Any] = {}
+    if budget is not None:
+        searched = _searched(network, sequence, simulator, budget, progress)
+        network, thresholds = searched.network, _said(searched)
+    video = run_video(network, sequence.levels, simulator, progress=progress)
+    scored = sequence.score(video)
+    if out is not None:
+        write_network(network, out)
     return {
         "data": settings.data.name if settings.data else "scikit-image",
         "sigma": sequence.sigma,
-        "share": share,
+        "thresholds": thresholds,
         "measures": scored.measures,
         "operations_later": scored.later_operations,
         "frames": scored.frames,
@@ -211,10 +201,48 @@ def evaluate_video(
     }
 
 
+def _searched(
+    network: StockNetwork,
+    sequence: FrameSequence,
+    simulator: Simulator,
+    budget: float,
+    progress: Progress | None,
+) -> Found:
+    """Thresholds that the first frames allow."""
+    levels = sequence.levels[:SEARCHED]
+
+    def measure(candidate: StockNetwork) -> Measured:
+        scored = sequence.score(run_video(candidate, levels, simulator))
+        return Measured(scored.quality, scored.later_operations)
+
+    plain = plain_network(network)
+    usual = usual_payloads(plain, first_frame(run_video(plain, levels[:1], simulator)))
+    return search(plain, usual, budget, measure, progress or _quiet)
+
+
+def plain_network(network: StockNetwork) -> StockNetwork:
+    """The network with thresholds of 0 everywhere."""
+    return with_thresholds(network, {layer.name: 0 for layer in network.layers[:-1]})
+
+
+def _said(found: Found) -> dict[str, Any]:
+    """What the search found, as JSON values."""
+    return {
+        "frames": SEARCHED,
+        "common_share": found.common,
+        "shares": dict(found.shares),
+        "quality_at_zero": found.plain.quality,
+        "quality": found.measured.quality,
+        "operations_at_zero": found.plain.operations,
+        "operations_common": found.at_common.operations,
+        "operations": found.measured.operations,
+    }
+
+
+def _quiet(done: int, total: int) -> None:
+    """Nobody wants to know."""
+
+
 def first_frame(video: Video) -> dict[str, npt.NDArray[np.signedinteger[Any]]]:
     """What each layer sent of the first frame."""
     return {layer.name: video.sent(layer.name)[0] for layer in video.network.layers}
-
-
-def _zero(network: StockNetwork) -> dict[str, float]:
-    return {layer.name: 0.0 for layer in network.layers[:-1]}

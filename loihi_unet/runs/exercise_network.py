@@ -78,13 +78,13 @@ def exercise_network(
     chosen = choose(
         network, count=count, seed=seed, progress=progress("weights that had a say")
     )
-    found = exercise(
+    result = exercise(
         network,
         chosen,
         backends,
         progress=progress(f"{' and '.join(backends)}, pictures"),
     )
-    return Exercised(network=network, exercise=found)
+    return Exercised(network=network, exercise=result)
 
 
 def _size(network: Network) -> tuple[int, int]:

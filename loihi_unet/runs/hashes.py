@@ -42,12 +42,12 @@ def size_note(network: Network, sizes: Iterable[Size]) -> str:
         At which it ran.
     """
     file = network.input.shape[1:]
-    found = sorted(set(sizes))
-    if found in ([], [file]):
+    distinct = sorted(set(sizes))
+    if distinct in ([], [file]):
         return ""
-    ran = times(*found[0])
-    if len(found) > 1:
-        ran = f"{len(found)} sizes, {ran} to {times(*found[-1])}"
+    ran = times(*distinct[0])
+    if len(distinct) > 1:
+        ran = f"{len(distinct)} sizes, {ran} to {times(*distinct[-1])}"
     return f"the network's file is of {times(*file)}; it ran at {ran}"
 
 

@@ -167,31 +167,31 @@ def with_headroom(
     for safety in SAFETIES:
         tried = replace(snn, frame=replace(snn.frame, safety=safety))
         try:
-            found = quality(module, graph, tried, x)
+            measured = quality(module, graph, tried, x)
         except OverflowLayerError:
             if safety == SAFETIES[-1]:
                 raise
             continue
-        if all(item.headroom >= HEADROOM for item in found.layers):
+        if all(item.headroom >= HEADROOM for item in measured.layers):
             break
-    return tried, found
+    return tried, measured
 
 
-def _stage(name: str, found: Tensor, wanted: Tensor) -> Stage:
-    found = found.reshape(wanted.shape)
-    difference = float((found - wanted).square().mean().sqrt())
+def _stage(name: str, output: Tensor, wanted: Tensor) -> Stage:
+    output = output.reshape(wanted.shape)
+    difference = float((output - wanted).square().mean().sqrt())
     span = float(wanted.max() - wanted.min()) or 1.0
     return Stage(
-        name=name, error=difference / span, correlation=correlation(found, wanted)
+        name=name, error=difference / span, correlation=correlation(output, wanted)
     )
 
 
-def correlation(found: Tensor, wanted: Tensor) -> float:
+def correlation(output: Tensor, wanted: Tensor) -> float:
     """Return Pearson's correlation; of two constants whether they agree."""
-    a, b = (t.flatten().double() - t.double().mean() for t in (found, wanted))
+    a, b = (t.flatten().double() - t.double().mean() for t in (output, wanted))
     norm = float(a.norm() * b.norm())
     if norm == 0:
-        return float(torch.allclose(found, wanted))
+        return float(torch.allclose(output, wanted))
     return float(a @ b) / norm
 
 
@@ -204,7 +204,7 @@ def _layers(
 ) -> tuple[LayerLoss, ...]:
     q = snn.base_threshold
     sent = {INPUT: graph.frame.completed(x, graph.in_channels)[None]}
-    found = []
+    losses = []
     activations = dict(graph.activations(x))
     lowered = {layer.name: layer for layer in network.layers}
     for layer in snn.layers[:-1]:
@@ -218,7 +218,7 @@ def _layers(
         wanted = activations[layer.name]
         error = payload.mean(dim=0) * q * scale - wanted
         size = float(wanted.square().mean().sqrt()) or 1.0
-        found.append(
+        losses.append(
             LayerLoss(
                 name=layer.name,
                 error=float(error.square().mean().sqrt()) / size,
@@ -228,7 +228,7 @@ def _layers(
             )
         )
         sent[layer.name] = (wanted / scale)[None]
-    return tuple(found)
+    return tuple(losses)
 
 
 def _bits_left(*potentials: int) -> float:

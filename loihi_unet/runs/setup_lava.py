@@ -36,11 +36,11 @@ def check_python(version: tuple[int, int]) -> None:
         Major and minor.
     """
     if not OLDEST <= version <= NEWEST:
-        found, oldest, newest = (
+        running, oldest, newest = (
             ".".join(map(str, v)) for v in (version, OLDEST, NEWEST)
         )
         raise SetupError(
-            f"Python {found}: Lava was tested on {oldest} to {newest}; make an "
+            f"Python {running}: Lava was tested on {oldest} to {newest}; make an "
             "environment with one of these"
         )
 

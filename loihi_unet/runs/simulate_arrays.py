@@ -145,8 +145,8 @@ def run_arrays(
     """
     simulator = create(backend)
     network, inputs = load_runs(paths, network, num_steps)
-    found = simulator.run(network, inputs, layers=layers, progress=progress)
-    write_recording(found, recording)
+    recorded = simulator.run(network, inputs, layers=layers, progress=progress)
+    write_recording(recorded, recording)
     total = Totals(network, layers)
-    total.add(found)
-    return total.result(found.backend, recording)
+    total.add(recorded)
+    return total.result(recorded.backend, recording)

@@ -114,7 +114,7 @@ def run_pictures(
     if config.pictures is not None and network.task != "unknown":
         draw = drawing(network, str(config.network))
     simulator = create(config.backend)
-    found = pages_of(config)
+    pages = pages_of(config)
     only = only_size(network)
     if only is not None and config.conditions.crop not in (None, only):
         raise DataError(
@@ -124,7 +124,7 @@ def run_pictures(
         config = dataclasses.replace(
             config, conditions=dataclasses.replace(config.conditions, crop=only)
         )
-    size = one_size(found, config.conditions, network)
+    size = one_size(pages, config.conditions, network)
     note = size_note(network, [size])
     network = network.resized(*size)
     recordable(network, config.layers)  # an unknown layer is said before any work
@@ -134,11 +134,11 @@ def run_pictures(
     with recording_writer(config.recording) as writer:
         for part in stream(
             network,
-            frames_of(found, config, network, waiting, levels),
+            frames_of(pages, config, network, waiting, levels),
             backend=simulator,
             batch=CUDA_BATCH if config.backend == "cuda" else 1,
             layers=needed(network, config.layers),
-            progress=lambda done: progress(done, len(found)),
+            progress=lambda done: progress(done, len(pages)),
         ):
             writer.append(part)
             total.add(part)
@@ -179,7 +179,7 @@ class FoundPicture(NamedTuple):
 
 def pages_of(config: RunConfig) -> list[FoundPicture]:
     """Every page of every file, told by the headers."""
-    found = [
+    pictures = [
         FoundPicture(page, size, _shown_as(page, folder))
         for image in config.images
         for folder, paths in [photographs(image)]
@@ -188,7 +188,7 @@ def pages_of(config: RunConfig) -> list[FoundPicture]:
     ]
     if config.pictures is not None:
         targets: dict[Path, Page] = {}
-        for page, _, name in found:
+        for page, _, name in pictures:
             target = _target(config.pictures, name)
             if target in targets:
                 raise DataError(
@@ -196,7 +196,7 @@ def pages_of(config: RunConfig) -> list[FoundPicture]:
                     "rename one or leave out --pictures"
                 )
             targets[target] = page
-    return found
+    return pictures
 
 
 def _shown_as(page: Page, folder: Path) -> str:
@@ -210,12 +210,12 @@ def _target(folder: Path, name: str) -> Path:
 
 
 def one_size(
-    found: list[FoundPicture], conditions: Conditions, network: Network
+    pages: list[FoundPicture], conditions: Conditions, network: Network
 ) -> tuple[int, int]:
     """The size in which all pictures enter, told by their headers."""
     multiple = size_multiple(network)
     sizes = {
-        entering_size(size, conditions, multiple, str(page)) for page, size, _ in found
+        entering_size(size, conditions, multiple, str(page)) for page, size, _ in pages
     }
     if len(sizes) > 1:
         raise DataError(
@@ -226,7 +226,7 @@ def one_size(
 
 
 def frames_of(
-    found: list[FoundPicture],
+    pages: list[FoundPicture],
     config: RunConfig,
     network: Network,
     waiting: deque[Entered],
@@ -235,9 +235,9 @@ def frames_of(
     """Read and prepare pictures when they are asked for; note them in ``waiting``."""
     channels = picture_channels(network)
     multiple = size_multiple(network)
-    names = iter(found)
+    names = iter(pages)
     # A file is opened once for all its pages.
-    for path in [item.page.path for item in found if item.page.number == 1]:
+    for path in [item.page.path for item in pages if item.page.number == 1]:
         for read in read_pages(path, channels, config.white_level):
             index = len(levels)
             name = next(names).name

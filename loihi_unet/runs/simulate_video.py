@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from export.images import decode
 from loihi_unet.data.pictures import warn
 from loihi_unet.data.white_level import Levels, records
 from loihi_unet.errors import DataError
@@ -25,9 +25,9 @@ from loihi_unet.runs.simulate_pictures import (
     write_output,
 )
 from loihi_unet.runs.totals import Totals
-from loihi_unet.runs.video import run_video, video_network
+from loihi_unet.runs.video import PerFrame, network_at, steps_of, video_network
 from sim.backend import create
-from sim.recording_file import write_recording
+from sim.recording_file import recording_writer
 
 
 def run_frames(
@@ -35,7 +35,9 @@ def run_frames(
 ) -> dict[str, Any]:
     """Run frames one after the other, without a reset in between.
 
-    All frames are one run, held in memory with what each layer sent.
+    Frames are read when their step comes, and each step is written when it is done:
+    memory does not grow with the number of frames on `reference`, `torch` and `cuda`.
+    Lava runs all frames at once.
 
     Parameters
     ----------
@@ -59,41 +61,50 @@ def run_frames(
     UserError
         As the backend, or if a file cannot be written.
     """
-    network = video_network(load_network(config.network), str(config.network))
+    stored = video_network(load_network(config.network), str(config.network))
     draw = None
-    if config.pictures is not None and network.task != "unknown":
-        draw = drawing(network, str(config.network))
+    if config.pictures is not None and stored.task != "unknown":
+        draw = drawing(stored, str(config.network))
     simulator = create(config.backend)
-    found = pages_of(config)
-    if not found:
+    pages = pages_of(config)
+    if not pages:
         raise DataError("--stream: no frame found, one or more needed")
-    size = one_size(found, config.conditions, network)
-    entered: deque[Entered] = deque()
+    size = one_size(pages, config.conditions, stored)
+    network = network_at(stored, size, len(pages))
+    waiting: deque[Entered] = deque()  # read, and not yet given out
     levels: list[Levels | None] = []
-    frames = np.stack([*frames_of(found, config, network, entered, levels)])
-    video = run_video(
-        network, frames, simulator, layers=config.layers, progress=progress
-    )
-    recording = video.recording
-    recording = dataclasses.replace(recording, backend=simulator.name)
-    write_recording(recording, config.recording)
-    for item, output in zip(entered, video.outputs, strict=True):
-        if config.pictures is not None:
-            write_output(config.pictures, item, output.astype(np.float32), draw)
+    frames = frames_of(pages, config, network, waiting, levels)
+    total = Totals(network, config.layers)
+    counted = PerFrame(network, len(pages)) if config.layers is None else None
+    last = network.output.name
+    with recording_writer(config.recording) as writer:
+        for part in steps_of(network, frames, simulator, config.layers):
+            writer.append_step(part)
+            total.add_step(part)
+            [t] = part.steps
+            sent = {name: values[0, 0] for name, values in part.payloads.items()}
+            if counted is not None:
+                counted.add(t, sent)
+            if t >= network.arrivals[last] - 1:
+                item = waiting.popleft()
+                if config.pictures is not None:
+                    output = decode(network, sent[last]).astype(np.float32)
+                    write_output(config.pictures, item, output, draw)
+            progress(t + 1, network.num_steps)
+        white_levels = records(levels)
+        writer.note_white_levels(white_levels)
     warn(levels, config.white_level)
-    total = Totals(video.network, config.layers)
-    total.add(recording)
     counts: dict[str, Any] = {}
-    if config.layers is None:
+    if counted is not None:
         counts = {
-            "events": video.events().tolist(),
-            "operations": video.operations().tolist(),
+            "events": counted.events.tolist(),
+            "operations": counted.operations.tolist(),
         }
     return total.result(
         simulator.name,
         config.recording,
-        note=size_note(network, [size]),
-        white_levels=records(levels),
-        frames=len(frames),
+        note=size_note(stored, [size]),
+        white_levels=white_levels,
+        frames=len(pages),
         **counts,
     )

@@ -168,8 +168,8 @@ class WholeNetwork:
 
     def _run(self, levels: torch.Tensor) -> torch.Tensor:
         network = self._resized(levels.shape[2], levels.shape[3])
-        entering = np.stack([completed(network, one) for one in levels.numpy()])
-        recording = self.simulator.run(network, entering, layers=needed(network, ()))
+        images = np.stack([completed(network, one) for one in levels.numpy()])
+        recording = self.simulator.run(network, images, layers=needed(network, ()))
         output = output_of(network, recording)
         assert output is not None  # every network for pictures has an output
         return torch.from_numpy(decode(network, output)).float()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.network import Network
 from loihi_unet.runs.hashes import hashes
@@ -35,6 +36,7 @@ class Totals:
         self.spikes: Counter[str] = Counter()
         self.values: Counter[str] = Counter()
         self.coverage = Coverage(network)
+        self._first: dict[str, NDArray[np.int64]] = {}  # step of the first payload
 
     def add(self, part: Recording) -> None:
         """Count a part of the run."""
@@ -47,6 +49,24 @@ class Totals:
             self.values[name] += payload.size
         if records_all(self.network, self.layers):
             self.coverage.add(self.network, part)
+
+    def add_step(self, part: Recording) -> None:
+        """Count a step of one run, of its ``num_steps``."""
+        [t] = part.steps
+        self.images = 1
+        self.seconds += part.seconds
+        shown = {self.network.input.name: part.images, **part.payloads}
+        for name, payload in shown.items():
+            if ":" in name:  # a stock neuron's state
+                continue
+            values = payload[0, 0]
+            if name in part.payloads:
+                self.spikes[name] += int(np.count_nonzero(values))
+                self.values[name] += values.size
+            first = self._first.setdefault(
+                name, np.full(values.shape, self.network.num_steps)
+            )
+            np.minimum(first, t, out=first, where=values != 0)
 
     def result(
         self, backend: str, recording: Path, *, note: str = "", **more: Any
@@ -71,6 +91,8 @@ class Totals:
             num_steps, seconds, out, spike_rate, coverage``, and ``more``.
         """
         network = self.network
+        if self._first and records_all(network, self.layers):
+            self.coverage.add_first(network, self._first)
         return {
             "backend": backend,
             **hashes(network),

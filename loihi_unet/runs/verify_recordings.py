@@ -81,17 +81,17 @@ def verify_recordings(
     a, b = read_recording(left), read_recording(right)
     sized, note = None, ""
     if network is not None:
-        found = load_network(network, stock)
+        loaded = load_network(network, stock)
         for path, side in ((left, a), (right, b)):
             try:
-                check_network(at_size(found, side), side)
+                check_network(at_size(loaded, side), side)
             except RecordingError as error:
                 raise RecordingError(
                     f"{path}: not a recording of {network}: {error}"
                 ) from None
-        sized = at_size(found, a)
+        sized = at_size(loaded, a)
         height, width = a.images.shape[-2:]
-        note = size_note(found, [(height, width)])
+        note = size_note(loaded, [(height, width)])
     comparison = compare(a, b, sized)
     if comparison.verdict == "FAIL":
         from sim.verify.diagnose import explained  # needs torch

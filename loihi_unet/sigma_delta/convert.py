@@ -75,7 +75,7 @@ def convert(
     )
     settings = config.model_copy(update={"batch_size": CROPS})
     task = make_task(settings, train=pictures, validation=[])
-    x = task.batch(0, Purpose.CALIBRATION)[0]
+    x, target = task.batch(0, Purpose.CALIBRATION)
     network = quantise(
         graph_of(loaded.model),
         x,
@@ -85,6 +85,8 @@ def convert(
             "train": config.model_dump(mode="json"),
             "data_sha256": fingerprint(pictures),
         },
+        # What a denoiser or a restorer aims at is a picture that it may be shown.
+        extremes=target if target.shape == x.shape else None,
     )
     write_network(network, Path(out))
     return network

@@ -97,14 +97,14 @@ def taps(connection: Connection, kernel: tuple[int, int]) -> list[tuple[int, int
         strict=True,
     )
     up = connection.kind == "conv_transpose"
-    found = [_up(*axis) if up else _down(*axis) for axis in axes]
-    if not all(found):
+    by_axis = [_up(*axis) if up else _down(*axis) for axis in axes]
+    if not all(by_axis):
         raise ConversionError(
             f"a {connection.kind} of kernel {kernel}, stride {place.stride}, padding "
             f"{place.padding}: no tap meets the picture at every place, so constants "
             "cannot pass"
         )
-    return [(a, b) for a in found[0] for b in found[1]]
+    return [(a, b) for a in by_axis[0] for b in by_axis[1]]
 
 
 def _down(k: int, _: int, padding: int, dilation: int, __: int) -> list[int]:

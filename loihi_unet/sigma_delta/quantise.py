@@ -22,6 +22,7 @@ from export.facts import STATE
 from export.stock_network import StockNetwork
 from loihi_unet.errors import ConversionError
 from loihi_unet.networks.topology import INPUT
+from loihi_unet.sigma_delta.extremes import patterns
 from loihi_unet.sigma_delta.planes import (
     LARGEST,
     LEVELS,
@@ -44,6 +45,8 @@ VALUES = (-512, 767)
 WHITE = 255.0
 #: States may become this much larger than on the calibration pictures.
 SAFETY = 6.0
+#: And this much larger than on pictures that are extreme.
+SPARE = 4.0
 #: Channels count as at least this part of their layer's largest: what is faint on
 #: the calibration pictures may not be so on others.
 FAINTEST = 64
@@ -79,6 +82,7 @@ def quantise(
     size: tuple[int, int],
     task: str,
     provenance: dict[str, Any],
+    extremes: Tensor | None = None,
 ) -> StockNetwork:
     """Convert a network of ReLUs.
 
@@ -94,6 +98,9 @@ def quantise(
         What its output is.
     provenance : dict
         JSON values to keep.
+    extremes : Tensor, shape (B, C, H, W), float, optional
+        More pictures, beside `loihi_unet.sigma_delta.extremes.patterns`, that must pass
+        without overflow, and that nothing else is calibrated on.
 
     Returns
     -------
@@ -105,16 +112,18 @@ def quantise(
     ConversionError
         If a layer cannot be expressed, by its name.
     """
-    levels = graph.frame.completed((WHITE * x).round(), graph.in_channels).double()
-    if graph.frame.constant:
-        levels[:, -1] = WHITE
+    levels = _levels(graph, x)
     planes = [torch.full_like(levels[:, :1], level) for level in LEVELS]
     wanted = Wanted(_activations(graph, levels / WHITE))
+    pictures = patterns((x.shape[1], x.shape[2], x.shape[3])).to(x)
+    if extremes is not None:
+        pictures = torch.cat([pictures, extremes])
+    rare = Wanted(_activations(graph, _levels(graph, pictures) / WHITE))
     stages = Stages(torch.cat([levels, *planes], 1), WHITE, VALUES, size)
     nodes = {INPUT: stages.start}
     for layer in graph.layers:
         try:
-            nodes[layer.name] = _Lowering(stages, nodes, wanted, layer).add()
+            nodes[layer.name] = _Lowering(stages, nodes, wanted, rare, layer).add()
         except ConversionError as error:
             raise ConversionError(f"layer {layer.name!r}: {error}") from None
     constant = [int(WHITE)] if graph.frame.constant else []
@@ -129,6 +138,14 @@ def quantise(
     )
 
 
+def _levels(graph: Graph, x: Tensor) -> Tensor:
+    """Gray levels of pictures, with a constant plane where the network has one."""
+    levels = graph.frame.completed((WHITE * x).round(), graph.in_channels).double()
+    if graph.frame.constant:
+        levels[:, -1] = WHITE
+    return levels
+
+
 def _activations(graph: Graph, x: Tensor) -> dict[str, Tensor]:
     return {INPUT: x, **dict(graph.activations(x))}
 
@@ -137,7 +154,12 @@ class _Lowering:
     """One layer of the graph."""
 
     def __init__(
-        self, stages: Stages, nodes: dict[str, Node], wanted: Wanted, layer: Layer
+        self,
+        stages: Stages,
+        nodes: dict[str, Node],
+        wanted: Wanted,
+        rare: Wanted,
+        layer: Layer,
     ) -> None:
         self.stages, self.nodes, self.layer = stages, nodes, layer
         self.connections = [dense(c) for c in layer.connections]
@@ -145,16 +167,23 @@ class _Lowering:
         self.wanted = wanted
         bias = torch.zeros(layer.channels) if layer.bias is None else layer.bias
         self.bias: Floats = bias.double().numpy()
-        total = sum(self.parts) + bias.double()[:, None, None]
-        assert isinstance(total, Tensor)
-        self.target = total
-        each = torch.stack([*self.parts, total]).abs().amax(dim=(0, 1, 3, 4)).numpy()
+        each = np.maximum(
+            SAFETY * self._largest(self.parts),
+            SPARE * self._largest(list(rare.parts(layer))),
+        )
         # The input skips to the output with an offset, which its planes take off.
         skips = any(c.kind == "identity" for c in self.connections)
         self.offset = -VALUES[0] / WHITE if skips else 0.0
         self.peak: Floats = (
-            np.maximum(each, max(1e-6, each.max() / FAINTEST)) + self.offset
+            np.maximum(each, max(1e-6, each.max() / FAINTEST)) + SAFETY * self.offset
         )
+
+    def _largest(self, parts: list[Tensor]) -> Floats:
+        """Largest sum of each channel, or part of one that a connection brings."""
+        total = sum(parts) + torch.from_numpy(self.bias)[:, None, None]
+        assert isinstance(total, Tensor)
+        found: Floats = torch.stack([*parts, total]).abs().amax((0, 1, 3, 4)).numpy()
+        return found
 
     def add(self) -> Node:
         """Add it, and what it needs before it."""
@@ -183,8 +212,8 @@ class _Lowering:
 
     def _highest(self) -> Floats:
         """Scale that 24 bits allow each channel."""
-        found: Floats = STATE.maximum / ONE / SAFETY / self.peak
-        return found
+        highest: Floats = STATE.maximum / ONE / self.peak
+        return highest
 
     def _factors(self, sources: list[Node]) -> list[Ints]:
         """What each channel of a source is multiplied by / 64: 64 or less.
@@ -193,28 +222,28 @@ class _Lowering:
         and coarse weights are enough for it.
         """
         highest = self._highest() if self.layer.spiking else self._highest().min()
-        found = []
+        factors = []
         for node, c in zip(sources, self.connections, strict=True):
             if c.weight is None:
-                found.append(np.full(len(node.scale), ONE))
+                factors.append(np.full(len(node.scale), ONE))
                 continue
             used = ONE * highest * _row_peaks(c, node.scale) / LARGEST
             share = float(np.quantile(used, 0.1)) if self.layer.spiking else used.max()
             least = SMALLEST / np.maximum(node.peak, 1)
             factor = np.maximum(share, least) if np.median(used) < USED else 1.0
             even = STEP * np.rint(ONE * factor / STEP) * np.ones(len(node.scale))
-            found.append(even.clip(STEP, ONE).astype(np.int64))
-        return found
+            factors.append(even.clip(STEP, ONE).astype(np.int64))
+        return factors
 
     def _residual(
         self, sources: list[Node], factors: list[Ints], stage: int
     ) -> tuple[list[Node], int]:
         """The input itself, as large as the output's scale, and never negative."""
-        found = list(sources)
+        level = list(sources)
         for n, c in enumerate(self.connections):
             if c.kind != "identity":
                 continue
-            node = found[n]
+            node = level[n]
             others = [
                 ONE * float(_row_peaks(d, m.scale * (f / ONE)).max())
                 for d, m, f in zip(self.connections, sources, factors, strict=True)
@@ -224,8 +253,8 @@ class _Lowering:
             node = self.stages.relay(node, ONE, node.stage + 1, -VALUES[0])
             while ONE * scale > LARGEST * node.scale[0] and node.stage < stage - 1:
                 node = self.stages.relay(node, 2 * ONE, node.stage + 1)
-            found[n] = node
-        return found, max(stage, *(node.stage for node in found))
+            level[n] = node
+        return level, max(stage, *(node.stage for node in level))
 
     def _pool(self) -> Node:
         [connection] = self.connections
@@ -323,18 +352,24 @@ def _rows(connection: Connection, scale: Floats) -> Floats:
     weight = connection.weight.double().numpy()
     if connection.kind == "conv_transpose":
         weight = weight.transpose(1, 0, 2, 3)
-    found: Floats = weight / scale[None, :, None, None]
-    return found
+    rows: Floats = weight / scale[None, :, None, None]
+    return rows
 
 
 def _row_peaks(connection: Connection, scale: Floats) -> Floats:
     """Largest weight of each output channel, per payload of the source."""
-    found: Floats = np.abs(_rows(connection, scale)).max(axis=(1, 2, 3))
-    return np.maximum(found, 1e-12)
+    peaks: Floats = np.abs(_rows(connection, scale)).max(axis=(1, 2, 3))
+    return np.maximum(peaks, 1e-12)
 
 
 def _integers(connection: Connection, source: Floats, scale: Floats) -> Ints:
     """Weights in the axis order of the connection's kind."""
     rows = ONE * scale[:, None, None, None] * _rows(connection, source)
-    found: Ints = (STEP * np.rint(rows / STEP)).clip(-LARGEST, LARGEST).astype(np.int64)
-    return found.transpose(1, 0, 2, 3) if connection.kind == "conv_transpose" else found
+    integers: Ints = (
+        (STEP * np.rint(rows / STEP)).clip(-LARGEST, LARGEST).astype(np.int64)
+    )
+    return (
+        integers.transpose(1, 0, 2, 3)
+        if connection.kind == "conv_transpose"
+        else integers
+    )

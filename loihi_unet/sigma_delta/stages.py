@@ -65,8 +65,8 @@ class Node:
     def peak(self) -> Floats:
         """Largest payload of each channel, shape (C,)."""
         data = self.sent[:, :-2].abs()
-        found: Floats = data.amax(dim=(0, 2, 3)).numpy()
-        return found
+        peaks: Floats = data.amax(dim=(0, 2, 3)).numpy()
+        return peaks
 
 
 class Stages:
@@ -194,7 +194,7 @@ class Stages:
         synapse = each_channel(each, own)
         if offset:
             synapse = _offset(synapse, planes, offset)
-        found = self.add(
+        relayed = self.add(
             self._relay_name(node, int(each.min()), stage),
             [node],
             [synapse],
@@ -204,9 +204,9 @@ class Stages:
             rounds=False,
         )
         if more > _LONGEST:
-            found = self.relay(found, ONE, stage)
-        self._relays[key] = found
-        return found
+            relayed = self.relay(relayed, ONE, stage)
+        self._relays[key] = relayed
+        return relayed
 
     def _relay_name(self, node: Node, weight: int, stage: int) -> str:
         """``enc0.conv2@21``: what is handed on, and when it leaves."""

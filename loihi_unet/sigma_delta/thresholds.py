@@ -68,20 +68,27 @@ def usual_payloads(
     sent : mapping of str to ndarray
         What each layer sent of a first frame.
     """
-    found = {}
+    usual = {}
     for layer in network.layers[:-1]:
         if HANDED_ON in layer.name:
             continue
         values = np.abs(sent[layer.name][..., : layer.shape[0] - 2, :, :])
         some = values[values > 0]
-        found[layer.name] = float(some.mean()) if some.size else 0.0
-    return found
+        usual[layer.name] = float(some.mean()) if some.size else 0.0
+    return usual
 
 
 def at_share(
     network: StockNetwork, usual: Mapping[str, float], share: float
 ) -> StockNetwork:
     """Thresholds of that share of each layer's usual payload."""
+    return at_shares(network, usual, dict.fromkeys(usual, share))
+
+
+def at_shares(
+    network: StockNetwork, usual: Mapping[str, float], shares: Mapping[str, float]
+) -> StockNetwork:
+    """Thresholds of a share of its usual payload for each layer."""
     most = STATE.maximum >> STATE_SHIFT
-    found = {name: min(most, round(share * value)) for name, value in usual.items()}
+    found = {n: min(most, round(share * usual[n])) for n, share in shares.items()}
     return with_thresholds(network, found)

@@ -122,13 +122,13 @@ def drive(layer: Layer, sent: dict[str, Tensor]) -> Tensor:
 
 def _branches(connections: tuple[Connection, ...]) -> list[list[Connection]]:
     """Neighbours that one convolution can do together."""
-    found: list[list[Connection]] = []
+    branches: list[list[Connection]] = []
     for c in connections:
-        if found and _together(found[-1][0], c):
-            found[-1].append(c)
+        if branches and _together(branches[-1][0], c):
+            branches[-1].append(c)
         else:
-            found.append([c])
-    return found
+            branches.append([c])
+    return branches
 
 
 def _together(a: Connection, b: Connection) -> bool:

@@ -192,12 +192,12 @@ def _check_connection(
         raise ConversionError(f"{where}: the source is not an earlier layer")
     source = channels[connection.source]
     groups = connection.place.groups
-    found = None if connection.weight is None else tuple(connection.weight.shape)
+    shape = None if connection.weight is None else tuple(connection.weight.shape)
     if connection.kind in ("average_pool", "identity"):
-        if found is not None or source != layer.channels:
+        if shape is not None or source != layer.channels:
             raise ConversionError(
                 f"{where}: {connection.kind} from {source} to {layer.channels} "
-                f"channels with weight shape {found}; allowed are equal channels and "
+                f"channels with weight shape {shape}; allowed are equal channels and "
                 f"no weight"
             )
         return
@@ -208,8 +208,8 @@ def _check_connection(
         )
     ends = (layer.channels, source // groups)
     expected = ends if connection.kind == "conv" else ends[::-1]
-    if found is None or len(found) != 4 or found[:2] != expected or 0 in found:
+    if shape is None or len(shape) != 4 or shape[:2] != expected or 0 in shape:
         raise ConversionError(
-            f"{where}: {connection.kind} weight has shape {found}, allowed "
+            f"{where}: {connection.kind} weight has shape {shape}, allowed "
             f"({expected[0]}, {expected[1]}, kh, kw)"
         )

@@ -128,13 +128,13 @@ def relative_sides(layers: Iterable[Layer]) -> dict[str, tuple[Fraction, Fractio
     dict[str, tuple[Fraction, Fraction]]
         (H, W) by name, ``"input"`` included.
     """
-    found = {INPUT: (Fraction(1), Fraction(1))}
+    sides = {INPUT: (Fraction(1), Fraction(1))}
     for layer in layers:
         c = layer.connections[0]
-        (h, w), (sh, sw) = found[c.source], c.place.stride
+        (h, w), (sh, sw) = sides[c.source], c.place.stride
         up = c.kind == "conv_transpose"
-        found[layer.name] = (h * sh, w * sw) if up else (h / sh, w / sw)
-    return found
+        sides[layer.name] = (h * sh, w * sw) if up else (h / sh, w / sw)
+    return sides
 
 
 def side_multiple(layers: Iterable[Layer]) -> int:

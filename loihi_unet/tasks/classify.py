@@ -63,20 +63,20 @@ def class_of(picture: Picture) -> int:
 
 
 def one_counted(
-    found: int, picture: Picture, task: ClassifyConfig
+    answer: int, picture: Picture, task: ClassifyConfig
 ) -> dict[str, Confusion]:
     """Return counts of one picture: true class by row, found by column."""
     counts = np.zeros((task.classes, task.classes), np.int64)
-    counts[class_of(picture), found] = 1
+    counts[class_of(picture), answer] = 1
     return {"all": counts}
 
 
-def top1(found: Iterable[dict[str, Confusion]]) -> dict[str, float]:
+def top1(counted: Iterable[dict[str, Confusion]]) -> dict[str, float]:
     """Return the share of pictures whose class was found.
 
     Parameters
     ----------
-    found : iterable of dict
+    counted : iterable of dict
         From `one_counted`.
 
     Returns
@@ -84,7 +84,7 @@ def top1(found: Iterable[dict[str, Confusion]]) -> dict[str, float]:
     dict[str, float]
         ``top1``, and ``mean_recall``, the mean over the classes that occur.
     """
-    counts = summed(found)["all"]
+    counts = summed(counted)["all"]
     there = counts.sum(axis=1)
     right = counts.diagonal()
     return {

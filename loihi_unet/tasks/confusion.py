@@ -17,12 +17,12 @@ from loihi_unet.data.pictures import VOID
 Confusion = NDArray[np.int64]
 
 
-def confusion(found: NDArray[Any], label: NDArray[Any], classes: int) -> Confusion:
+def confusion(answer: NDArray[Any], label: NDArray[Any], classes: int) -> Confusion:
     """Count pairs of classes.
 
     Parameters
     ----------
-    found, label : ndarray of int, of equal shape
+    answer, label : ndarray of int, of equal shape
         Classes; places where the label is `VOID` are left out.
     classes : int
         How many there are.
@@ -33,7 +33,7 @@ def confusion(found: NDArray[Any], label: NDArray[Any], classes: int) -> Confusi
         True class by row, found by column.
     """
     known = label != VOID
-    pairs = label[known].astype(np.int64) * classes + found[known]
+    pairs = label[known].astype(np.int64) * classes + answer[known]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
@@ -64,12 +64,12 @@ def binary_scores(counts: Confusion, positive: int = 1) -> dict[str, float]:
 
 def class_ious(counts: Confusion) -> list[float | None]:
     """Return the Jaccard index of each class; None where it occurs nowhere."""
-    found = []
+    ious = []
     for index in range(len(counts)):
         right = int(counts[index, index])
         union = int(counts[index].sum() + counts[:, index].sum()) - right
-        found.append(_ratio(right, union) if union else None)
-    return found
+        ious.append(_ratio(right, union) if union else None)
+    return ious
 
 
 def several_scores(counts: Confusion) -> dict[str, float]:
@@ -117,15 +117,15 @@ def class_table(counts: Confusion, names: list[str]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for index, name in enumerate(names):
         right = int(counts[index, index])
-        there, found = int(counts[index].sum()), int(counts[:, index].sum())
+        there, answered = int(counts[index].sum()), int(counts[:, index].sum())
         rows.append(
             {
                 "class": name,
                 "share": _of(there, total),
-                "precision": _of(right, found),
+                "precision": _of(right, answered),
                 "recall": _of(right, there),
-                "f1": _of(2 * right, there + found),
-                "iou": _of(right, there + found - right),
+                "f1": _of(2 * right, there + answered),
+                "iou": _of(right, there + answered - right),
             }
         )
     return rows

@@ -107,8 +107,8 @@ class Judge:
                 )
                 return quality(target_of(picture), output)
             case ClassifyConfig():
-                found = find_class(network, picture, multiple=multiple, device=device)
-                return one_counted(found, picture, task)
+                answer = find_class(network, picture, multiple=multiple, device=device)
+                return one_counted(answer, picture, task)
             case _:
                 assert_never(task)
 
@@ -121,30 +121,30 @@ class Judge:
         device: torch.device | None = None,
     ) -> dict[str, float]:
         """Return a network's scores over pictures; parameters as of `judge`."""
-        found = [
+        judged = [
             self.judge(network, picture, index, multiple=multiple, device=device)
             for index, picture in enumerate(pictures)
         ]
-        return self.measures(found)
+        return self.measures(judged)
 
-    def measures(self, found: Sequence[Any]) -> dict[str, float]:
+    def measures(self, judged: Sequence[Any]) -> dict[str, float]:
         """Return a set's scores, from what `judge` gave of each picture."""
         match self.task:
             case SegmentConfig():
-                return scores_of(found, self.task)
+                return scores_of(judged, self.task)
             case ClassifyConfig():
-                return top1(found)
+                return top1(judged)
             case DenoiseConfig() | RestoreConfig():
-                return dict(mean_quality(list(found))._asdict())
+                return dict(mean_quality(list(judged))._asdict())
             case _:
                 assert_never(self.task)
 
-    def classes(self, found: Sequence[Any]) -> dict[str, Any] | None:
+    def classes(self, judged: Sequence[Any]) -> dict[str, Any] | None:
         """Return what can be said of each class, where the task has classes.
 
         Parameters
         ----------
-        found : sequence
+        judged : sequence
             From `judge`, one for each picture.
 
         Returns
@@ -155,7 +155,7 @@ class Judge:
         """
         if not isinstance(self.task, SegmentConfig | ClassifyConfig):
             return None
-        counts, names = summed(found)["all"], self.task.settings.names
+        counts, names = summed(judged)["all"], self.task.settings.names
         return {
             "names": names,
             "table": class_table(counts, names),

@@ -81,22 +81,22 @@ def counted(
         ``all``, and ``fov`` inside the field of view.
     """
     label, number = label_of(picture), task.classes
-    found = {"all": confusion(classes, label, number)}
+    counts = {"all": confusion(classes, label, number)}
     if task.settings.masks is not None:
         assert picture.mask is not None  # load_data gives every picture of a set one
         inside = picture.mask
-        found["fov"] = confusion(classes[inside], label[inside], number)
-    return found
+        counts["fov"] = confusion(classes[inside], label[inside], number)
+    return counts
 
 
 def scores_of(
-    found: Iterable[dict[str, Confusion]], task: SegmentConfig
+    counted: Iterable[dict[str, Confusion]], task: SegmentConfig
 ) -> dict[str, float]:
     """Score classes over all pixels of a set together.
 
     Parameters
     ----------
-    found : iterable of dict
+    counted : iterable of dict
         From `counted`, one for each picture.
     task : SegmentConfig
         Names the classes.
@@ -110,7 +110,7 @@ def scores_of(
         (``f1_fov`` ...), and where both of two classes are scored those of class 0
         (``f1_membrane`` ..., after its name).
     """
-    total = summed(found)
+    total = summed(counted)
     score = binary_scores if task.classes == 2 else several_scores
     scores: dict[str, float] = {}
     for part, counts in total.items():
@@ -123,10 +123,10 @@ def scores_of(
     return scores
 
 
-def summed(found: Iterable[dict[str, Confusion]]) -> dict[str, Confusion]:
+def summed(counted: Iterable[dict[str, Confusion]]) -> dict[str, Confusion]:
     """Return the counts of several pictures together, by part."""
     total: dict[str, Confusion] = {}
-    for one in found:
+    for one in counted:
         for part, counts in one.items():
             total[part] = total[part] + counts if part in total else counts
     return total

@@ -124,10 +124,10 @@ class SegmentTask(CropTask):
     ) -> NDArray[np.floating[Any]]:
         """Return input, classes found and label of the first held-out picture."""
         first, multiple = self.validation[0], self.config.model.multiple
-        found = find_classes(network, first, multiple=multiple, device=device)
+        classes = find_classes(network, first, multiple=multiple, device=device)
         shades = 255 // (self.task.classes - 1)
         label = np.where(label_of(first) == VOID, 0, label_of(first))
-        shown = [first.pixels.mean(axis=0), found * shades, label * shades]
+        shown = [first.pixels.mean(axis=0), classes * shades, label * shades]
         panel: NDArray[np.floating[Any]] = np.concatenate(shown, axis=1)[None]
         return panel
 

@@ -100,7 +100,7 @@ def train(
     *,
     init: str | Path | None = None,
     device: str | None = None,
-    label_colours: Path | None = None,
+    label_colours: str | Path | None = None,
 ) -> TrainResult:
     """Train a network; under ``torchrun`` on several processes, of equal result.
 
@@ -124,7 +124,7 @@ def train(
         `loihi_unet.training.warm_start.initial_weights`.
     device : str, optional
         A torch device; if None, CUDA where there is one, otherwise the CPU.
-    label_colours : Path, optional
+    label_colours : str or Path, optional
         As in `loihi_unet.data.datasets.Reading`.
 
     Returns

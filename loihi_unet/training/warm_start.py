@@ -70,10 +70,10 @@ def initial_weights(
     spikes = theirs.neuron.kind == "relu" and config.neuron.kind != "relu"
     if spikes and not config.model.batch_norm:
         relu = config.model_copy(update={"neuron": NeuronConfig()})
-        found = calibrate(model, relu, pictures)
+        calibration = calibrate(model, relu, pictures)
         # The largest activations become the most that a neuron sends in a step.
         full = FULL_SCALE.get(config.neuron.kind, 1.0)
-        scales = {name: scale / full for name, scale in found.scales.items()}
-        snn = spiking_unet(model, found.model_copy(update={"scales": scales}))
+        scales = {name: scale / full for name, scale in calibration.scales.items()}
+        snn = spiking_unet(model, calibration.model_copy(update={"scales": scales}))
         weights = normalised(model, snn)
     return Initial(weights, weights_sha256(model))

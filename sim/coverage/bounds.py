@@ -114,12 +114,12 @@ class Bounds:
         """Largest input through a connection; of its negative, if so."""
         low, high = self._low[c.source], self._high[c.source]
         if isinstance(c.synapse, AveragePool):
-            found = (
+            most = (
                 -synapse.apply(c.synapse, low)
                 if negative
                 else (synapse.apply(c.synapse, high))
             )
-            return found << c.weight_exp
+            return most << c.weight_exp
         weight = -c.synapse.weight if negative else c.synapse.weight
         parts = [
             synapse.apply(dataclasses.replace(c.synapse, weight=part), values)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.network import Network
+from export.synapse import AveragePool
 from sim.backend import OverflowLayerError, Progress, create
 from sim.coverage.bounds import Bounds
 from sim.coverage.counter import Coverage
@@ -210,8 +211,8 @@ class _Chooser:
     def _targets(self) -> list[Target]:
         """Channels to climb towards."""
         least = self.coverage.least_met(self.network)
-        self.places = self.coverage.places(self.network)
-        self.missing = [channel for channel, count in least.items() if not count]
+        missing = [channel for channel, count in least.items() if not count]
+        self.missing, self.places = self._before_pools(missing)
         targets = list(self.missing)
         self.rng.shuffle(targets)
         # Layer by layer: what stands behind the deepest of a round is not computed.
@@ -230,6 +231,27 @@ class _Chooser:
             targets = (targets + seldom)[: ROUND // 2]
         self.tried.update(targets)
         return targets
+
+    def _before_pools(self, missing: list[Target]) -> tuple[list[Target], Places]:
+        """Name what a pool reads in its stead, with the places that it reads.
+
+        A pool of silent neurons is equally far from firing everywhere.
+        """
+        places = self.coverage.places(self.network)
+        wanted = dict.fromkeys(missing)
+        for layer in self.network.layers:
+            (first, *others) = layer.connections
+            if others or not isinstance(first.synapse, AveragePool):
+                continue
+            rows, columns = first.synapse.kernel_size
+            for name, channel in [c for c in places if c[0] == layer.name]:
+                where = places.pop((name, channel))
+                wanted.pop((name, channel), None)
+                if (first.source, channel) not in wanted:
+                    wanted[first.source, channel] = None
+                    read = where.repeat(rows, axis=0).repeat(columns, axis=1)
+                    places[first.source, channel] = read
+        return list(wanted), places
 
     def _try(self, stimulus: Stimulus) -> None:
         self.pictures.append(stimulus)

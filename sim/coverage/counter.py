@@ -17,7 +17,7 @@ decay, saturate and wrap, and are recorded themselves.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -82,21 +82,39 @@ class Coverage:
             If a layer or a step is missing.
         """
         _check(network, recording)
-        # Without windows, a layer receives at a step what was sent at the one before.
-        in_time = network.num_steps if network.in_windows else network.num_steps - 1
         first = {
             name: _first_steps(network, name, recording)
             for name in network.nodes
             if name == network.input.name or name in recording.payloads
         }
+        self.add_first(network, first, len(recording.images))
+        if network.in_windows:
+            for layer in network.layers:
+                self._add_potentials(network, layer, recording)
+
+    def add_first(
+        self, network: Network, first: Mapping[str, Steps], images: int = 1
+    ) -> None:
+        """Count what is known by when each neuron sent something first.
+
+        Parameters
+        ----------
+        network : Network
+            The counter's network at the size that ran.
+        first : mapping of str to ndarray, shape (C, H, W), int
+            Of the input and all layers that send: step, from 0, of the first payload
+            that was not zero; T where there was none.
+        images : int
+            So many more were shown.
+        """
+        # Without windows, a layer receives at a step what was sent at the one before.
+        in_time = network.num_steps if network.in_windows else network.num_steps - 1
         for name, steps in first.items():
             self._fired[name] |= (steps < network.num_steps).any(axis=(1, 2))
         for layer in network.layers:
             for met, c in zip(self._met[layer.name], layer.connections, strict=True):
                 met += met_taps(c.synapse, first[c.source], in_time)
-            if network.in_windows:
-                self._add_potentials(network, layer, recording)
-        self.images += len(recording.images)
+        self.images += images
         if network.input.shape not in self._sizes:
             self._sizes.add(network.input.shape)
             self._add_reach(network, in_time)
@@ -184,7 +202,7 @@ class Coverage:
         dict of (str, int) to ndarray of bool, shape (H, W)
             By layer and channel, at the network's image size.
         """
-        found: dict[tuple[str, int], Bools] = {}
+        places: dict[tuple[str, int], Bools] = {}
         for layer in network.layers:
             for c, met in zip(layer.connections, self._met[layer.name], strict=True):
                 if not isinstance(c.synapse, Conv | ConvTranspose):
@@ -195,8 +213,8 @@ class Coverage:
                     key = (c.source, int(channel))
                     where = meeting(c.synapse, shape, met[channel] == 0)
                     if where.any():  # else it reads the padding alone, at this size
-                        found[key] = where | found.get(key, False)
-        return found
+                        places[key] = where | places.get(key, False)
+        return places
 
     def fired(self, layer: str, channel: int) -> bool:
         """Whether a channel sent anything."""
@@ -208,9 +226,9 @@ class Coverage:
             images=self.images,
             layers=tuple(self._layer(network, layer) for layer in network.layers),
             silent=tuple(
-                found
+                channels
                 for name in network.nodes
-                if (found := self._silent(network, name))
+                if (channels := self._silent(network, name))
             ),
             out_of_reach=sum(
                 self._out_of_reach(network, layer) for layer in network.layers

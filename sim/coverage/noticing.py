@@ -76,9 +76,9 @@ class Trace:
 
     def notices(self, more: Int64 | int = 0, theta: int | None = None) -> bool:
         """Whether other input, or another threshold, changes what is sent."""
-        found = self.run(more, theta)
+        changed = self.run(more, theta)
         right = self.right
-        return found is None or right is None or not np.array_equal(found, right)
+        return changed is None or right is None or not np.array_equal(changed, right)
 
     @functools.cached_property
     def right(self) -> Int64 | None:
@@ -166,8 +166,8 @@ class Sums:
             self._matrices[key] = np.stack(rows).astype(np.float64)
         flat = payload.reshape(-1, len(self._matrices[key])).astype(np.float64)
         sums = np.rint(flat @ self._matrices[key]).astype(np.int64) << c.weight_exp
-        found: Int64 = sums.reshape(*payload.shape[:-3], *layer.shape)
-        return found
+        delivered: Int64 = sums.reshape(*payload.shape[:-3], *layer.shape)
+        return delivered
 
     def tap(
         self, layer: Layer, number: int, index: tuple[int, ...], payload: Payload
@@ -182,8 +182,8 @@ class Sums:
             self._places[key] = synapse.apply(alone.synapse, numbers)[channel] // 2
         flat = payload.reshape(*payload.shape[:-3], -1).astype(np.int64)
         padded = np.concatenate([np.zeros_like(flat[..., :1]), flat], axis=-1)
-        found: Int64 = 2 * padded[..., self._places[key]] << c.weight_exp
-        return found
+        delivered: Int64 = 2 * padded[..., self._places[key]] << c.weight_exp
+        return delivered
 
 
 class Noticing:

@@ -61,12 +61,12 @@ def search(
         except OverflowLayerError:
             continue
         noticing = Noticing(network, recording, sums)
-        found = noticing.distance(flip)
-        likely = int(found.argmin())
-        if found[likely] <= 0:
+        nearer = noticing.distance(flip)
+        likely = int(nearer.argmin())
+        if nearer[likely] <= 0:
             return children[likely].astype(np.int32)  # type: ignore[no-any-return]
         parents = np.concatenate([parents, children])
-        distance = np.concatenate([distance, found])
+        distance = np.concatenate([distance, nearer])
     return None
 
 

@@ -152,10 +152,10 @@ def meeting(synapse: Conv | ConvTranspose, source: Shape, taps: Bools) -> Bools:
     """
     read = _read_by_conv if isinstance(synapse, Conv) else _read_by_transposed
     rows, columns = (read(synapse, source, axis) for axis in (0, 1))  # type: ignore[arg-type]
-    found = np.zeros(source[1:], dtype=np.bool_)
+    positions = np.zeros(source[1:], dtype=np.bool_)
     for ky, kx in zip(*np.nonzero(taps), strict=True):
-        found[np.ix_(np.unique(rows[ky]), np.unique(columns[kx]))] = True
-    return found
+        positions[np.ix_(np.unique(rows[ky]), np.unique(columns[kx]))] = True
+    return positions
 
 
 def _per_tap(

@@ -220,16 +220,16 @@ def _phase_taps(
     padding : int
         Symmetric padding P; window position d is offset d - P.
     """
-    found = []
+    offsets = []
     for b in range(stride):
         c, a = divmod(b + padding, stride)
-        found += [(b, c - j, tap) for j, tap in enumerate(range(a, kernel, stride))]
-    lowest = min(offset for _, offset, _ in found)
-    highest = max(offset for _, offset, _ in found)
+        offsets += [(b, c - j, tap) for j, tap in enumerate(range(a, kernel, stride))]
+    lowest = min(offset for _, offset, _ in offsets)
+    highest = max(offset for _, offset, _ in offsets)
     # Stock padding is symmetric: window positions without a tap fill up, so that
     # size + 2 P - D + 1 outputs are as many as needed and every offset fits.
     pad = max(0, -lowest, highest + out - size)
     taps = np.zeros((stride, size + 2 * pad + 1 - out, kernel), dtype=np.int64)
-    for b, offset, tap in found:
+    for b, offset, tap in offsets:
         taps[b, offset + pad, tap] = 1
     return taps, pad

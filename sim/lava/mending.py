@@ -121,12 +121,12 @@ def _mend_on_load(spec: ModuleSpec, mend: Mend) -> None:
 def check_release() -> None:
     """Raise `LavaVersionError` unless lava-nc 0.10.0 is what is installed."""
     try:
-        found = importlib.metadata.version("lava-nc")
+        installed = importlib.metadata.version("lava-nc")
     except importlib.metadata.PackageNotFoundError:
-        found = "of unknown version"
-    if found != RELEASE:
+        installed = "of unknown version"
+    if installed != RELEASE:
         raise LavaVersionError(
-            f"lava-nc {found} is installed, and the mends are for {RELEASE}"
+            f"lava-nc {installed} is installed, and the mends are for {RELEASE}"
         )
 
 

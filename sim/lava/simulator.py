@@ -92,10 +92,10 @@ class LavaSimulator(BaseSimulator):
                         progress(step, total)
 
                 running.advance(total, watch)
-                found = running.finished(0, count)
+                payloads = running.finished(0, count)
         except OverflowLayerError as error:
             raise first_in_order(self, network, images, error) from None
-        return self._recording(network, images, found, time.perf_counter() - started)
+        return self._recording(network, images, payloads, time.perf_counter() - started)
 
     def stream(
         self,
@@ -152,19 +152,19 @@ class LavaSimulator(BaseSimulator):
                     nonlocal given, started
                     done = (steps - running.stages) // T - given
                     if done > 0:
-                        found = running.finished(given, done)
-                        own = np.stack([images.popleft() for _ in range(done)])
+                        payloads = running.finished(given, done)
+                        shown = np.stack([images.popleft() for _ in range(done)])
                         seconds = time.perf_counter() - started
-                        yield self._recording(network, own, found, seconds)
+                        yield self._recording(network, shown, payloads, seconds)
                         given += done
                         started = time.perf_counter()
 
                 for some in batches:
-                    entering = network.input.check(some)
-                    running.feed(entered, entering)
-                    images.extend(entering)
-                    entered += len(entering)
-                    running.advance(len(entering) * T, watch)
+                    checked = network.input.check(some)
+                    running.feed(entered, checked)
+                    images.extend(checked)
+                    entered += len(checked)
+                    running.advance(len(checked) * T, watch)
                     yield from finished(entered * T)
                 # What follows the last image must not fail where that did not: itself,
                 # window by window, since each needs the place of one that is finished.
@@ -215,18 +215,18 @@ class LavaSimulator(BaseSimulator):
         self,
         network: Network,
         images: IntArray,
-        found: dict[str, Payload],
+        payloads: dict[str, Payload],
         seconds: float,
     ) -> Recording:
         output = None
         if isinstance(network.output.compartment, compartment.Accumulator):
-            output = found.pop(network.output.name)
+            output = payloads.pop(network.output.name)
         return Recording(
             backend=self.name,
             **identity(network),
             steps=tuple(range(network.num_steps)),
             images=images,
-            payloads=found,
+            payloads=payloads,
             output=output,
             seconds=seconds,
             versions=self.versions(),

@@ -68,11 +68,11 @@ class StockGraph:
 
     def _add(self, layer: StockLayer) -> None:
         neuron = self.neurons[layer.name] = self._neuron(layer)
-        own = [c for c in layer.connections if c.source == layer.name]
+        recurrent = [c for c in layer.connections if c.source == layer.name]
         for connection in layer.connections:
-            if connection not in own:
+            if connection not in recurrent:
                 self._connect(layer, connection, self.ports[connection.source], neuron)
-        for connection in own:  # before the axons' delay
+        for connection in recurrent:  # before the axons' delay
             self._connect(layer, connection, neuron.s_out, neuron)
         self.processes.append(neuron)
         self.ports[layer.name] = neuron.s_out

@@ -39,9 +39,9 @@ def run_windows(
     sent = {name: [zeros] for name, zeros in silent.items()}
     for now in range(1, steps + network.stages[layer] + 1):
         index = min((now - 1) // network.num_steps, len(images) - 1)
-        found = {name: cell.step(now, sent) for name, cell in cells.items()}
-        found[network.input.name] = images[index].astype(np.int64)
-        for name, payload in found.items():
+        sending = {name: cell.step(now, sent) for name, cell in cells.items()}
+        sending[network.input.name] = images[index].astype(np.int64)
+        for name, payload in sending.items():
             sent[name].append(payload)
     rows = sent[layer][-steps:]
     return np.stack(rows)[:, :, 0, 0]

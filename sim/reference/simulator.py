@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from export.compartment import Accumulator, Compartment
 from export.network import Layer, Network
+from export.stock_network import StockNetwork
 from export.synapse import IntArray
 from sim import stock_run
 from sim.backend import OverflowLayerError, Progress
@@ -194,6 +195,10 @@ class ReferenceSimulator(BaseSimulator):
     def stock_runner(self) -> stock_run.RunOne:
         """Return what runs a network of stock neurons on one input."""
         return reference_stock.run_one
+
+    def clock(self, network: StockNetwork) -> reference_stock.StockClock:
+        """Give the network at rest; see `sim.backend.Clocked`."""
+        return reference_stock.StockClock(network)
 
     def versions(self) -> dict[str, str]:
         """Return NumPy's version."""

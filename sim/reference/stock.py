@@ -200,6 +200,33 @@ class LayerState:
         return values.astype(np.int64)[:, None, None]
 
 
+class StockClock:
+    """A network of stock neurons, one step after the other; see `sim.backend.Clock`."""
+
+    def __init__(self, network: StockNetwork) -> None:
+        self.network = network
+        self.layers = [LayerState(network, layer) for layer in network.layers]
+        self.now = 0
+
+    def step(self, frame: IntArray) -> dict[str, Int64]:
+        """Advance a step; return what each layer sends, and its states."""
+        self.now += 1
+        entering = frame.astype(np.int64)
+        emitted, leaving = {}, {self.network.input.name: entering}
+        traces: dict[str, Int64] = {}
+        for layer in self.layers:
+            name = layer.layer.name
+            emitted[name] = layer.step(self.now, entering)
+            leaving[name] = layer.axons.leaving(emitted[name])
+            traces.update(_traced(layer, emitted[name]))
+        for layer in self.layers:
+            for incoming in layer.incoming:
+                # A layer that reads itself does so before its axons.
+                own = incoming.source == layer.layer.name
+                incoming.sent.append((emitted if own else leaving)[incoming.source])
+        return traces
+
+
 def run_one(
     network: StockNetwork, values: IntArray, wanted: tuple[str, ...]
 ) -> dict[str, Int64]:
@@ -211,31 +238,20 @@ def run_one(
         If an input sum leaves 24 bits signed (CUBA: after its shift by 6), or a
         sigma-delta state does.
     """
-    layers = [LayerState(network, layer) for layer in network.layers]
+    clock = StockClock(network)
     traces = {
         name: np.zeros((network.num_steps, *network.traces[name]), dtype=np.int64)
         for name in wanted
     }
     for t in range(network.num_steps):
-        frame = (values[t] if network.input.changes else values).astype(np.int64)
-        emitted, leaving = {}, {network.input.name: frame}
-        for layer in layers:
-            name = layer.layer.name
-            emitted[name] = layer.step(t + 1, frame)
-            leaving[name] = layer.axons.leaving(emitted[name])
-            for trace, found in _traced(layer, emitted[name]):
-                if trace in traces:
-                    traces[trace][t] = found
-        for layer in layers:
-            for incoming in layer.incoming:
-                # A layer that reads itself does so before its axons.
-                own = incoming.source == layer.layer.name
-                incoming.sent.append((emitted if own else leaving)[incoming.source])
+        state = clock.step(values[t] if network.input.changes else values)
+        for trace in traces:
+            traces[trace][t] = state[trace]
     return traces
 
 
 def _traced(layer: LayerState, payload: Int64) -> Iterator[tuple[str, Int64]]:
     name = layer.layer.name
     yield name, payload
-    for state, found in layer.states.items():
-        yield f"{name}:{state}", found
+    for state, values in layer.states.items():
+        yield f"{name}:{state}", values

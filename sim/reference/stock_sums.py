@@ -50,17 +50,17 @@ def check_sums(
     frames = values
     if not network.input.changes:
         frames = np.broadcast_to(values, (network.num_steps, *values.shape))
-    own: dict[str, Payload] = {network.input.name: frames, **payloads}
-    leaving: dict[str, Payload] = dict(own)
+    emitted: dict[str, Payload] = {network.input.name: frames, **payloads}
+    leaving: dict[str, Payload] = dict(emitted)
     for layer in network.layers:
         if layer.delay is not None:
             axons = Axons(layer)
-            sent = own[layer.name].astype(np.int64)
+            sent = emitted[layer.name].astype(np.int64)
             leaving[layer.name] = np.stack([axons.leaving(step) for step in sent])
     doubtful = [
         LayerState(network, layer)
         for layer in network.layers
-        if _may_overflow(layer, own)
+        if _may_overflow(layer, emitted)
     ]
     for t in range(steps):
         for state in doubtful:
@@ -69,7 +69,7 @@ def check_sums(
             for incoming in state.incoming:
                 # A layer that reads itself does so before its axons.
                 before = incoming.source == state.layer.name
-                going = (own if before else leaving)[incoming.source]
+                going = (emitted if before else leaving)[incoming.source]
                 incoming.sent.append(going[t].astype(np.int64))
 
 

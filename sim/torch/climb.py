@@ -118,15 +118,15 @@ class Climber:
         """
         x = torch.from_numpy(picture[None].astype(np.float32))
         with torch.autocast("cpu", enabled=False):
-            found = {}
+            by_layer = {}
             for name, drive in self._drives(x):
                 best = self._best(drive)[0].numpy()
                 for layer, channel in places:
                     if layer == name:
                         where = places[layer, channel]
                         best[channel] = self._best_at(drive[0, channel], where)
-                found[name] = best
-            return found
+                by_layer[name] = best
+            return by_layer
 
     def _height(
         self, x: Tensor, targets: Sequence[Sequence[Target]], places: Places

@@ -102,10 +102,10 @@ def _check_precision() -> None:
     for switch in _SWITCHES:
         library, operation = switch.split(".")
         place = getattr(getattr(torch.backends, library), operation, None)
-        found = getattr(place, "fp32_precision", "none")
-        if found not in ("none", "ieee"):
+        set_to = getattr(place, "fp32_precision", "none")
+        if set_to not in ("none", "ieee"):
             raise BackendError(
-                f"backend 'torch': precision '{found}' found, 'ieee' needed "
+                f"backend 'torch': precision '{set_to}' found, 'ieee' needed "
                 f"(torch.backends.{switch}.fp32_precision)"
             )
 

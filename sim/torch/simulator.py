@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from export.network import Network
+from export.stock_network import StockNetwork
 from export.synapse import IntArray
 from sim import stock_run
 from sim.backend import BackendError, OverflowLayerError, Progress
@@ -28,6 +29,7 @@ from sim.recording import Payload, Recording, identity
 from sim.torch.exact import exact_arithmetic
 from sim.torch.plan import PreparedLayer, prepare_network
 from sim.torch.stock import StockRunner
+from sim.torch.stock_clock import StockClock
 from sim.torch.window import Window
 
 
@@ -122,6 +124,10 @@ class TorchSimulator(BaseSimulator):
         """Return what runs a network of stock neurons on one input."""
         return self._stock_runner
 
+    def clock(self, network: StockNetwork) -> StockClock:
+        """Give the network at rest; see `sim.backend.Clocked`."""
+        return StockClock(network, self._stock_runner.sums_of)
+
     def versions(self) -> dict[str, str]:
         """Return torch's version."""
         return {"torch": torch.__version__}
@@ -138,11 +144,11 @@ class TorchSimulator(BaseSimulator):
         """
         for number in range(len(images)):
             alone = images[number : number + 1]
-            found = None
-            while error := self._overflow(network, alone, found):
-                found = error.step + network.stages[error.layer]
-            if found is not None:
-                first = self._overflow(network, alone, found + 1)
+            end = None
+            while error := self._overflow(network, alone, end):
+                end = error.step + network.stages[error.layer]
+            if end is not None:
+                first = self._overflow(network, alone, end + 1)
                 assert first is not None  # the same arithmetic found it before
                 first.image = number
                 return first

@@ -60,13 +60,13 @@ class StockRunner:
         sent, traces = {network.input.name: frames}, dict[str, Payload]()
         last = {c.source: layer for layer in network.layers for c in layer.connections}
         for layer in network.layers:
-            found = self._at_once(network, layer, sent, wanted)
-            if found is None:
-                found = run_layer(self.sums_of, network, layer, sent, wanted)
-            sent[layer.name] = held_back(layer, found[layer.name])
-            for name in set(wanted) & set(found):
+            traced = self._at_once(network, layer, sent, wanted)
+            if traced is None:
+                traced = run_layer(self.sums_of, network, layer, sent, wanted)
+            sent[layer.name] = held_back(layer, traced[layer.name])
+            for name in set(wanted) & set(traced):
                 dtype = trace_dtype(network, name)
-                traces[name] = found[name].cpu().numpy().astype(dtype)
+                traces[name] = traced[name].cpu().numpy().astype(dtype)
             for source in {c.source for c in layer.connections}:
                 if last[source] is layer:
                     del sent[source]  # nobody reads it again

@@ -84,8 +84,8 @@ def run(
     bias = bias.expand(count // len(bias), len(bias)).reshape(-1)
     for first in range(0, count, CHUNK):
         part = slice(first, first + CHUNK)
-        found = {name: values[:, part] for name, values in rows.items()}
-        _run_part(layer, sums[:, part], arriving.late, bias[part], found, proof)
+        of_part = {name: values[:, part] for name, values in rows.items()}
+        _run_part(layer, sums[:, part], arriving.late, bias[part], of_part, proof)
     if not proof.holds():
         return None
     shape = (steps, *layer.shape[1:], layer.shape[0])

@@ -64,15 +64,15 @@ def run_layer(
     states: dict[str, list[Tensor]] = {name: [] for name in names}
     for t in range(len(a)):
         now = a[t]
-        for own in feedback:
-            now = now + own.arriving(t, sending)
+        for recurrent in feedback:
+            now = now + recurrent.arriving(t, sending)
         if feedback:
             check(now, layer.name, arriving(layer), t)
         sending.append(compartment.step(t, now))
         for name in names:
             states[name].append(compartment.states[name])
-    found = {f"{layer.name}:{name}": torch.stack(s) for name, s in states.items()}
-    return {layer.name: torch.stack(sending), **found}
+    recorded = {f"{layer.name}:{name}": torch.stack(s) for name, s in states.items()}
+    return {layer.name: torch.stack(sending), **recorded}
 
 
 def _own(layer: StockLayer, connection: StockConnection) -> bool:

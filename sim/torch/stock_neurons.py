@@ -168,8 +168,8 @@ class _SigmaDelta:
 
     @property
     def states(self) -> Mapping[str, Tensor]:
-        found = {"act": self.act, "residue": self.residue}
-        return found if self.sigma is None else {"sigma": self.sigma, **found}
+        traced = {"act": self.act, "residue": self.residue}
+        return traced if self.sigma is None else {"sigma": self.sigma, **traced}
 
     def step(self, t: int, a: Tensor) -> Tensor:
         if self.sigma is None:

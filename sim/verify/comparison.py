@@ -199,9 +199,9 @@ def compare(
 
 def worst(comparisons: Sequence[Comparison]) -> Verdict | None:
     """Verdict of all together: FAIL if one fails; None if there are none."""
-    found = {comparison.verdict for comparison in comparisons}
+    verdicts = {comparison.verdict for comparison in comparisons}
     ordered: tuple[Verdict, ...] = ("FAIL", "PARTIAL", "EXACT")
-    return next((verdict for verdict in ordered if verdict in found), None)
+    return next((verdict for verdict in ordered if verdict in verdicts), None)
 
 
 def _strangers(left: Recording, right: Recording) -> Iterator[str]:
@@ -342,16 +342,16 @@ def _unique(phrases: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(itertools.chain.from_iterable(phrases)))
 
 
-def _merged(found: Sequence[tuple[LayerComparison, int]]) -> LayerComparison:
+def _merged(parts: Sequence[tuple[LayerComparison, int]]) -> LayerComparison:
     different = [
         replace(part.first, image=part.first.image + images)
-        for part, images in found
+        for part, images in parts
         if part.first
     ]
     return replace(
-        found[0][0],
-        compared=sum(part.compared for part, _ in found),
-        mismatches=sum(part.mismatches for part, _ in found),
+        parts[0][0],
+        compared=sum(part.compared for part, _ in parts),
+        mismatches=sum(part.mismatches for part, _ in parts),
         first=different[0] if different else None,
     )
 

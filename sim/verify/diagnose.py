@@ -339,7 +339,7 @@ def _sources(
     assert network is not None
     assert layer is not None
     bias = int(layer.compartment.bias.effective()[at.c])
-    found = []
+    sources = []
     for c in layer.connections:
         alone = _alone(layer, c)
         sums = [
@@ -347,7 +347,7 @@ def _sources(
             for recording in (left, right)
         ]
         _, height, width = network.nodes[c.source].shape
-        found.append(
+        sources.append(
             Source(
                 name=c.source,
                 rows=_reach(c, height, 0, at.y),
@@ -356,7 +356,7 @@ def _sources(
                 right=_ints(sums[1]),
             )
         )
-    return tuple(found)
+    return tuple(sources)
 
 
 def _alone(layer: Layer, connection: Connection) -> Layer:

@@ -75,11 +75,11 @@ def _axes_text(
 ) -> str:
     parts = []
     if order != (0, 1, 2):
-        found = f"({', '.join(AXES[axis] for axis in order)})"
+        written = f"({', '.join(AXES[axis] for axis in order)})"
         parts.append(
-            f"written in the order {found} and read as (C, H, W)"
+            f"written in the order {written} and read as (C, H, W)"
             if reshaped
-            else f"axes in the order {found}, (C, H, W) needed"
+            else f"axes in the order {written}, (C, H, W) needed"
         )
     elif reshaped:
         parts.append("the same values in another shape")

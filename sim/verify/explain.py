@@ -44,12 +44,12 @@ def explain(
     tuple of str
         One sentence each; empty if nothing known fits.
     """
-    found = list(_shifts(name, left, right))
+    causes = list(_shifts(name, left, right))
     if left.steps == right.steps or name == OUTPUT:
-        found += dump_mistakes(values(left, name), values(right, name))
+        causes += dump_mistakes(values(left, name), values(right, name))
     if network is not None:
-        found += _recomputed(name, right, network)
-    return tuple(found)
+        causes += _recomputed(name, right, network)
+    return tuple(causes)
 
 
 def values(recording: Recording, name: str) -> npt.NDArray[Any]:
@@ -69,9 +69,9 @@ def obeys(network: Network, layer: Layer, recording: Recording, image: int) -> b
         As in `sim.torch.trace.currents`; the layer is recorded itself.
     """
     is_output = layer is network.output and recording.output is not None
-    found = values(recording, OUTPUT if is_output else layer.name)[image]
+    recorded = values(recording, OUTPUT if is_output else layer.name)[image]
     due = _run(layer, currents(network, layer, recording, image))
-    return np.array_equal(due, found[0] if is_output else found)
+    return np.array_equal(due, recorded[0] if is_output else recorded)
 
 
 def _shifts(name: str, left: Recording, right: Recording) -> Iterator[str]:

@@ -212,10 +212,10 @@ def common_images(
     if a.shape[1:] != b.shape[1:]:
         return None
     if len(a) <= len(b):
-        found = _places(a, b)
-        return None if found is None else (list(range(len(a))), found)
-    found = _places(b, a)
-    return None if found is None else (found, list(range(len(b))))
+        places = _places(a, b)
+        return None if places is None else (list(range(len(a))), places)
+    places = _places(b, a)
+    return None if places is None else (places, list(range(len(b))))
 
 
 def aligned(left: Recording, right: Recording) -> tuple[Recording, Recording] | None:

@@ -212,7 +212,7 @@ class Builder:
             bias = self._bias(value, taps, size)
         assert bias is not None  # a carried value has no bias
         terms = {source: compose(taps, inner) for source, inner in value.terms.items()}
-        terms = {source: found for source, found in terms.items() if found.weight.any()}
+        terms = {source: taps_ for source, taps_ in terms.items() if taps_.weight.any()}
         return Value((len(bias), *size), terms, bias, name, flat)
 
     def _readable(self, value: Value, taps: Taps, size: Pair) -> Value:
@@ -255,10 +255,10 @@ class Builder:
         plane = value.bias[None, :, None, None].expand(1, *value.shape)
         kind, weight, geometry = placed(taps, value.size, size)
         connection = Connection(source="", kind=kind, weight=weight, geometry=geometry)
-        found = apply(connection, plane.contiguous())[0].flatten(1)
-        first = found[:, :1]
-        scale = float(found.abs().max())
-        if bool(((found - first).abs() > 1e-9 * scale).any()):
+        sums = apply(connection, plane.contiguous())[0].flatten(1)
+        first = sums[:, :1]
+        scale = float(sums.abs().max())
+        if bool(((sums - first).abs() > 1e-9 * scale).any()):
             return None
         return first[:, 0].clone()
 

@@ -86,16 +86,16 @@ def check_allowed(names: Iterable[str]) -> dict[str, str]:
         If one is unknown, or two contradict each other.
     """
     known = [f"{name}={how}" for name, ways in CHOICES.items() for how in ways]
-    found: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     for text in names:
         if text not in known:
             raise ConversionError(f"--allow {text}: allowed are {', '.join(known)}")
         name, how = text.split("=")
-        if found.setdefault(name, how) != how:
+        if chosen.setdefault(name, how) != how:
             raise ConversionError(
-                f"--allow {text}: {name}={found[name]} is allowed already"
+                f"--allow {text}: {name}={chosen[name]} is allowed already"
             )
-    return found
+    return chosen
 
 
 def refusal(operations: Iterable[Operation]) -> ConversionError | None:

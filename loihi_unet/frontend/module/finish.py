@@ -78,20 +78,20 @@ def _made(builder: Builder, name: str, value: Value, ones: bool) -> Layer:
 def _with_plane(builder: Builder, name: str, terms: dict[str, Taps]) -> dict[str, Taps]:
     """Read picture and plane of ones as the channels of one input."""
     channels = builder.shapes[INPUT][0]
-    found: list[Taps] = []
+    constants: list[Taps] = []
     for source, start in ((INPUT, 0), (ONES, channels)):
         if source in terms:
             width = terms[source].weight.shape[1]
             places = torch.zeros(width, channels + 1)
             places[:, start : start + width] = torch.eye(width)
-            found.append(compose(terms[source], pointwise(places)))
+            constants.append(compose(terms[source], pointwise(places)))
     rest = {n: t for n, t in terms.items() if n not in (INPUT, ONES)}
-    if not found:
+    if not constants:
         return rest
-    if len(found) == 2 and not alike(*found):
+    if len(constants) == 2 and not alike(*constants):
         raise ConversionError(
             f"layer {name!r}: it reads the picture and a constant at different "
             "resolutions"
         )
-    joined = found[0] if len(found) == 1 else added(*found)
+    joined = constants[0] if len(constants) == 1 else added(*constants)
     return {INPUT: joined, **rest}

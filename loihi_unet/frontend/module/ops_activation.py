@@ -177,8 +177,8 @@ def max_pool2d(
     depth, builder = image(input).shape[0], call.builder
     if way != "exact":
         taps = convolution(means(depth, kernel), steps, places, spread, depth)
-        found = builder.linear(input, taps, size, name=call.name)
-        return builder.carried(found) if way == "convolution" else found
+        pooled = builder.linear(input, taps, size, name=call.name)
+        return builder.carried(pooled) if way == "convolution" else pooled
     wide = (input.size[0], size[1])
     rows = _largest(call, input, wide, 1, kernel[1], (1, steps[1]), places, spread)
     return _largest(call, rows, size, 0, kernel[0], (steps[0], 1), places, spread)

@@ -15,8 +15,8 @@ def mapped(
     call: Call, value: Value, taps: Taps, bias: Tensor | None = None, **more: Any
 ) -> Value:
     """Return a linear map of a value, and a bias."""
-    found = call.builder.linear(value, taps, call.size, name=call.name, **more)
-    return found if bias is None else call.builder.shifted(found, bias.detach())
+    result = call.builder.linear(value, taps, call.size, name=call.name, **more)
+    return result if bias is None else call.builder.shifted(result, bias.detach())
 
 
 def image(value: Value) -> Value:
@@ -85,8 +85,8 @@ def whole(
     if input.size != (1, 1):
         call.fixed = True
     taps = convolution(weight, input.size, (0, 0), (1, 1), 1)
-    found = call.builder.linear(input, taps, (1, 1), name=call.name, flat=True)
-    return found if bias is None else call.builder.shifted(found, bias.detach())
+    result = call.builder.linear(input, taps, (1, 1), name=call.name, flat=True)
+    return result if bias is None else call.builder.shifted(result, bias.detach())
 
 
 @operation("batch_norm")

@@ -57,8 +57,8 @@ def narrow(call: Call, input: Value, dim: int, start: int, length: int) -> Value
     """Some channels, rows or columns."""
     index: list[Any] = [slice(None)] * 4
     index[dim] = slice(start, start + length)
-    found: Value = getitem(call, input, tuple(index))
-    return found
+    part: Value = getitem(call, input, tuple(index))
+    return part
 
 
 @operation("getitem")

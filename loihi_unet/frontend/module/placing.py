@@ -64,11 +64,9 @@ def _as_conv(
         kernel = weight.shape[2 + axis] + before
         stride, target = taps.down[axis], leaving[axis]
         after = 0
-        while (
-            found := (entering[axis] + 2 * padding - kernel) // stride + 1
-        ) != target:
+        while (size := (entering[axis] + 2 * padding - kernel) // stride + 1) != target:
             kernel += 1
-            if found > target:
+            if size > target:
                 after += 1
             else:
                 padding, before = padding + 1, before + 1

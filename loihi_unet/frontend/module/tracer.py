@@ -150,11 +150,11 @@ class Tracer(TorchFunctionMode):
             self._refuse(name, no_tensor(name))
             return result
         try:
-            found = self._done(name, args, values, named, result)
+            value = self._done(name, args, values, named, result)
         except RefusedError as refused:
             self._refuse(name, str(refused))
-            found = UNKNOWN
-        self._rebind(args, result, found)
+            value = UNKNOWN
+        self._rebind(args, result, value)
         return result
 
     def _done(
@@ -180,12 +180,12 @@ class Tracer(TorchFunctionMode):
             real=args,
         )
         try:
-            found = OPERATIONS[name](call, *_tuples(values), **named)
+            value = OPERATIONS[name](call, *_tuples(values), **named)
         except TypeError as error:
             raise RefusedError(f"arguments that are not known ({error})") from None
         self.fixed |= call.fixed
         self._note(name, call.fidelity, call.how)
-        return found
+        return value
 
     def _note(self, name: str, fidelity: Any, how: str) -> None:
         layer = self.modules[-1] if self.modules else ""
@@ -202,24 +202,24 @@ class Tracer(TorchFunctionMode):
     def _refuse(self, name: str, why: str) -> None:
         self._note(name, "refused", why)
 
-    def _rebind(self, args: tuple[Any, ...], result: Any, found: Any) -> None:
+    def _rebind(self, args: tuple[Any, ...], result: Any, held: Any) -> None:
         """Note results; what shared memory with a changed tensor is unknown."""
         changed = args[0] if args and result is args[0] else None
-        if isinstance(changed, Tensor) and found is not self.value(changed):
+        if isinstance(changed, Tensor) and held is not self.value(changed):
             place = changed.untyped_storage().data_ptr()
             for known in self.known.values():
                 if known.tensor.untyped_storage().data_ptr() == place:
                     known.value = UNKNOWN
         if isinstance(result, Tensor):
-            self.bind(result, found)
-        elif isinstance(found, list):
-            for tensor, value in zip(result, found, strict=True):
+            self.bind(result, held)
+        elif isinstance(held, list):
+            for tensor, value in zip(result, held, strict=True):
                 self.bind(tensor, value)
         else:
             first, *others = result
-            self.bind(first, found)
+            self.bind(first, held)
             for tensor in others:  # indices of maxima
-                self.bind(tensor, UNKNOWN if found is UNKNOWN else Places())
+                self.bind(tensor, UNKNOWN if held is UNKNOWN else Places())
 
     def _bind_all(self, result: Any, value: _Unknown) -> None:
         for tensor in _tensors(result):
@@ -238,10 +238,10 @@ def _tensors(result: Any) -> list[Tensor]:
 
 
 def _flat(things: Iterable[Any]) -> list[Any]:
-    found: list[Any] = []
+    items: list[Any] = []
     for item in things:
-        found += _flat(item) if isinstance(item, list | tuple) else [item]
-    return found
+        items += _flat(item) if isinstance(item, list | tuple) else [item]
+    return items
 
 
 def _tuples(values: list[Any]) -> list[Any]:

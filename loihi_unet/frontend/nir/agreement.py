@@ -56,10 +56,10 @@ def run_integers(network: StockNetwork, frames: IntArray) -> dict[str, Payload]:
         If a sum leaves 24 bits.
     """
     longer, values = padded(network, frames)
-    found = create("torch").run(longer, values)
+    recording = create("torch").run(longer, values)
     steps = frames.shape[1]
     shifted = {}
-    for name, trace in found.payloads.items():
+    for name, trace in recording.payloads.items():
         stage = network.stages[name.rpartition(":")[0] or name]
         shifted[name] = trace[:, stage : stage + steps]
     return shifted
@@ -67,13 +67,13 @@ def run_integers(network: StockNetwork, frames: IntArray) -> dict[str, Payload]:
 
 def crowded(traces: dict[str, Payload]) -> list[str]:
     """Layers whose potential saturated, or whose current came near to wrapping."""
-    found = []
+    layers = []
     for name, trace in traces.items():
         layer, _, state = name.rpartition(":")
         limit = {"u": (STATE.maximum + 1) // 2, "v": STATE.maximum}.get(state)
         if layer and limit and int(np.abs(trace.astype(np.int64)).max()) >= limit:
-            found.append(layer)
-    return found
+            layers.append(layer)
+    return layers
 
 
 def agreement(
@@ -103,8 +103,8 @@ def agreement(
     return rows
 
 
-def _spiking(name: str, floats: Float, found: Payload) -> Agreement:
-    ours, theirs = found != 0, floats != 0
+def _spiking(name: str, floats: Float, integers: Payload) -> Agreement:
+    ours, theirs = integers != 0, floats != 0
     either = int((ours | theirs).sum())
     same = int((ours & theirs).sum()) / either if either else None
     rates = _correlation(theirs.mean(axis=1), ours.mean(axis=1))

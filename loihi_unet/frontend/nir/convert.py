@@ -98,12 +98,12 @@ def convert_nir(
     path = Path(source)
     graph = read_graph(path)
     try:
-        found = restore(graph)
+        restored = restore(graph)
         frames = None if data is None else load_frames(Path(data), graph)
-        if found is None:
+        if restored is None:
             result = convert(graph, _step(dt), frames)
         else:
-            result = _restored(found, graph, dt, frames)
+            result = _restored(restored, graph, dt, frames)
     except NIRError as error:
         raise NIRError(f"{path}: {error}") from None
     write_network(result.network, Path(out))
@@ -114,12 +114,12 @@ def _restored(
     network: StockNetwork, graph: Graph, dt: float | None, frames: IntArray | None
 ) -> Converted:
     """Integers that were ours, beside what their nodes say."""
-    own = step_of(network)
-    if dt is not None and not np.isclose(dt, own):
-        raise NIRError(f"--dt {dt}: its integers are those of dt {own}")
+    recorded_dt = step_of(network)
+    if dt is not None and not np.isclose(dt, recorded_dt):
+        raise NIRError(f"--dt {dt}: its integers are those of dt {recorded_dt}")
     if frames is None:
         return Converted(network)
-    run = run_floats(graph, frames.astype(np.float64), own)
+    run = run_floats(graph, frames.astype(np.float64), recorded_dt)
     rows = agreement(network, run, run_integers(network, frames))
     return Converted(network, agreement=tuple(rows))
 
@@ -224,9 +224,9 @@ def load_frames(path: Path, graph: Graph) -> IntArray:
     full = three(shape)
     if array.dtype.kind not in "iub":
         raise UserError(f"{path}: dtype {array.dtype} found, integers needed")
-    for own in (full, shape):
-        lead = array.ndim - len(own)
-        if lead in (1, 2) and array.shape[lead:] == own and array.size:
+    for frame_shape in (full, shape):
+        lead = array.ndim - len(frame_shape)
+        if lead in (1, 2) and array.shape[lead:] == frame_shape and array.size:
             frames = np.array(array).astype(np.int64)
             return frames.reshape(-1 if lead == 2 else 1, array.shape[lead - 1], *full)
     raise UserError(

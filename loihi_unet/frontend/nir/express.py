@@ -189,12 +189,12 @@ class _Writer:
     ) -> tuple[npt.NDArray[Any] | None, npt.NDArray[Any] | None]:
         """Steps before and after a synapse, beyond what aligns it."""
         source = self.network.nodes[connection.source]
-        own = connection.source == layer.name
-        axons = None if own else getattr(source, "delay", None)
+        recurrent = connection.source == layer.name
+        axons = None if recurrent else getattr(source, "delay", None)
         channels = source.shape[0]
         held = np.zeros(channels, dtype=np.int64) if axons is None else axons
         stages = self.network.stages
-        slack = 0 if own else stages[layer.name] - stages[connection.source] - 1
+        slack = 0 if recurrent else stages[layer.name] - stages[connection.source] - 1
         before, after = held.astype(np.int64) - slack, None
         if isinstance(synapse, Dense) and synapse.delay is not None:
             each = np.repeat(before, source.shape[1] * source.shape[2])

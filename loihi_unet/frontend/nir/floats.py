@@ -70,8 +70,8 @@ class _Runner:
             unit, x = self.neurons[name], self._entering(name)
             current, v = unit.step(self.current[name], self.v[name], x)
             high = run.peaks.get(name, (0.0, 0.0))
-            found = (float(np.abs(current).max()), float(np.abs(v).max()))
-            run.peaks[name] = (max(high[0], found[0]), max(high[1], found[1]))
+            now = (float(np.abs(current).max()), float(np.abs(v).max()))
+            run.peaks[name] = (max(high[0], now[0]), max(high[1], now[1]))
             self.current[name] = current
             if unit.threshold is None:
                 self.now[name] = self.v[name] = v

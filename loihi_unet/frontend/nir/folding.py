@@ -43,16 +43,16 @@ def fold(nodes: list[Node], shapes: dict[str, NirShape], source: str) -> Kernel 
         Node before the first of them.
     """
     channels = three(shapes[source])[0]
-    found = Kernel(np.ones((channels, 1, 1, 1)), groups=channels)
+    kernel = Kernel(np.ones((channels, 1, 1, 1)), groups=channels)
     for node, before in zip(nodes, sources_of(nodes, source), strict=True):
         if node.kind == "Delay":
             continue
         step = _as_kernel(node, shapes[before])
-        joined = None if step is None else _join(found, step, three(shapes[source]))
+        joined = None if step is None else _join(kernel, step, three(shapes[source]))
         if joined is None:
             return None
-        found = joined
-    return found
+        kernel = joined
+    return kernel
 
 
 def _as_kernel(node: Node, before: NirShape) -> Kernel | None:

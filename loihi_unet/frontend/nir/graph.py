@@ -53,34 +53,34 @@ class Node:
             If it is missing, no number, or not finite.
         """
         try:
-            found = np.asarray(self.values[key], dtype=np.float64)
+            values = np.asarray(self.values[key], dtype=np.float64)
         except (KeyError, TypeError, ValueError):
             raise NIRError(f"{self.where}: {key} missing or no number") from None
-        if not np.isfinite(found).all():
+        if not np.isfinite(values).all():
             raise NIRError(f"{self.where}: {key} holds a value that is not finite")
-        return found
+        return values
 
     def axis(self, key: str, axes: int) -> int:
         """Return a field that counts axes, from the front."""
-        found = self.array(key)
-        if found.size != 1 or not -axes <= found.flat[0] < axes:
+        value = self.array(key)
+        if value.size != 1 or not -axes <= value.flat[0] < axes:
             raise NIRError(
                 f"{self.where}: {key} {self.values[key]} found, {-axes}..{axes - 1} "
                 "needed"
             )
-        return int(found.flat[0]) % axes
+        return int(value.flat[0]) % axes
 
     def pair(self, key: str, minimum: int) -> tuple[int, int]:
         """Return a field of one or two whole numbers as (along H, along W)."""
-        found = self.array(key).reshape(-1)
-        flat = found.size in (1, 2) and (found == np.round(found)).all()
-        if not flat or (found < minimum).any() or (found > _LARGEST).any():
+        values = self.array(key).reshape(-1)
+        flat = values.size in (1, 2) and (values == np.round(values)).all()
+        if not flat or (values < minimum).any() or (values > _LARGEST).any():
             raise NIRError(
                 f"{self.where}: {key} {self.values[key]} found, whole numbers "
                 f"{minimum}..{_LARGEST} needed"
             )
-        first, last = int(found[0]), int(found[-1])
-        if found.size == 1 and self.kind == "Conv1d":
+        first, last = int(values[0]), int(values[-1])
+        if values.size == 1 and self.kind == "Conv1d":
             first = {"padding": 0}.get(key, 1)
         return first, last
 
@@ -125,11 +125,11 @@ class Graph:
         return self._only("Output")
 
     def _only(self, kind: str) -> Node:
-        found = self.of_kind(kind)
-        if len(found) != 1:
-            names = ", ".join(repr(node.name) for node in found) or "none"
+        nodes = self.of_kind(kind)
+        if len(nodes) != 1:
+            names = ", ".join(repr(node.name) for node in nodes) or "none"
             raise NIRError(f"{kind} nodes: {names} found, one needed")
-        return found[0]
+        return nodes[0]
 
 
 def checked(graph: Graph) -> Graph:

@@ -64,15 +64,15 @@ def neuron(node: Node, shape: NirShape, dt: float) -> Neuron:
     silent = node.kind in SILENT
 
     def full(key: str) -> Float:
-        found = node.array(key)
+        values = node.array(key)
         try:
             filled: Float = np.broadcast_to(
-                found.reshape(shape) if found.size > 1 else found.reshape(()), shape
+                values.reshape(shape) if values.size > 1 else values.reshape(()), shape
             ).copy()
             return filled
         except ValueError:
             raise NIRError(
-                f"{node.where}: {key} of shape {found.shape} found, {shape} enters"
+                f"{node.where}: {key} of shape {values.shape} found, {shape} enters"
             ) from None
 
     def share(key: str) -> Float:
@@ -126,7 +126,7 @@ def order(graph: Graph, names: list[str]) -> list[str]:
 
 def neurons_before(graph: Graph, name: str) -> set[str]:
     """Neurons from which only linear nodes lead here."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting, seen = graph.sources(name), set()
     while waiting:
         node = graph.nodes[waiting.pop()]
@@ -134,10 +134,10 @@ def neurons_before(graph: Graph, name: str) -> set[str]:
             continue
         seen.add(node.name)
         if is_neuron(node):
-            found.add(node.name)
+            names.add(node.name)
         else:
             waiting += graph.sources(node.name)
-    return found
+    return names
 
 
 def is_neuron(node: Node) -> bool:
@@ -153,8 +153,8 @@ def delay_steps(node: Node, shape: NirShape, dt: float) -> Ints:
     NIRError
         If one is negative or above 62 steps.
     """
-    found = node.array("delay") / dt
-    steps = np.rint(found).astype(np.int64)
+    in_steps = node.array("delay") / dt
+    steps = np.rint(in_steps).astype(np.int64)
     if (steps < 0).any() or (steps > 62).any():
         raise NIRError(
             f"{node.where}: delay of {steps.min()}..{steps.max()} steps of {dt:g} s "

@@ -19,11 +19,11 @@ from loihi_unet.frontend.nir.primitives import SILENT, NIRError
 def named(links: list[Link]) -> list[tuple[int, Link]]:
     """Links with how many of the same source came before."""
     seen: dict[str, int] = {}
-    found = []
+    numbered = []
     for x in links:
-        found.append((seen.get(x.source, 0), x))
+        numbered.append((seen.get(x.source, 0), x))
         seen[x.source] = seen.get(x.source, 0) + 1
-    return found
+    return numbered
 
 
 def is_relayed(x: Link) -> bool:

@@ -75,13 +75,13 @@ def paths_into(graph: Graph, target: str) -> list[Path]:
     NIRError
         If linear nodes form a loop without a neuron, or are too many.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
 
     def walk(name: str, after: tuple[str, ...]) -> None:
         node = graph.nodes[name]
         if is_neuron(node) or node.kind == "Input":
-            found.append(Path(name, after))
-            if len(found) > MOST:
+            paths.append(Path(name, after))
+            if len(paths) > MOST:
                 raise NIRError(f"node '{target}': more than {MOST} ways into it found")
             return
         if len(after) == LONGEST:
@@ -95,7 +95,7 @@ def paths_into(graph: Graph, target: str) -> list[Path]:
 
     for source in graph.sources(target):
         walk(source, ())
-    return found
+    return paths
 
 
 def constant(graph: Graph, target: str, shapes: dict[str, NirShape]) -> Float:

@@ -164,17 +164,17 @@ def quantise(layer: FloatLayer, smaller: float = 1.0) -> IntegerLayer:
             layer=layer.name,
             parameter=what,
             nir=(float(value.min()), float(value.max())),
-            integers=(int(found.min()), int(found.max())),
-            error=_error(value, found / factor),
+            integers=(int(integers.min()), int(integers.max())),
+            error=_error(value, integers / factor),
         )
-        for what, value, found, factor in rows
+        for what, value, integers, factor in rows
     )
     return IntegerLayer(scale, weights, compartment, errors, proof)
 
 
-def _error(value: Float, found: Float) -> float:
+def _error(value: Float, rounded: Float) -> float:
     largest = float(np.abs(value).max())
-    return float(np.abs(found - value).max()) / largest if largest else 0.0
+    return float(np.abs(rounded - value).max()) / largest if largest else 0.0
 
 
 def _one(values: Ints) -> PerChannel:

@@ -53,7 +53,7 @@ def read_graph(path: Path) -> Graph:
     nir = nir_package()
     try:
         # Types are checked here: nir's check refuses what its own older files hold.
-        found = nir.read(path, type_check=False)
+        nir_graph = nir.read(path, type_check=False)
     except MemoryError:
         raise
     # nir has no error of its own: it asserts, or fails inside on what is missing.
@@ -61,17 +61,17 @@ def read_graph(path: Path) -> Graph:
         reason = one_line((str(error).splitlines() or [repr(error)])[0])
         raise NIRError(f"{path}: no readable NIR graph ({reason})") from error
     try:
-        return flatten(found)
+        return flatten(nir_graph)
     except UserError as error:
         raise NIRError(f"{path}: {error}") from None
 
 
-def flatten(found: Any) -> Graph:
+def flatten(nir_graph: Any) -> Graph:
     """Return a ``nir.NIRGraph`` without its nesting.
 
     Parameters
     ----------
-    found : nir.NIRGraph
+    nir_graph : nir.NIRGraph
         Nested graphs have one Input and one Output each.
 
     Returns
@@ -84,25 +84,25 @@ def flatten(found: Any) -> Graph:
     NIRError
         If a graph is not well formed, or holds what is not read.
     """
-    if type(found).__name__ != "NIRGraph":
-        raise NIRError(f"{type(found).__name__} found, a NIRGraph needed")
+    if type(nir_graph).__name__ != "NIRGraph":
+        raise NIRError(f"{type(nir_graph).__name__} found, a NIRGraph needed")
     nodes: dict[str, Node] = {}
-    edges = _collect(found, "", nodes)
-    inner = [n for n in nodes.values() if "." in n.name and n.name in _ports(found)]
+    edges = _collect(nir_graph, "", nodes)
+    inner = [n for n in nodes.values() if "." in n.name and n.name in _ports(nir_graph)]
     for node in inner:
         before = [a for a, b in edges if b == node.name]
         after = [b for a, b in edges if a == node.name]
         edges = [e for e in edges if node.name not in e]
         edges += [(a, b) for a in before for b in after]
         del nodes[node.name]
-    metadata = dict(found.metadata)
+    metadata = dict(nir_graph.metadata)
     return checked(Graph(nodes=nodes, edges=tuple(edges), metadata=metadata))
 
 
-def _ports(found: Any, prefix: str = "", depth: int = 0) -> set[str]:
+def _ports(nir_graph: Any, prefix: str = "", depth: int = 0) -> set[str]:
     """Names of the Inputs and Outputs of nested graphs."""
     names: set[str] = set()
-    for name, node in found.nodes.items():
+    for name, node in nir_graph.nodes.items():
         kind = type(node).__name__
         if kind == "NIRGraph":
             names |= _ports(node, f"{prefix}{name}.", depth + 1)
@@ -111,11 +111,11 @@ def _ports(found: Any, prefix: str = "", depth: int = 0) -> set[str]:
     return names
 
 
-def _collect(found: Any, prefix: str, nodes: dict[str, Node]) -> list[Edge]:
+def _collect(nir_graph: Any, prefix: str, nodes: dict[str, Node]) -> list[Edge]:
     """Put all nodes into ``nodes``; return all edges, between inner nodes only."""
     edges: list[Edge] = []
     doors: dict[str, tuple[str, str]] = {}
-    for name, node in found.nodes.items():
+    for name, node in nir_graph.nodes.items():
         full = f"{prefix}{name}"
         kind = type(node).__name__
         if kind == "NIRGraph":
@@ -132,11 +132,11 @@ def _collect(found: Any, prefix: str, nodes: dict[str, Node]) -> list[Edge]:
             if not isinstance(node.metadata, dict):
                 raise NIRError(f"node '{full}' ({kind}): metadata that is no group")
             nodes[full] = Node(full, kind, values, node.metadata)
-    pairs = [(str(a), str(b)) for a, b in found.edges]
+    pairs = [(str(a), str(b)) for a, b in nir_graph.edges]
     for pair in pairs:
         if pairs.count(pair) > 1:
             raise NIRError(f"edge '{pair[0]}' -> '{pair[1]}': there twice")
-        if missing := [name for name in pair if name not in found.nodes]:
+        if missing := [name for name in pair if name not in nir_graph.nodes]:
             raise NIRError(
                 f"edge '{pair[0]}' -> '{pair[1]}': there is no node '{missing[0]}'"
             )
@@ -148,9 +148,9 @@ def _collect(found: Any, prefix: str, nodes: dict[str, Node]) -> list[Edge]:
 
 
 def _port(graph: Any, kind: str, full: str) -> str:
-    found = [n for n, node in graph.nodes.items() if type(node).__name__ == kind]
-    if len(found) != 1:
+    ports = [n for n, node in graph.nodes.items() if type(node).__name__ == kind]
+    if len(ports) != 1:
         raise NIRError(
-            f"node '{full}' (NIRGraph): {len(found)} {kind} nodes found, one needed"
+            f"node '{full}' (NIRGraph): {len(ports)} {kind} nodes found, one needed"
         )
-    return f"{full}.{found[0]}"
+    return f"{full}.{ports[0]}"

@@ -46,12 +46,12 @@ def restore(graph: Graph) -> StockNetwork | None:
     return network
 
 
-def _compare(meant: Graph, found: Graph) -> None:
+def _compare(meant: Graph, read: Graph) -> None:
     advice = f"without metadata '{OURS}' the nodes are converted as they are"
-    if set(meant.nodes) != set(found.nodes) or set(meant.edges) != set(found.edges):
+    if set(meant.nodes) != set(read.nodes) or set(meant.edges) != set(read.edges):
         raise NIRError(f"nodes and edges are not those of its integers; {advice}")
     for name, node in meant.nodes.items():
-        other = found.nodes[name]
+        other = read.nodes[name]
         key = "kind" if node.kind != other.kind else same(node.values, other.values)
         if key is not None:
             raise NIRError(
@@ -80,15 +80,15 @@ def _stream(record: dict[str, Any], graph: Graph) -> StockNetwork:
 
 
 def _integers(node: Node, key: str) -> IntArray:
-    found = np.asarray(node.metadata[f"{OURS}_{key}"])
-    if found.dtype.kind not in "iu":
+    values = np.asarray(node.metadata[f"{OURS}_{key}"])
+    if values.dtype.kind not in "iu":
         raise NIRError(f"{node.where}: metadata {OURS}_{key} holds no integers")
-    return found
+    return values
 
 
 def _parameter(node: Node, key: str) -> PerChannel:
-    found = _integers(node, key)
-    return int(found) if found.ndim == 0 else found
+    values = _integers(node, key)
+    return int(values) if values.ndim == 0 else values
 
 
 def _layer(item: dict[str, Any], graph: Graph) -> StockLayer:

@@ -35,30 +35,30 @@ def infer(graph: Graph) -> Mapping[str, NirShape]:
     NIRError
         If a node cannot take what enters it, or nothing reaches it.
     """
-    found: dict[str, NirShape] = {}
+    known: dict[str, NirShape] = {}
     waiting = [graph.input.name]
-    found[graph.input.name] = _declared(graph.input)
+    known[graph.input.name] = _declared(graph.input)
     while waiting:
         name = waiting.pop()
         for target in graph.targets(name):
             node = graph.nodes[target]
-            shape = _after(node, found[name])
+            shape = _after(node, known[name])
             if math.prod(shape) > LARGEST:
                 raise NIRError(
                     f"{node.where}: it gives {shape}, at most {LARGEST} values"
                 )
-            if target not in found:
-                found[target] = shape
+            if target not in known:
+                known[target] = shape
                 waiting.append(target)
-            elif found[target] != shape:
+            elif known[target] != shape:
                 raise NIRError(
-                    f"{node.where}: it gives {found[target]}, or {shape} from "
-                    f"'{name}' of shape {found[name]}"
+                    f"{node.where}: it gives {known[target]}, or {shape} from "
+                    f"'{name}' of shape {known[name]}"
                 )
     for node in graph.nodes.values():
-        if node.name not in found:
+        if node.name not in known:
             raise NIRError(f"{node.where}: the input does not reach it")
-    return found
+    return known
 
 
 def _declared(node: Node) -> NirShape:
@@ -92,10 +92,16 @@ def _after(node: Node, shape: NirShape) -> NirShape:
 
 def _same(node: Node, shape: NirShape) -> NirShape:
     key = {"Scale": "scale", "Delay": "delay"}.get(node.kind, "r")
-    own = node.array(key).shape
-    if int(np.prod(own)) not in (1, int(np.prod(shape))):
-        raise NIRError(f"{node.where}: {key} of shape {own} found, {shape} enters")
-    return own if len(own) == 1 and own[0] == int(np.prod(shape)) > 1 else shape
+    value_shape = node.array(key).shape
+    if int(np.prod(value_shape)) not in (1, int(np.prod(shape))):
+        raise NIRError(
+            f"{node.where}: {key} of shape {value_shape} found, {shape} enters"
+        )
+    return (
+        value_shape
+        if len(value_shape) == 1 and value_shape[0] == int(np.prod(shape)) > 1
+        else shape
+    )
 
 
 def _dense(node: Node, shape: NirShape) -> NirShape:
@@ -113,10 +119,10 @@ def _dense(node: Node, shape: NirShape) -> NirShape:
 def _check_bias(node: Node, outputs: int) -> None:
     if node.values.get("bias") is None:
         return
-    found = node.array("bias").shape
-    if found != (outputs,):
+    bias_shape = node.array("bias").shape
+    if bias_shape != (outputs,):
         raise NIRError(
-            f"{node.where}: bias of shape {found} found, ({outputs},) needed"
+            f"{node.where}: bias of shape {bias_shape} found, ({outputs},) needed"
         )
 
 
@@ -189,7 +195,7 @@ def _flat(node: Node, shape: NirShape) -> NirShape:
     return (*shape[:first], middle, *shape[last + 1 :])
 
 
-def _positive(node: Node, found: NirShape, shape: NirShape) -> NirShape:
-    if min(found) < 1:
+def _positive(node: Node, result: NirShape, shape: NirShape) -> NirShape:
+    if min(result) < 1:
         raise NIRError(f"{node.where}: {shape} enters, no output is left")
-    return found
+    return result

@@ -193,7 +193,7 @@ class Lowering:
         """A rounded layer, and the relays before it; its stage is noted."""
         keys = [f"from {x.source}" + f" ({i})" * (i > 0) for i, x in named(part.links)]
         floats = self._floats(part, keys)
-        found = self._rounded(floats, part, keys)
+        rounded = self._rounded(floats, part, keys)
         relayed = [is_relayed(x) for x in part.links]
         stage = 1 + max(
             stages[x.source] + again
@@ -219,21 +219,21 @@ class Lowering:
                 relays.append(made)
                 stages[made.name] = stages[source] + 1
                 source, extra = made.name, 0
-            synapse = integer_synapse(x.synapse, found.weights[key], extra, part.name)
+            synapse = integer_synapse(x.synapse, rounded.weights[key], extra, part.name)
             connections.append(StockConnection(source=source, synapse=synapse))
         # A layer reads itself last, as netx's dense_rec.
         connections.sort(key=lambda c: c.source == part.name)
         stages[part.name] = stage
         silent = part.unit is None or part.unit.threshold is None
-        unit = 1 / (found.scale * (1 << STATE_SHIFT)) if silent else 1.0
+        unit = 1 / (rounded.scale * (1 << STATE_SHIFT)) if silent else 1.0
         layer = StockLayer(
             name=part.name,
             shape=part.shape,
             connections=tuple(connections),
-            compartment=found.compartment,
+            compartment=rounded.compartment,
             scale=unit,
         )
-        return found, layer, relays
+        return rounded, layer, relays
 
     def _shape(self, name: str) -> Shape:
         return three(self.shapes[name])
@@ -261,10 +261,10 @@ class Lowering:
         """In integers that stock netx reads as they are."""
         scale = self.scales[part.name]
         for _ in range(_TRIES):
-            found = quantise(floats, scale)
-            why = _mangled(part, [found.weights[key] for key in keys])
+            rounded = quantise(floats, scale)
+            why = _mangled(part, [rounded.weights[key] for key in keys])
             if why is None:
-                return found
+                return rounded
             scale *= _LESS
         raise NIRError(f"node '{part.name}': {why}")
 
@@ -313,8 +313,8 @@ def _mangled(part: _Part, weights: list[IntArray]) -> str | None:
         for x, w in zip(part.links, weights, strict=True)
         if isinstance(x.synapse, Matrix)
     ]
-    own = [w for mine, w in matrices if mine]
+    recurrent = [w for mine, w in matrices if mine]
     others = [w for mine, w in matrices if not mine]
     if not others:
         return None
-    return mangled(np.hstack(others), own[0] if own else None)
+    return mangled(np.hstack(others), recurrent[0] if recurrent else None)

@@ -43,7 +43,7 @@ def write_nir(network: Network, path: str | Path) -> None:
         if node.kind == "Output":
             values = {"output_type": {"output": values["input_type"]["input"]}}
         nodes[name] = getattr(nir, node.kind)(**values, metadata=dict(node.metadata))
-    found = nir.NIRGraph(
+    nir_graph = nir.NIRGraph(
         nodes=nodes,
         edges=list(graph.edges),
         metadata=dict(graph.metadata),
@@ -51,6 +51,6 @@ def write_nir(network: Network, path: str | Path) -> None:
     )
     with atomic(Path(path)) as temporary:
         try:
-            nir.write(temporary, found)
+            nir.write(temporary, nir_graph)
         except (ValueError, TypeError) as error:
             raise UserError(f"{path}: nir cannot write it ({error})") from error

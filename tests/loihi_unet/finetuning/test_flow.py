@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The fine-tuning network names the overflow of every backend, and tries its sums."""
+"""Both fine-tuning networks name the overflow of every backend, and try their sums."""
 
 import dataclasses
 
@@ -8,10 +8,15 @@ import pytest
 import torch
 from torch.nn import functional
 
+from export.compartment import Bias
+from export.synapse import AveragePool
 from export.theta import settle
 from loihi_unet.conversion.normalise import spiking_unet
+from loihi_unet.finetuning import exact_sums
 from loihi_unet.finetuning.flow import IntegerUNet
+from loihi_unet.finetuning.steps import StepsUNet, unfold
 from sim.backend import OverflowLayerError, create
+from sim.reference import synapse
 from sim.torch import int8
 
 
@@ -36,31 +41,52 @@ def by_reference(network, x):
     return named(lambda: create("reference").run(judged, levels))
 
 
-def drowned(snn, biases, num_steps):
-    """Layers with so large a bias, in their first places, that they overflow."""
-    snn = settle(snn)
-    layers = list(snn.layers)
-    for number, bias in enumerate(biases):
-        layer = layers[number]
-        quantisation = dataclasses.replace(layer.quantisation, bias_exp=7)
-        unit = quantisation.gain / snn.base_threshold
-        value = torch.full_like(layer.bias, bias * 2**7 / unit)
-        layers[number] = dataclasses.replace(
-            layer, bias=value, quantisation=quantisation
-        )
-    return settle(dataclasses.replace(snn, layers=tuple(layers), num_steps=num_steps))
+def through_the_flow(snn):
+    return IntegerUNet(settle(snn))
 
 
-def test_the_first_overflow_in_time_is_named(snn):
-    network = IntegerUNet(drowned(snn, (-2100, -4000), 40))
+def through_the_steps(snn):
+    return StepsUNet(snn, unfold(snn))
+
+
+@pytest.fixture(params=[through_the_flow, through_the_steps])
+def make(request):
+    return request.param
+
+
+def change(network, number, **changes):
+    """Change a layer of the integers that are computed with."""
+    layers = list(network.network.layers)
+    layers[number] = dataclasses.replace(layers[number], **changes)
+    network.network = dataclasses.replace(network.network, layers=tuple(layers))
+
+
+def drown(network, number, bias):
+    """So large a bias in a layer that it overflows."""
+    compartment = network.network.layers[number].compartment
+    large = Bias(mant=np.full_like(compartment.bias.mant, bias), exp=7)
+    change(network, number, compartment=dataclasses.replace(compartment, bias=large))
+
+
+def loud(network, number):
+    """Shift the sums of one layer's first connection as far left as it goes."""
+    first, *rest = network.network.layers[number].connections
+    first = dataclasses.replace(first, weight_exp=7)
+    change(network, number, connections=(first, *rest))
+
+
+def test_the_first_overflow_in_time_is_named(snn, make):
+    network = make(dataclasses.replace(snn, num_steps=40))
+    drown(network, 0, -2100)
+    drown(network, 1, -4000)
     x = torch.zeros(2, 1, 8, 8)
     found = named(lambda: network(x))
     assert found == by_reference(network, x)
     assert found[:3] == (0, "enc0.conv2", 16)  # enc0.conv1 follows at step 31
 
 
-def test_the_image_that_overflows_is_named(snn):
-    network = IntegerUNet(settle(snn))
+def test_the_image_that_overflows_is_named(snn, make):
+    network = make(snn)
     loud(network, 0)
     x = torch.cat([torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)])
     found = named(lambda: network(x))
@@ -69,9 +95,9 @@ def test_the_image_that_overflows_is_named(snn):
     assert found[3].startswith("input from 'input' ")
 
 
-def test_sums_that_cancel_overflow_all_the_same(snn):
+def test_sums_that_cancel_overflow_all_the_same(snn, make):
     """One connection leaves 24 bits; the bias brings the potential back."""
-    network = IntegerUNet(settle(snn))
+    network = make(snn)
     loud(network, 0)
     x = torch.ones(1, 1, 8, 8)
     found = named(lambda: network(x))
@@ -79,13 +105,25 @@ def test_sums_that_cancel_overflow_all_the_same(snn):
     assert found[3].startswith("input from")
 
 
-def loud(network, number):
-    """Shift the sums of one layer's first connection as far left as it goes."""
-    layers = list(network.network.layers)
-    first, *rest = layers[number].connections
-    first = dataclasses.replace(first, weight_exp=7)
-    layers[number] = dataclasses.replace(layers[number], connections=(first, *rest))
-    network.network = dataclasses.replace(network.network, layers=tuple(layers))
+def test_an_accumulator_that_overflows_between_is_named(snn, make):
+    """Its steps are one sum where gradients go through the steps."""
+    network = make(dataclasses.replace(snn, num_steps=40))
+    drown(network, len(network.network.layers) - 1, -2100)
+    x = torch.zeros(1, 1, 8, 8)
+    found = named(lambda: network(x))
+    assert found == by_reference(network, x)
+    assert found[1:3] == ("out", 31)
+
+
+def test_windows_are_summed_not_averaged():
+    """A mean over 49, times 49, is not what was summed."""
+    generator = torch.Generator().manual_seed(0)
+    value = torch.randint(0, 256, (1, 1, 2, 98, 63), generator=generator).float()
+    pool = AveragePool(channels=2, kernel_size=(7, 7), weight_mant=254)
+    expected = synapse.apply(pool, value[0, 0].long().numpy())
+    assert np.array_equal(exact_sums.pooled(pool, value)[0, 0].numpy(), expected)
+    mean = functional.avg_pool2d(value[0], 7) * (49 * 254)
+    assert not np.array_equal(mean[0].numpy(), expected)
 
 
 @pytest.fixture
@@ -104,17 +142,24 @@ def wrong_convolution(monkeypatch):
     int8._float32_is_exact.cache_clear()
 
 
-def test_a_shape_in_which_torch_is_wrong_changes_no_integer(snn, request):
+def test_a_shape_in_which_torch_is_wrong_changes_no_integer(snn, make, request):
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (2, 1, 8, 8), generator=generator) / 255
-    found = []
-    for _ in range(2):
-        sent = {}
-        network = IntegerUNet(settle(snn), sent.__setitem__)
-        with torch.no_grad():
-            found.append((network(x), sent))
-        request.getfixturevalue("wrong_convolution")
-    (output, payloads), (again, same) = found
-    assert torch.equal(output, again)
-    assert all(torch.equal(payloads[name], same[name]) for name in payloads)
+    outputs = [make(snn)(x)]
+    request.getfixturevalue("wrong_convolution")
+    outputs.append(make(snn)(x))
+    assert torch.equal(*outputs)
     assert functional.conv2d(x, torch.ones(1, 1, 1, 1)).max() > 1  # it is wrong
+
+
+def test_payloads_are_right_as_well_where_torch_is_wrong(snn, request):
+    x = torch.randint(0, 256, (2, 1, 8, 8)) / 255
+    recorded = []
+    for _ in range(2):
+        recorded.append({})
+        with torch.no_grad():
+            IntegerUNet(settle(snn), recorded[-1].__setitem__)(x)
+        request.getfixturevalue("wrong_convolution")
+    right, same = recorded
+    assert all(torch.equal(right[name], same[name]) for name in right)
+    assert right

@@ -177,7 +177,7 @@ class _Smooth(StepsUNet):
     def _piece(self, piece, sent, events):
         real = steps._integrate
         try:
-            steps._integrate = lambda drive, theta, _: (drive / theta).relu()
+            steps._integrate = lambda drive, theta, *_: (drive / theta).relu()
             return super()._piece(piece, sent, events)
         finally:
             steps._integrate = real

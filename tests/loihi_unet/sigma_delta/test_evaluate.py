@@ -54,7 +54,10 @@ def test_thresholds_keep_to_a_budget(network, video, tmp_path):
     plain = evaluate_video(network, settings, command="")
     out = tmp_path / "b.net"
     found = evaluate_video(network, settings, command="", budget=15.0, out=out)
-    assert found["share"] > 0
+    searched = found["thresholds"]
+    assert any(share > 0 for share in searched["shares"].values())
+    assert searched["quality"] >= searched["quality_at_zero"] - 15.0
+    assert searched["operations"] <= searched["operations_common"]
     assert found["measures"]["psnr"] >= plain["measures"]["psnr"] - 15.0
     assert found["operations_later"] < plain["operations_later"]
     again = evaluate_video(out, settings, command="")

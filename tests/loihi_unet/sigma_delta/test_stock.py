@@ -17,16 +17,19 @@ from sim.backend import create
 pytestmark = pytest.mark.lava
 
 
+SIZE = (8, 12)
+
+
 @pytest.fixture(scope="module")
 def network():
-    return sigma_delta.unet()[1]
+    return sigma_delta.unet()[1].resized(*SIZE)
 
 
 @pytest.fixture(scope="module")
 def frames(network):
     """Two pictures, then steps until the second is through: (T, C, H, W)."""
-    pictures = sigma_delta.pictures(2, 1, (16, 24), seed=5)
-    steps = network_at(network, (16, 24), 2).num_steps
+    pictures = sigma_delta.pictures(2, 1, SIZE, seed=5)
+    steps = network_at(network, SIZE, 2).num_steps
     held = np.concatenate([pictures, *[pictures[1:]] * (steps - 2)])
     return np.stack([completed(network, one) for one in held]).astype(np.int64)
 

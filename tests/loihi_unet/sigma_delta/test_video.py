@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Frames one a step: what is kept, what is sent, and what it costs."""
 
+import dataclasses
+import gc
+import tracemalloc
+import weakref
+
 import numpy as np
 import pytest
 import sigma_delta
 
 from export.fit.fanout import fan_out
-from export.images import decode
+from export.images import completed, decode
 from export.synapse import Injection
 from loihi_unet.errors import ConversionError, DataError
-from loihi_unet.runs.video import run_video, video_network
+from loihi_unet.runs.video import network_at, run_video, steps_of, video_network
 from loihi_unet.sigma_delta.thresholds import at_share, usual_payloads, with_thresholds
-from sim.backend import create
+from sim.backend import OverflowLayerError, create
 from sim.selftest import small_network
 
 BACKENDS = ["reference", "torch", pytest.param("lava", marks=pytest.mark.lava)]
@@ -84,6 +89,96 @@ def test_thresholds_hold_back_small_changes(network):
     assert found.operations()[1] < plain.operations()[1] / 2
     again = run_video(at_share(held, usual, 0), frames, create("torch"))
     np.testing.assert_array_equal(again.outputs, plain.outputs)
+
+
+def moving(network, count):
+    """Frames as they enter, one after the other, each another."""
+    for n in range(count):
+        frame = np.roll(sigma_delta.pictures(1, 1, (16, 24), 1)[0], n, axis=1)
+        yield completed(network, frame)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_steps_are_those_of_one_run(network, backend):
+    """Payloads and states, step by step, against all steps at once on torch."""
+    sized = network_at(network, (16, 24), 3)
+    wanted = tuple(sized.traces)
+    frames = np.stack([*moving(network, 3)])
+    shown = np.concatenate([frames, np.repeat(frames[-1:], sized.num_steps - 3, 0)])
+    expected = create("torch").run(sized, shown[None], layers=wanted)
+    parts = [*steps_of(sized, moving(network, 3), create(backend), wanted)]
+    assert [part.steps for part in parts] == [(t,) for t in range(sized.num_steps)]
+    for name in wanted:
+        found = np.concatenate([part.payloads[name] for part in parts], axis=1)
+        np.testing.assert_array_equal(found, expected.payloads[name], err_msg=name)
+    # And the comparison sees a single step that is late.
+    late = np.concatenate([p.payloads["out"] for p in parts[1:]], axis=1)
+    assert not np.array_equal(late, expected.payloads["out"][:, :-1])
+
+
+@pytest.mark.parametrize("name", ["torch", "reference"])
+def test_few_frames_are_held_at_a_time(network, name):
+    alive: list[weakref.ref] = []
+    most = 0
+
+    def frames():
+        for frame in moving(network, 30):
+            alive.append(weakref.ref(frame))
+            yield frame
+
+    sized = network_at(network, (16, 24), 30)
+    for _ in steps_of(sized, frames(), create(name), ("out",)):
+        gc.collect(0)
+        most = max(most, sum(ref() is not None for ref in alive))
+    assert len(alive) == 30
+    assert most <= 4
+
+
+def peak(run):
+    """Largest memory that NumPy had from here on."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_frames(network):
+    def streamed(count):
+        sized = network_at(network, (16, 24), count)
+        for _ in steps_of(sized, moving(network, count), create("reference"), None):
+            pass
+
+    def at_once(count):
+        levels = np.stack([*moving(network, count)])[:, :1]
+        run_video(network, levels, create("reference"))
+
+    streamed(2)  # what is made once and kept
+    assert peak(lambda: streamed(24)) < 1.2 * peak(lambda: streamed(4))
+    # The measure can tell: all frames in one run take more.
+    assert peak(lambda: at_once(24)) > 1.4 * peak(lambda: at_once(4))
+
+
+def test_an_overflow_names_layer_and_step_as_in_one_run(network):
+    layers = list(network.layers)
+    for place in (1, 2, 3):
+        [first, *rest] = layers[place].connections
+        weight = np.full_like(first.synapse.weight, 254)
+        synapse = dataclasses.replace(first.synapse, weight=weight)
+        changed = dataclasses.replace(first, synapse=synapse)
+        layers[place] = dataclasses.replace(layers[place], connections=(changed, *rest))
+    loud = dataclasses.replace(network, layers=tuple(layers))
+    frames = np.concatenate([np.zeros((2, 1, 16, 24), int), still(2) * 0 + 767])
+    with pytest.raises(OverflowLayerError) as expected:
+        run_video(loud, frames, create("reference"))
+    sized = network_at(loud, (16, 24), 4)
+    for name in ("torch", "reference"):
+        entering = (completed(loud, frame) for frame in frames)
+        with pytest.raises(OverflowLayerError) as found:
+            for _ in steps_of(sized, entering, create(name), ("out",)):
+                pass
+        assert str(found.value) == str(expected.value)
 
 
 def test_bad_input_is_said(network):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import distributed
 
 from loihi_unet.config import config_toml
+from loihi_unet.errors import ConfigError
 from loihi_unet.files.checkpoint import read_checkpoint
 from loihi_unet.training.parallel import is_first, process_group, shard
 from loihi_unet.training.train import train
@@ -58,7 +60,17 @@ def test_two_gloo_processes_give_the_result_of_one(tiny, folder, tmp_path):
     )
 
 
-def test_a_batch_that_cannot_be_halved_is_an_error(tiny, folder, tmp_path):
+def test_a_batch_that_cannot_be_halved_is_an_error(monkeypatch):
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "get_rank", lambda: 1)
+    assert shard(torch.arange(4)).tolist() == [2, 3]
+    with pytest.raises(ConfigError, match="batch_size 3: allowed are multiples of 2"):
+        shard(torch.arange(3))
+
+
+@pytest.mark.slow
+def test_both_processes_end_where_one_cannot_go_on(tiny, folder, tmp_path):
     config = tiny.model_copy(update={"batch_size": 3})
     (tmp_path / "c.toml").write_text(config_toml(config), encoding="utf-8")
     done = torchrun(

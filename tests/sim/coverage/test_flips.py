@@ -127,9 +127,8 @@ def first_pictures(found, count):
     return np.stack([p.levels for p in itertools.islice(stimuli(found.input), count)])
 
 
-@pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
 def test_every_flipped_bit_is_found_or_changes_nothing(seed):
     found = network(seed)
     report = choose(found, seed=seed).flips
