@@ -456,9 +456,10 @@ def _loihi1(record: dict[str, Any]) -> list[str]:
         "",
         f"SANA-FE's sum lies {inside} the interval. It runs one step more, for a",
         "spike is integrated a step after it was sent; its neuron resets by",
-        "subtraction in one compartment, where `fit` counts the two that a Loihi 1 needs; it has a",
-        "spike's firing with the neuron, `fit` with the spike's way; all of it lies on",
-        "one core, so no message crosses the mesh. Static power is in neither.",
+        "subtraction in one compartment, where `fit` counts the two that a Loihi 1",
+        "needs; it has a spike's firing with the neuron, `fit` with the spike's way;",
+        "all of it lies on one core, so no message crosses the mesh. Static power is",
+        "in neither.",
         "",
     ]
 
