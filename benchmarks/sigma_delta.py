@@ -2,13 +2,14 @@
 """Sigma-delta networks: what they cost against their ANN, and what video saves.
 
     python benchmarks/sigma_delta.py reach --data-root DIR
-    python benchmarks/sigma_delta.py video --frames CamSeq01/image
+    python benchmarks/sigma_delta.py video --frames CamSeq01/image --train BSDS500-train
+    python benchmarks/sigma_delta.py segment --run runs/street --frames CamSeq01
 
 ``reach`` scores the shipped networks, converted here, beside their floats.
 ``video`` streams a few cropped frames through denoise-gray at rising thresholds, and
 counts the synaptic operations of each frame; the same network in windows of T steps
-stands beside it. Both write docs/sigma-delta.json; ``video`` draws
-docs/sigma-delta.png.
+stands beside it. ``segment`` does the same for a trained segmentation of the street.
+All write docs/sigma-delta.json; ``video`` and ``segment`` draw docs/sigma-delta.png.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from export.netx import read_network
 from export.stock_compartment import Sigma
 from export.stock_network import StockNetwork
 from export.synapse import Conv, ConvTranspose
+from loihi_unet.conversion.convert import convert as run_conversion
 from loihi_unet.data.crops import centre_crop
 from loihi_unet.data.datasets import load_data
 from loihi_unet.data.pictures import load_pictures
@@ -38,9 +40,11 @@ from loihi_unet.files.checkpoint import (
     read_checkpoint,
 )
 from loihi_unet.files.spiking_file import load_spiking_unet
-from loihi_unet.runs.evaluate_video import first_frame
+from loihi_unet.runs.evaluate_set import EvaluateConfig
+from loihi_unet.runs.evaluate_video import FrameSequence, Scored, first_frame, given
 from loihi_unet.runs.video import Video, run_video
 from loihi_unet.sigma_delta.convert import convert
+from loihi_unet.sigma_delta.search import Measured, search
 from loihi_unet.sigma_delta.stages import sums
 from loihi_unet.sigma_delta.thresholds import at_share, usual_payloads
 from loihi_unet.tasks.judge import Judge
@@ -56,6 +60,8 @@ REACH = (
     ("denoise-colour", "denoising/BSDS500-train", "denoising/CBSD68", 68),
     ("segment-drive", "segmentation/DRIVE", "segmentation/DRIVE", 20),
 )
+#: Decibels that thresholds of each layer may cost.
+BUDGET = 0.2
 SHARES = (0.0, 0.0156, 0.0625, 0.125, 0.25, 0.5)
 #: Kinds of noise: none, the same in every frame, another in every frame.
 NOISES = {"none": (0.0, False), "fixed": (25.0, True), "fresh": (25.0, False)}
@@ -155,12 +161,105 @@ def video(
             usual = usual or usual_payloads(network, first_frame(run))
             rows.append(_row(run, clean, share))
             print(kind, json.dumps(rows[-1]), flush=True)
+        rows.append(_searched_row(network, usual, clean, entering))
+        print(kind, json.dumps(rows[-1]), flush=True)
         rows.append(_window_row(clean, entering))
         print(kind, json.dumps(rows[-1]), flush=True)
         found[kind] = rows
-        draw(found, FIGURE)
         _write({"video": found, "frames": {"count": count, "side": side}})
+        draw(FIGURE)
     return found
+
+
+def _searched_row(
+    network: StockNetwork,
+    usual: dict[str, float],
+    clean: npt.NDArray[np.float32],
+    entering: npt.NDArray[np.float32],
+) -> dict[str, Any]:
+    """Thresholds of each layer under the budget, beside one share for all."""
+
+    def measure(candidate: StockNetwork) -> Measured:
+        row = _row(run_video(candidate, entering, create("torch")), clean, 0.0)
+        return Measured(float(np.mean(row["psnr"])), row["later"])
+
+    found = search(network, usual, BUDGET, measure)
+    run = run_video(found.network, entering, create("torch"))
+    return {
+        **_row(run, clean, 0.0),
+        "network": f"a threshold for each layer, budget {BUDGET:g}",
+        "share": None,
+        "common_share": found.common,
+        "later_at_common": found.at_common.operations,
+        "shares": dict(found.shares),
+    }
+
+
+def segment(run: str, data: Path, count: int) -> list[dict[str, Any]]:
+    """Mean IoU and operations of a frame of a trained segmentation."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.net"
+        network = convert(run, path, data)
+        windows = run_conversion(
+            run,
+            Path(folder) / "a.safetensors",
+            data,
+            num_steps=4,
+            num_thresholds=8,
+            search=True,
+            per="channel",
+        )
+    sequence = FrameSequence(network, EvaluateConfig(data=data, sigma=0.0), run)
+    levels, pictures = sequence.levels[:count], sequence.pictures[:count]
+    ann, _ = load_checkpoint(run)
+    judge, multiple = sequence.judge, sequence.multiple
+    found = [
+        judge.judge(ann, picture, n, multiple=multiple)
+        for n, picture in enumerate(pictures)
+    ]
+    rows: list[dict[str, Any]] = [
+        {"network": "float", "measures": judge.measures(found)}
+    ]
+    usual: dict[str, float] = {}
+    for share in SHARES:
+        video = run_video(at_share(network, usual, share), levels, create("torch"))
+        usual = usual or usual_payloads(network, first_frame(video))
+        rows.append(_segment_row(sequence.score(video)) | {"share": share})
+        print(json.dumps(rows[-1]), flush=True)
+
+    _write({"segment": rows, "segment_frames": list(levels.shape)})
+    draw(FIGURE)
+    lowered = lower(windows, *levels.shape[2:])
+    found, operations = [], []
+    for n, picture in enumerate(pictures[:3]):  # all alike: it starts anew
+        recording = create("torch").run(lowered, levels[n : n + 1])
+        assert recording.output is not None
+        output = torch.from_numpy(decode(lowered, recording.output)).float()
+        shown = judge.judge(given(output), picture, n, multiple=multiple)
+        found.append(shown)
+        counted = activity(lowered, recording)
+        operations.append(sum(link.effective for link in counted.links))
+    rows.append(
+        {
+            "network": f"windows, T = {lowered.num_steps}",
+            "measures": judge.measures(found),
+            "operations": operations,
+            "later": float(np.mean(operations)),
+        }
+    )
+    print(json.dumps(rows[-1]), flush=True)
+    _write({"segment": rows, "segment_frames": list(levels.shape)})
+    draw(FIGURE)
+    return rows
+
+
+def _segment_row(scored: Scored) -> dict[str, Any]:
+    return {
+        "network": "sigma-delta",
+        "measures": scored.measures,
+        "operations": [frame["operations"] for frame in scored.frames],
+        "later": scored.later_operations,
+    }
 
 
 def _noise(
@@ -222,38 +321,50 @@ def _window_row(
     }
 
 
-def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
-    """Quality of the last frame against operations of a frame."""
+def draw(path: Path) -> None:
+    """Quality of later frames against operations of a frame, of the whole record."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    for axes, (kind, rows) in zip(
-        figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True
-    ):
+    record = json.loads(JSON.read_text())
+    panels = {f"noise: {kind}": rows for kind, rows in record.get("video", {}).items()}
+    if "segment" in record:
+        panels["segmentation"] = record["segment"]
+    figure = Figure(figsize=(3.4 * len(panels), 3.2), layout="constrained")
+    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, rows) in zip(drawn, panels.items(), strict=True):
         curve = [row for row in rows if row["network"] == "sigma-delta"]
-        if not curve:
-            axes.set_title(f"noise: {kind} (overflow)")
-            axes.set_axis_off()
-            continue
-        x = [row["later"] / 1e6 for row in curve]
-        axes.plot(x, [np.mean(row["psnr"][1:]) for row in curve], "o-")
+        axes.plot([_million(row) for row in curve], [*map(_quality, curve)], "o-")
         for row in rows:
             if row["network"].startswith("windows"):
-                axes.plot(row["later"] / 1e6, np.mean(row["psnr"]), "s")
-        float_psnr = np.mean(rows[0]["psnr"][1:])
-        axes.axhline(float_psnr, color="gray", linewidth=0.8, linestyle="--")
-        axes.set(title=f"noise: {kind}", xscale="log")
-        axes.set(xlabel="million operations a frame", ylabel="PSNR (dB)")
+                axes.plot(_million(row), _quality(row), "s")
+            if row["network"].startswith("a threshold"):
+                axes.plot(_million(row), _quality(row), "*", markersize=10)
+        level = _quality(rows[0])
+        axes.axhline(level, color="gray", linewidth=0.8, linestyle="--")
+        axes.set(title=title, xscale="log")
+        what = "mean IoU" if "measures" in rows[0] else "PSNR (dB)"
+        axes.set(xlabel="million operations a frame", ylabel=what)
     figure.savefig(path, dpi=110)
+
+
+def _million(row: dict[str, Any]) -> float:
+    return float(row["later"] / 1e6)
+
+
+def _quality(row: dict[str, Any]) -> float:
+    if "measures" in row:
+        return float(next(iter(row["measures"].values())))
+    return float(np.mean(row["psnr"][1:]))
 
 
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["reach", "video"])
+    parser.add_argument("what", choices=["reach", "video", "segment"])
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--only", help="One of the networks of reach.")
     parser.add_argument("--frames", type=Path)
+    parser.add_argument("--run", help="A trained segmentation.")
     parser.add_argument("--train", type=Path, help="Pictures to calibrate on.")
     parser.add_argument("--count", type=int, default=6)
     parser.add_argument("--side", type=int, default=64)
@@ -263,6 +374,8 @@ def main() -> None:
         rows = {row["network"]: row for row in record.get("reach", [])}
         rows |= {row["network"]: row for row in reach(words.data_root, words.only)}
         _write({"reach": list(rows.values())})
+    elif words.what == "segment":
+        segment(words.run, words.frames, words.count)
     else:
         video(words.frames, words.train, words.count, words.side)
 

@@ -15,6 +15,7 @@ from benchmarks.torture.lava_kills import kill_lava
 from benchmarks.torture.overflow import overflow
 from benchmarks.torture.result import Result
 from benchmarks.torture.security import security
+from benchmarks.torture.sigma_delta import sigma_delta
 from benchmarks.torture.stock import stock
 
 # name -> (function of a result and the count, published count)
@@ -32,6 +33,7 @@ TESTS: dict[str, tuple[Callable[[Result, int], None], int]] = {
     "disk": (disk, 150),
     "overflow": (overflow, 300),
     "stock": (stock, 500),
+    "sigma_delta": (sigma_delta, 300),
     "int8_geometry": (partial(int8_geometry, None), 20000),
     "int8_geometry_avx2": (partial(int8_geometry, "AVX2"), 20000),
     "determinism": (determinism, 50),

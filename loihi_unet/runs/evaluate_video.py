@@ -115,7 +115,7 @@ class FrameSequence:
         ):
             output = torch.from_numpy(video.outputs[n]).float()[None]
             one = self.judge.judge(
-                _given(output),
+                given(output),
                 picture,
                 n,
                 multiple=self.multiple,
@@ -132,7 +132,7 @@ class FrameSequence:
         return Scored(self.judge.measures(measured), rows)
 
 
-def _given(output: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+def given(output: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     """A network that has run already."""
     return lambda _: output
 

@@ -105,7 +105,7 @@ class CountingConv:
     def all(self, totals: Tensor) -> Tensor:
         """``C // theta`` of all steps, shape (T * images, C_out, H, W)."""
         sums = self.all_steps(totals).permute(0, 2, 3, 1)
-        steps = sums.view(len(self.biases), -1, *sums.shape[1:])
+        steps = sums.unflatten(0, (len(self.biases), -1))  # type: ignore[no-untyped-call]
         steps.add_(self.late_biases).clamp_(0, UINT8_PAYLOAD)
         # torch vectorises these two conversions, and not the direct one.
         return sums.to(torch.int16).to(torch.uint8).permute(0, 3, 1, 2)

@@ -35,6 +35,7 @@ LAVA = pytest.mark.lava
         ("disk", 15),
         ("overflow", 12),
         ("stock", 40),
+        ("sigma_delta", 12),
         ("int8_geometry", 150),
         ("int8_geometry_avx2", 150),
         ("determinism", 1),
