@@ -21,7 +21,7 @@ def potential_bounds(layer: Layer, network: Network) -> tuple[int, int]:
     low = layer.compartment.bias.effective().astype(np.int64)
     high = low.copy()
     for connection in layer.connections:
-        negative, positive = _signed_sums(connection)
+        negative, positive = signed_sums(connection)
         source = network.nodes[connection.source]
         # Padding adds silence to any range.
         least = min(source.minimum, 0) if isinstance(source, Input) else 0
@@ -43,8 +43,11 @@ def potential_bounds(layer: Layer, network: Network) -> tuple[int, int]:
     return int(fall.min()), int(np.maximum(rise, high).max())
 
 
-def _signed_sums(connection: Connection) -> tuple[IntArray, IntArray]:
-    """Sums of the negative and of the positive weights: shape (C_out,) each."""
+def signed_sums(connection: Connection) -> tuple[IntArray, IntArray]:
+    """Sums of the negative and of the positive weights: shape (C_out,) each.
+
+    Mantissas of the weights that an output can meet at once, without the exponent.
+    """
     synapse = connection.synapse
     if isinstance(synapse, AveragePool):
         positive = synapse.absolute_sum()

@@ -29,6 +29,8 @@ from loihi_unet.task_config import SetConfig
 
 T = TypeVar("T")
 
+EMPTY_MASK = "no pixel is inside the field of view"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
@@ -144,10 +146,31 @@ def load_training(
     """
     task, channels = config.task, config.model.in_channels
     pictures = load_data(task, data, channels, reading=reading)
+    if not isinstance(task, DenoiseConfig) and data is not None:
+        _refuse_empty_masks(task, data)
     if isinstance(task, DenoiseConfig) or not has_validation(task.settings.split):
         return pictures, *hold_out(pictures, config.validation_images)
     validation = load_data(task, data, channels, "validation", reading)
     return pictures, pictures, validation
+
+
+def _refuse_empty_masks(task: SetConfig, data: Path) -> None:
+    """Look through the masks of the test part, if it is there, before the training.
+
+    Raises
+    ------
+    DataError
+        If one has no pixel inside: nothing could be scored there afterwards.
+    """
+    root = find_root(data, task.layouts, set_name(task))
+    settings = fitting(root, task.layouts) or task.layouts[-1]
+    try:
+        entries = part_of(settings, root, "test").entries
+    except DataError:  # training does without a test part
+        return
+    for entry in entries:
+        if entry.mask is not None and not read_binary(entry.mask).any():
+            raise DataError(f"{entry.mask}: {EMPTY_MASK}")
 
 
 def read_entries(
@@ -259,7 +282,7 @@ class EntryReader:
                 if values is not None and values.shape[-2:] != wanted:
                     problems.append(_unequal(file, values.shape, entry, wanted, scale))
         if mask is not None and not mask.any():
-            problems.append(f"{entry.mask}: no pixel is inside the field of view")
+            problems.append(f"{entry.mask}: {EMPTY_MASK}")
         if len(problems) > before or read_one is None:
             return None
         picture = Picture(

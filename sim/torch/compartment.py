@@ -23,7 +23,6 @@ exact in float32, and one outside never rounds to one inside.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +31,9 @@ from torch import Tensor
 from export.facts import STATE
 from sim.overflow import check_range
 
-#: Compartments updated together on a CPU: state and scratch stay in its L2 cache.
-TILE = 2**18
+#: Compartments that a thread of a CPU updates together: their state, their input and
+#: scratch stay in its L2 cache.
+TILE = 2**17
 
 
 def reciprocal_is_exact(theta: int, num_thresholds: int) -> bool:
@@ -79,6 +79,11 @@ class Potential:
         Where they are.
     check : bool
         Whether the potential could leave 24 bits signed.
+    last : int
+        Step after which nobody asks for the potential of a layer that fires.
+    tell : bool
+        Whether an overflow is told with the potential that did it; without, it is only
+        certain that there is one at that step.
     """
 
     def __init__(
@@ -90,12 +95,19 @@ class Potential:
         dtype: torch.dtype,
         device: torch.device,
         check: bool,
+        last: int,
+        tell: bool,
     ) -> None:
         self.layer = layer
         self.check = check
-        self.v = torch.full(shape, 0.5, dtype=dtype, device=device)
+        self.last = last
+        self.tell = tell
+        # Filled at the first step.
+        self.v = torch.empty(shape, dtype=dtype, device=device)
         pixels, channels = shape
-        tile = max(1, TILE // channels) if device.type == "cpu" else pixels
+        tile = pixels
+        if device.type == "cpu":
+            tile = max(1, TILE * torch.get_num_threads() // channels)
         self.tiles = [slice(i, i + tile) for i in range(0, pixels, tile)]
         self.scratch = torch.empty_like(self.v[:tile])
         self.maximum = 0
@@ -148,37 +160,53 @@ class Potential:
         """Do the steps of a tile; stop at an overflow: its step and the extremes."""
         v = self.v[tile]
         for index, step in enumerate(steps):
+            arrived = current[index, tile]
+            before = v.clone() if self.check and self.tell and step else None
+            if step == 0:
+                torch.add(arrived, 0.5, out=v)
+            else:
+                v.add_(arrived)
             if self.check:
-                low, high = self._extremes(v, current[index, tile])
-                if not STATE.contains(low, high):
-                    return step, low, high
-            v.add_(current[index, tile])
+                low, high = (x.item() for x in torch.aminmax(v))
+                if not (low > STATE.minimum and high < STATE.maximum + 1):
+                    return step, *self._extremes(v, before, arrived)
             if payload is not None:
-                self._fire(v, payload[index, tile])
+                self._fire(v, payload[index, tile], step == self.last)
         return None
 
     def accumulated(self) -> Tensor:
         """Integers of v, shape (pixels, channels), int32."""
         return self.v.floor().to(torch.int32)
 
-    def _extremes(self, v: Tensor, current: Tensor) -> tuple[int, int]:
-        """Smallest and largest potential after integration."""
-        low, high = torch.aminmax(torch.add(v, current, out=self.scratch[: len(v)]))
-        if not (low > STATE.minimum and high < STATE.maximum + 1):
-            # Rounded perhaps; at these sizes the sum itself is what is told.
-            low, high = torch.aminmax((v.double() + current.double()).floor())
-        return math.floor(low.item()), math.floor(high.item())
+    def _extremes(
+        self, v: Tensor, before: Tensor | None, arrived: Tensor
+    ) -> tuple[int, int]:
+        """Smallest and largest potential after integration, where one is outside."""
+        if self.tell:
+            # At these sizes v is rounded perhaps; the sum itself is what is told.
+            v = arrived.double() + (0.5 if before is None else before.double())
+        low, high = torch.aminmax(v.floor())
+        return int(low), int(high)
 
-    def _fire(self, v: Tensor, payload: Tensor) -> None:
+    def _fire(self, v: Tensor, payload: Tensor, is_last: bool) -> None:
         theta, reciprocal = self.theta, self.reciprocal
         if isinstance(theta, Tensor) and isinstance(reciprocal, Tensor):
             theta, reciprocal = theta[: len(v)], reciprocal[: len(v)]
         g = torch.mul(v, reciprocal, out=self.scratch[: len(v)])
-        g.clamp_(0, self.maximum).floor_()
+        # The conversions below cut off what floor would; it is for what is subtracted.
+        g.clamp_(0, self.maximum)
+        if not is_last:
+            g.floor_()
         if payload.dtype != torch.uint8:
             payload.copy_(g)
         elif self.maximum <= torch.iinfo(torch.int8).max:
             payload.view(torch.int8).copy_(g)
         else:
             payload.copy_(self.narrow[: len(v)].copy_(g))
-        v.sub_(g.mul_(theta))
+        if is_last:
+            return
+        # One pass over memory, and exact whether or not it multiplies and adds at once.
+        if isinstance(theta, Tensor):
+            v.addcmul_(g, theta, value=-1)
+        else:
+            v.sub_(g, alpha=theta)

@@ -83,6 +83,48 @@ def _is_exact(
         return False  # oneDNN has nothing for this shape
 
 
+def rounds_exactly(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bool:
+    """Whether `OneDnnConv` is exact in this shape when it writes uint8, too.
+
+    Parameters
+    ----------
+    geometry, shape, limit
+        As for `is_exact`.
+    """
+    threads = torch.get_num_threads()
+    return is_exact(geometry, shape, limit) and _rounds_exactly(
+        geometry, shape, limit, threads
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _rounds_exactly(
+    geometry: Geometry, shape: tuple[int, ...], limit: int, _threads: int
+) -> bool:
+    """Compare with float64 what is made of the same sums in float32.
+
+    Thresholds differ from channel to channel; results lie on both sides of 0..255.
+    """
+    generator = torch.Generator(CPU).manual_seed(1)
+    levels = _random(generator, -127, 127, geometry.weight).to(torch.int8)
+    payload = _random(generator, 0, limit, shape).to(torch.uint8)
+    payload = payload.contiguous(memory_format=torch.channels_last)
+    steps = (geometry.stride, geometry.padding, geometry.dilation)
+    try:
+        sums = OneDnnConv(levels, 1, None, steps, geometry.groups)(payload).double()
+        spread = int(sums.abs().max()) // 200 + 1
+        theta = _random(generator, 1, 9, (len(levels),)).double() * spread + 1
+        bias = _random(generator, -99, 99, (len(levels),)).double() * spread
+        fast = OneDnnConv(
+            levels, (1 / theta).float(), None, steps, geometry.groups, dtype=torch.uint8
+        )
+        found = fast(payload, ((bias + 0.5) / theta - 0.5).float())
+    except (AttributeError, RuntimeError, TypeError):
+        return False  # oneDNN has nothing for this shape
+    quotient = (sums + bias[:, None, None]).div(theta[:, None, None])
+    return torch.equal(found, quotient.floor().clamp(0, 255).to(torch.uint8))
+
+
 def convolve(
     x: Tensor,
     weight: Tensor,

@@ -61,7 +61,7 @@ class Geometry:
 
 
 class OneDnnConv:
-    """Convolution of uint8 by int8 on the CPU: ``sum * scale + bias`` in float32.
+    """Convolution of uint8 by int8 on the CPU: ``sum * scale + bias``.
 
     The operators are those that torch's own quantisation lowers to
     (``torch.ops.onednn``; torch 2.3.1 and 2.13 were tried).
@@ -70,48 +70,57 @@ class OneDnnConv:
     ----------
     levels : Tensor, shape (C_out, C_in // groups, K_h, K_w), int8
         Weight levels.
-    scale : int
-        Power of two.
+    scale : int or Tensor, shape (C_out,), float32
+        Power of two, or a factor for each channel.
     bias : Tensor or None, shape (C_out,), float32
-        Integers to add.
+        What to add.
     geometry : sequence of sequence of int
         Stride, padding and dilation, each along (H, W).
     groups : int
         Channel groups.
+    dtype : torch.dtype
+        float32, or uint8: rounded to the nearest integer and held within 0..255.
     """
 
     def __init__(
         self,
         levels: Tensor,
-        scale: int,
+        scale: int | Tensor,
         bias: Tensor | None,
         geometry: tuple[Sequence[int], Sequence[int], Sequence[int]],
         groups: int,
+        *,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.geometry = [list(pair) for pair in geometry]
         self.groups = groups
         self.bias = bias
+        self.dtype = dtype
         # Whatever the caller's default dtype and device are.
-        self.scales = torch.full(
-            (len(levels),), float(scale), dtype=torch.float32, device=CPU
-        )
+        if not isinstance(scale, Tensor):
+            scale = torch.full(
+                (len(levels),), float(scale), dtype=torch.float32, device=CPU
+            )
+        self.scales = scale
         self.zero_points = torch.zeros(len(levels), dtype=torch.int64, device=CPU)
         self.levels = levels
         # oneDNN chooses the layout of the weights by the payload's shape; with
         # another layout it would reorder them at every call.
         self.packed: dict[torch.Size, Tensor] = {}
 
-    def __call__(self, payload: Tensor) -> Tensor:
+    def __call__(self, payload: Tensor, bias: Tensor | None = None) -> Tensor:
         """Sums for a payload.
 
         Parameters
         ----------
         payload : Tensor, shape (N, C_in, H, W), uint8, channels last
             At most 127, or 255 where `payload_limit` says so.
+        bias : Tensor or None, shape (C_out,), float32
+            Instead of the usual one.
 
         Returns
         -------
-        Tensor, shape (N, C_out, H_out, W_out), float32, channels last
+        Tensor, shape (N, C_out, H_out, W_out), ``dtype``, channels last
         """
         payload = channels_last(payload)
         packed = self.packed.get(payload.shape)
@@ -122,8 +131,9 @@ class OneDnnConv:
             )
             self.packed[payload.shape] = packed
         sums: Tensor = onednn.qconv2d_pointwise(
-            *(payload, 1.0, 0, packed, self.scales, self.zero_points, self.bias),
-            *(*self.geometry, self.groups, 1.0, 0, torch.float32, "none", [], ""),
+            *(payload, 1.0, 0, packed, self.scales, self.zero_points),
+            *(self.bias if bias is None else bias, *self.geometry, self.groups),
+            *(1.0, 0, self.dtype, "none", [], ""),
         )
         return sums
 

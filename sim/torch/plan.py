@@ -14,6 +14,8 @@ from export.facts import STATE
 from export.fit.bounds import potential_bounds
 from export.network import Input, Layer, Network
 from sim.torch.compartment import Firing, reciprocal_is_exact
+from sim.torch.counting import Counting
+from sim.torch.counting_plan import prepare_counting
 from sim.torch.exact import float_dtype
 from sim.torch.synapse import Sums, int8_fits, prepare
 
@@ -58,6 +60,8 @@ class PreparedLayer:
         In which everything is exact.
     check : bool
         The potential could leave 24 bits signed.
+    counting : Counting or None
+        How to do without potentials, where that is possible.
     """
 
     layer: Layer
@@ -66,6 +70,7 @@ class PreparedLayer:
     firing: Firing | None
     dtype: torch.dtype
     check: bool
+    counting: Counting | None
 
 
 def prepare_network(
@@ -127,4 +132,5 @@ def _prepare_layer(
         firing=firing,
         dtype=dtype,
         check=not STATE.contains(low, high),
+        counting=prepare_counting(layer, network, device),
     )

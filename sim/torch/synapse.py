@@ -56,9 +56,13 @@ class Phases:
         )
         rows, columns = -(-height // sh), -(-width // sw)
         part = sums.permute(0, 2, 3, 1)[:, top : top + rows, left : left + columns]
-        part = part.reshape(len(sums), rows, columns, sh, sw, channels)
+        if channels * part.itemsize % 16 == 0:
+            # 16 bytes at a time, whatever they mean.
+            part = part.view(torch.complex128)
+        part = part.reshape(len(sums), rows, columns, sh, sw, -1)
         part = part.permute(0, 1, 3, 2, 4, 5)
-        pixels = part.reshape(len(sums), rows * sh, columns * sw, channels)
+        pixels = part.reshape(len(sums), rows * sh, columns * sw, -1)
+        pixels = pixels.view(sums.dtype)
         return pixels[:, :height, :width].permute(0, 3, 1, 2)
 
 

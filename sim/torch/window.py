@@ -17,6 +17,7 @@ from sim.recording import Payload, payload_dtype
 from sim.torch.compartment import Potential, payload_tensor_dtype
 from sim.torch.mappings import MappedPotential
 from sim.torch.plan import PreparedConnection, PreparedLayer
+from sim.torch.sent import Sent
 
 #: Sums held at once, in values. Blocks of steps this small are recycled by the
 #: allocator instead of being mapped anew. A GPU wants more at once; there the windows
@@ -26,9 +27,7 @@ BLOCK_CUDA = 2**26
 
 
 class Window:
-    """T steps of some images: payloads of the layers that are still read.
-
-    A payload has the shape (T, images, H, W, C), that of the input T = 1.
+    """T steps of some images: what the layers that are still read have sent.
 
     Parameters
     ----------
@@ -62,7 +61,8 @@ class Window:
         signed = source.minimum < 0
         dtype = torch.int32 if signed else payload_tensor_dtype(source.maximum)
         pixels = torch.from_numpy(np.array(images)).to(device, dtype)
-        self.sent = {source.name: pixels.permute(0, 2, 3, 1)[None].contiguous()}
+        pixels = pixels.permute(0, 2, 3, 1)[None].contiguous()
+        self.sent = {source.name: Sent.of_payload(pixels)}
 
     def run(self, prepared: PreparedLayer) -> Tensor | None:
         """Run all steps of a layer; return an accumulator's output (images, C, H, W).
@@ -72,6 +72,17 @@ class Window:
         OverflowLayerError
             If a sum or potential leaves 24 bits signed.
         """
+        layer = prepared.layer
+        counting = prepared.counting
+        if counting is not None and self.end is None:
+            sent = [self.sent[name] for name in counting.sources]
+            if counting.suits(sent):
+                self.sent[layer.name] = counting.run(sent)
+                return None
+        return self._integrate(prepared)
+
+    def _integrate(self, prepared: PreparedLayer) -> Tensor | None:
+        """Run all steps of a layer through its potentials."""
         layer = prepared.layer
         channels, height, width = layer.shape
         pixels = self.images * height * width
@@ -84,7 +95,7 @@ class Window:
                 dtype=payload_tensor_dtype(layer.magnitude),
                 device=self.device,
             )
-            self.sent[layer.name] = payload
+            self.sent[layer.name] = Sent.of_payload(payload)
         block = BLOCK if self.device.type == "cpu" else BLOCK_CUDA
         stride = max(1, block // (pixels * channels))
         constant: Tensor | None = None
@@ -121,6 +132,8 @@ class Window:
             dtype=prepared.dtype,
             device=self.device,
             check=prepared.check,
+            last=self._num_steps(layer.name) - 1,
+            tell=self.end is not None,
         )
 
     def _sums(
@@ -157,7 +170,7 @@ class Window:
     def _arrived(
         self, c: PreparedConnection, prepared: PreparedLayer, steps: range
     ) -> Tensor:
-        payload = self.sent[c.source][steps.start : steps.stop].flatten(0, 1)
+        payload = self.sent[c.source].payload[steps.start : steps.stop].flatten(0, 1)
         sums = c.sums(payload.permute(0, 3, 1, 2))
         if c.check:
             _check_sums(sums, self.images, prepared.layer.name, steps, c.source)
@@ -166,7 +179,7 @@ class Window:
     def recorded(self, prepared: PreparedLayer) -> Payload:
         """Payload of a layer as (images, T, C, H, W)."""
         layer = prepared.layer
-        payload = self.sent[layer.name].permute(1, 0, 4, 2, 3).cpu().numpy()
+        payload = self.sent[layer.name].payload.permute(1, 0, 4, 2, 3).cpu().numpy()
         dtype = payload_dtype(layer.magnitude)
         return np.ascontiguousarray(payload).astype(dtype, copy=False)
 

@@ -8,9 +8,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from loihi_unet.config import DenoiseConfig, SegmentConfig
+from loihi_unet.config import DenoiseConfig, SegmentConfig, TrainConfig, UNetConfig
 from loihi_unet.data.check import check_data
-from loihi_unet.data.datasets import Reading, load_data
+from loihi_unet.data.datasets import Reading, load_data, load_training
 from loihi_unet.data.labels import CAMVID, read_binary, read_classes, read_colours
 from loihi_unet.data.picture_files import Page
 from loihi_unet.data.pictures import VOID, fingerprint, load_pictures
@@ -61,6 +61,15 @@ def test_an_empty_field_of_view_is_named(drive):
     found = check_data(drive)
     assert found["train"]["problems"] == []
     assert "no pixel is inside" in found["test"]["problems"][0]
+    # Training, which reads the other part alone, says so before it begins.
+    settings = TrainConfig(
+        task=DRIVE,
+        model=UNetConfig(residual=False),
+        loss="cross_entropy",
+        validation_images=1,
+    )
+    with pytest.raises(DataError, match=r"01_test_mask\.gif: no pixel is inside"):
+        load_training(settings, drive)
 
 
 def test_the_official_test_part_has_no_labels(drive):

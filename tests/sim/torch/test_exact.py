@@ -169,6 +169,8 @@ def test_closed_form_equals_compare_and_subtract(v, theta, num_thresholds):
         dtype=torch.float32 if exact else torch.float64,
         device=CPU,
         check=True,
+        last=1,
+        tell=True,
     )
     payload = torch.empty((1, 1, 1), dtype=torch.int32)
     potential.run(torch.full((1, 1, 1), float(v)), range(1), payload)
@@ -191,6 +193,8 @@ def test_closed_form_at_every_multiple():
             dtype=torch.float32,
             device=CPU,
             check=True,
+            last=1,
+            tell=True,
         )
         payload = torch.empty((1, len(v), 1), dtype=torch.int32)
         potential.run(torch.from_numpy(v)[None, :, None].float(), range(1), payload)
@@ -203,7 +207,13 @@ def test_closed_form_at_every_multiple():
 @pytest.mark.parametrize("drive", [-1, 0, 1])
 def test_check_at_the_edge_of_24_bits(before, drive):
     potential = Potential(
-        "a", (1, 1), firing=None, dtype=torch.float32, device=CPU, check=True
+        *("a", (1, 1)),
+        firing=None,
+        dtype=torch.float32,
+        device=CPU,
+        check=True,
+        last=1,
+        tell=True,
     )
     potential.run(torch.full((1, 1, 1), float(before)), range(1), None)
     total = before + drive
@@ -272,6 +282,7 @@ def as_on_cuda():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "_int_mm", strict_int_mm)
         patch.setattr("sim.torch.synapse.int8_kernel", lambda _: "matmul")
+        patch.setattr("sim.torch.plan.prepare_counting", lambda *_: None)
         patch.setattr("sim.torch.window.BLOCK", torch_window.BLOCK_CUDA)
         patch.setattr("sim.torch.compartment.TILE", 2**40)
         yield TorchSimulator(batch=8)
