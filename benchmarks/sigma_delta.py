@@ -9,6 +9,7 @@
 ``video`` streams a few cropped frames through denoise-gray at rising thresholds, and
 counts the synaptic operations of each frame; the same network in windows of T steps
 stands beside it. ``segment`` does the same for a trained segmentation of the street.
+``table`` prints the rows of docs/sigma-delta.md.
 All write docs/sigma-delta.json; ``video`` and ``segment`` draw docs/sigma-delta.png.
 """
 
@@ -347,6 +348,20 @@ def draw(path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def table() -> None:
+    """Print the rows of videos, as docs/sigma-delta.md has them."""
+    record = json.loads(JSON.read_text())
+    panels = {**record.get("video", {}), "street": record.get("segment", [])}
+    for kind, rows in panels.items():
+        for row in rows:
+            name = row["network"]
+            if row.get("share") is not None:
+                name = f"{row['share']:g}"
+            score = f"{_quality(row):.{3 if 'measures' in row else 2}f}"
+            cost = f"{_million(row):.1f}" if "later" in row else ""
+            print(f"| {kind} | {name} | {score} | {cost} |")
+
+
 def _million(row: dict[str, Any]) -> float:
     return float(row["later"] / 1e6)
 
@@ -360,7 +375,7 @@ def _quality(row: dict[str, Any]) -> float:
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["reach", "video", "segment"])
+    parser.add_argument("what", choices=["reach", "video", "segment", "table"])
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--only", help="One of the networks of reach.")
     parser.add_argument("--frames", type=Path)
@@ -374,6 +389,8 @@ def main() -> None:
         rows = {row["network"]: row for row in record.get("reach", [])}
         rows |= {row["network"]: row for row in reach(words.data_root, words.only)}
         _write({"reach": list(rows.values())})
+    elif words.what == "table":
+        table()
     elif words.what == "segment":
         segment(words.run, words.frames, words.count)
     else:

@@ -144,6 +144,7 @@ def peak(run):
         tracemalloc.stop()
 
 
+@pytest.mark.slow  # bytes are counted at every allocation
 def test_memory_does_not_grow_with_the_frames(network):
     def streamed(count):
         sized = network_at(network, (16, 24), count)
