@@ -43,6 +43,7 @@ def job():
     return replace(gray, patch=16)
 
 
+@pytest.mark.slow
 def test_all_of_it_and_nothing_twice(options, job, capfd):
     # No time at all: nothing begins.
     assert not work([job], replace(options, deadline=time.monotonic()))
