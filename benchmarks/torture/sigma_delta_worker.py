@@ -7,17 +7,14 @@ It prints what `benchmarks.torture.worker` prints, of converted networks.
 from __future__ import annotations
 
 import importlib.util
-import json
-import resource
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from benchmarks.torture.cases import judge_cases
 from export.errors import UserError
 from export.images import completed
 from export.netx import read_network, write_network
@@ -150,23 +147,5 @@ def judge(number: int) -> tuple[bool, str, str]:
     return True, f"{how}: {', '.join(['reference', *runs])}", ""
 
 
-def main() -> None:
-    first, end = int(sys.argv[2]), int(sys.argv[3])
-    for number in range(first, end):
-        print("begin", number, "network", flush=True)
-        started = time.process_time()
-        survived, found, detail = judge(number)
-        record = {
-            "number": number,
-            "damage": "network",
-            "survived": survived,
-            "outcome": found,
-            "detail": detail,
-            "cpu_seconds": time.process_time() - started,
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        }
-        print(json.dumps(record), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    judge_cases(judge)

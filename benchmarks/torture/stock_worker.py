@@ -7,14 +7,11 @@ It prints what `benchmarks.torture.worker` prints, of random networks of stock n
 from __future__ import annotations
 
 import importlib.util
-import json
-import resource
-import sys
-import time
 from collections.abc import Iterator
 
 import numpy as np
 
+from benchmarks.torture.cases import judge_cases
 from export.compartment import Bias
 from export.errors import NetworkError, UserError
 from export.network import Input
@@ -273,23 +270,5 @@ def judge(number: int) -> tuple[bool, str, str]:
     return True, f"{how}: {', '.join(names)}", ""
 
 
-def main() -> None:
-    first, end = int(sys.argv[2]), int(sys.argv[3])
-    for number in range(first, end):
-        print("begin", number, "network", flush=True)
-        started = time.process_time()
-        survived, what, detail = judge(number)
-        record = {
-            "number": number,
-            "damage": "network",
-            "survived": survived,
-            "outcome": what,
-            "detail": detail,
-            "cpu_seconds": time.process_time() - started,
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        }
-        print(json.dumps(record), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    judge_cases(judge)
