@@ -30,14 +30,14 @@ def record():
 
 
 def test_page_is_that_of_the_record(costs, record):
-    page = costs.page(record)
+    page = costs.costs_page.page(record)
     assert page == (ROOT / "docs" / "costs.md").read_text()
     assert "differ" not in page
     assert "OTHER" not in page
     record["neurobench"]["effective"] += 1
     record["loihi1"]["sanafe"]["same_spikes"] = False
-    assert "| differ |" in costs.page(record)
-    assert "OTHER neurons" in costs.page(record)
+    assert "| differ |" in costs.costs_page.page(record)
+    assert "OTHER neurons" in costs.costs_page.page(record)
 
 
 def test_counts_of_a_small_network_by_neurobench(costs):
