@@ -18,7 +18,8 @@ from loihi_unet.errors import CheckpointError
 from loihi_unet.files.spiking_file import pack, unpack
 from loihi_unet.files.tensors import read_tensors, write_tensors
 from loihi_unet.finetuning.config import Method
-from loihi_unet.finetuning.steps import THRESHOLD_RATE, fold, unfold
+from loihi_unet.finetuning.folding import fold, unfold
+from loihi_unet.finetuning.steps import THRESHOLD_RATE
 from loihi_unet.spiking.spiking_unet import SpikingUNet
 from loihi_unet.training.moments import adam_moments, check_same_run, restore_moments
 

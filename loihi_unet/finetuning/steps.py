@@ -20,7 +20,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,12 +42,13 @@ from loihi_unet.finetuning.exact_sums import (
     in_exact_dtype,
     integer_sums,
 )
+from loihi_unet.finetuning.folding import fold, pools
+from loihi_unet.finetuning.integrate import integrate
 from loihi_unet.networks.topology import INPUT
 from loihi_unet.spiking.run_float import synapse
 from loihi_unet.spiking.spiking_unet import Connection, Layer, SpikingUNet
 from loihi_unet.spiking.synapse import columns, relative_sides
 from sim.backend import OverflowLayerError
-from sim.torch.compartment import reciprocal_is_exact
 from sim.torch.exact import exact_arithmetic
 
 #: Step size of a threshold's logarithm, per step size of a weight.
@@ -57,107 +57,6 @@ THRESHOLD_RATE = 3.0
 FEW = 1 / 16
 #: Layers of which a backward pass recomputes one piece at a time.
 PIECE = 5
-
-
-def unfold(snn: SpikingUNet) -> dict[str, Tensor]:
-    """Return what is trained: float32 leaves that require gradients.
-
-    Parameters
-    ----------
-    snn : SpikingUNet
-        Not changed.
-
-    Returns
-    -------
-    dict[str, Tensor]
-        ``<layer>.weight.<source>`` and ``<layer>.bias`` in the trained network's unit,
-        ``<layer>.threshold``, the logarithms of the lowest thresholds, shape (1,) or
-        (C,). A pool has its source's.
-    """
-    scales = {INPUT: np.ones(1)}
-    parameters: dict[str, Tensor] = {}
-    for layer in snn.layers:
-        scale = np.atleast_1d(np.asarray(layer.scale, dtype=np.float64))
-        scales[layer.name] = scale
-        for c in layer.connections:
-            if c.weight is not None:
-                ratio = _grid(scale, 1 / scales[c.source], c)
-                parameters[f"{layer.name}.weight.{c.source}"] = (
-                    c.weight.double() * ratio
-                )
-        if layer.bias is not None:
-            parameters[f"{layer.name}.bias"] = layer.bias.double() * torch.from_numpy(
-                scale
-            )
-        if layer.spiking and not _pools(layer):
-            logarithm = np.log(scale * snn.base_threshold)
-            parameters[f"{layer.name}.threshold"] = torch.from_numpy(logarithm)
-    return {
-        name: value.detach().float().requires_grad_()
-        for name, value in parameters.items()
-    }
-
-
-def fold(template: SpikingUNet, parameters: Mapping[str, Tensor]) -> SpikingUNet:
-    """Put trained parameters together to a network that can be exported.
-
-    Parameters
-    ----------
-    template : SpikingUNet
-        Gives all but weights, biases and scales.
-    parameters : Mapping[str, Tensor]
-        As from `unfold`.
-
-    Returns
-    -------
-    SpikingUNet
-        Not settled: `export.theta` chooses the integers from these floats alone.
-    """
-    scales: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {INPUT: np.ones(1)}
-    layers = []
-    for layer in template.layers:
-        scale = np.ones(1)
-        if _pools(layer):
-            scale = scales[layer.connections[0].source]
-        elif layer.spiking:
-            logarithm = parameters[f"{layer.name}.threshold"].detach().cpu().double()
-            scale = np.exp(logarithm.numpy()) / template.base_threshold
-        scales[layer.name] = scale
-        connections = []
-        for c in layer.connections:
-            if c.weight is not None:
-                trained = parameters[f"{layer.name}.weight.{c.source}"].detach().cpu()
-                ratio = _grid(1 / scale, scales[c.source], c)
-                c = replace(c, weight=(trained.double() * ratio).float())
-            connections.append(c)
-        bias = layer.bias
-        if bias is not None:
-            trained = parameters[f"{layer.name}.bias"].detach().cpu()
-            bias = (trained.double() / torch.from_numpy(scale)).float()
-        layers.append(
-            replace(
-                layer,
-                connections=tuple(connections),
-                bias=bias,
-                scale=tuple(scale.tolist())
-                if isinstance(layer.scale, tuple)
-                else float(scale[0]),
-                quantisation=None,
-            )
-        )
-    return replace(template, layers=tuple(layers))
-
-
-def _pools(layer: Layer) -> bool:
-    return layer.connections[0].kind == "average_pool"
-
-
-def _grid(rows: Any, sources: Any, connection: Connection) -> Tensor:
-    """Numbers of rows times numbers of columns, to multiply weights by; float64."""
-    place = np.reshape(rows, (-1, 1, 1, 1))
-    if connection.kind == "conv_transpose":
-        place = place.transpose(1, 0, 2, 3)
-    return torch.from_numpy(place * columns(sources, connection))
 
 
 class StepsUNet:
@@ -271,7 +170,7 @@ class StepsUNet:
             drive = self._drive(layer, lowered, sent, 1)
             assert isinstance(lowered.compartment, MTIF)
             theta = torch.from_numpy(lowered.compartment.vth_mant.astype(np.float32))
-            payload = _integrate(
+            payload = integrate(
                 drive.expand(steps, *drive.shape[1:]),
                 theta.to(drive)[:, None, None],
                 lowered.compartment.num_thresholds,
@@ -346,7 +245,7 @@ class StepsUNet:
 
     def _threshold(self, name: str) -> Tensor:
         layer = self.template.layer(name)
-        if _pools(layer):
+        if pools(layer):
             name = layer.connections[0].source
         threshold: Tensor = self.parameters[f"{name}.threshold"].exp()
         return threshold
@@ -396,55 +295,3 @@ def _operations(snn: SpikingUNet) -> dict[str, float]:
             skipped = math.prod(c.place.stride) if c.kind == "conv" else 1
             operations[c.source] += neurons * taps * leaving / skipped
     return operations
-
-
-class _Integrate(torch.autograd.Function):
-    """Payloads of all steps; a reset passes gradients."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, drive: Tensor, theta: Tensor, number: int, watched: str | None
-    ) -> Tensor:
-        top = (1 << number) - 1
-        exact = reciprocal_is_exact(int(theta.max()), number)
-        v = torch.zeros_like(drive[0])
-        low, high = theta / 2, theta * (top + 0.5)
-        payloads = torch.empty_like(drive, memory_format=torch.contiguous_format)
-        inside = torch.empty(drive.shape, dtype=torch.bool, device=drive.device)
-        reciprocal = 1 / theta
-        for step, (x, payload, mask) in enumerate(
-            zip(drive, payloads, inside, strict=True)
-        ):
-            v = v + x
-            if watched is not None:
-                check_potential(v, watched, step)
-            torch.logical_and(v > low, v < high, out=mask)
-            if exact:
-                # As in `sim.torch.compartment`.
-                payload.copy_(v + 0.5).mul_(reciprocal)
-            else:
-                payload.copy_((v.double() / theta).floor_())
-            payload.floor_().clamp_(0, top)
-            v = v - payload * theta
-        ctx.save_for_backward(inside, reciprocal)
-        return payloads
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        inside, reciprocal = ctx.saved_tensors
-        (sent,) = gradients
-        left = torch.zeros_like(sent[0])
-        slopes = torch.empty_like(sent, memory_format=torch.contiguous_format)
-        for t in range(len(sent) - 1, -1, -1):
-            # v' = v - theta g: where g follows v, nothing of v is left behind.
-            left = torch.where(inside[t], sent[t] * reciprocal, left)
-            slopes[t] = left
-        return slopes, None, None, None
-
-
-def _integrate(
-    drive: Tensor, theta: Tensor, number: int, watched: str | None = None
-) -> Tensor:
-    """Payloads of all steps; potentials are checked of a layer that is named."""
-    payloads: Tensor = _Integrate.apply(drive, theta, number, watched)  # type: ignore[no-untyped-call]
-    return payloads

@@ -14,7 +14,8 @@ from export.theta import settle
 from loihi_unet.conversion.normalise import spiking_unet
 from loihi_unet.finetuning import exact_sums
 from loihi_unet.finetuning.flow import IntegerUNet
-from loihi_unet.finetuning.steps import StepsUNet, unfold
+from loihi_unet.finetuning.folding import unfold
+from loihi_unet.finetuning.steps import StepsUNet
 from sim.backend import OverflowLayerError, create
 from sim.reference import synapse
 from sim.torch import int8

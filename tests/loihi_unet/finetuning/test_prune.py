@@ -18,8 +18,9 @@ from loihi_unet.finetuning.config import FinetuneConfig
 from loihi_unet.finetuning.cost import cost
 from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.finetuning.flow import IntegerUNet
+from loihi_unet.finetuning.folding import unfold
 from loihi_unet.finetuning.prune import firing_shares, prune
-from loihi_unet.finetuning.steps import StepsUNet, unfold
+from loihi_unet.finetuning.steps import StepsUNet
 from loihi_unet.seeds import Purpose
 from loihi_unet.spiking.run_float import run
 from loihi_unet.tasks.make import make_task

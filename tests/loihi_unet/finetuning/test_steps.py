@@ -26,8 +26,9 @@ from loihi_unet.finetuning.compact_file import save_compact
 from loihi_unet.finetuning.config import FinetuneConfig, FinetuneFiles
 from loihi_unet.finetuning.finetune import finetune
 from loihi_unet.finetuning.flow import IntegerUNet
+from loihi_unet.finetuning.folding import fold, unfold
 from loihi_unet.finetuning.objective import load_teacher
-from loihi_unet.finetuning.steps import StepsUNet, fold, unfold
+from loihi_unet.finetuning.steps import StepsUNet
 from loihi_unet.tasks.denoise import noisy_picture
 from loihi_unet.tasks.make import make_task
 from sim.backend import create
@@ -175,19 +176,19 @@ class _Smooth(StepsUNet):
         super().__init__(dataclasses.replace(template, num_steps=1), parameters)
 
     def _piece(self, piece, sent, events):
-        real = steps._integrate
+        real = steps.integrate
         try:
-            steps._integrate = lambda drive, theta, *_: (drive / theta).relu()
+            steps.integrate = lambda drive, theta, *_: (drive / theta).relu()
             return super()._piece(piece, sent, events)
         finally:
-            steps._integrate = real
+            steps.integrate = real
 
 
 def test_gradients_of_the_staircase():
     """Payloads follow the drive within the staircase, over both steps."""
     drive = torch.tensor([[-10.0], [4.0], [23.0], [90.0]]).view(1, 4, 1, 1)
     drive = drive.expand(2, *drive.shape).clone().requires_grad_()
-    payload = steps._integrate(drive, torch.full((4, 1, 1), 10.0), 2)
+    payload = steps.integrate(drive, torch.full((4, 1, 1), 10.0), 2)
     assert payload[:, 0, :, 0, 0].tolist() == [[0, 0, 2, 3], [0, 0, 2, 3]]
     payload.sum().backward()
     # Below and beyond all thresholds nothing is gained; 4 + 4 comes near the first.
