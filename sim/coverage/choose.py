@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,20 +22,16 @@ from sim.coverage.noticing import Sums, unnoticed
 from sim.coverage.search import record, search
 from sim.coverage.stimuli import KINDS, Picture, Stimulus, stimuli
 
-#: Pictures between two looks at the coverage: one of every kind.
+#: Pictures of a round: one of every kind.
 ROUND = len(KINDS)
 #: Rounds before the pictures climb: the whole range, and parts of it, twice each.
 PLAIN_ROUNDS = 4
-#: It no longer grows if this many rounds brought less than this share of the weights.
-PATIENCE, GROWTH = 4, 0.001
 #: Small pictures have few neurons, each of which sees little: so many pixels at least.
 LEAST_PIXELS = 2**14
-#: Tries that a channel which has fired somewhere is ahead of a silent one.
-AHEAD = 2
-#: Every so many tries at a channel, one begins at a new picture.
-FRESH = 3
-#: Channels that a picture climbs towards beside its own.
-COMPANIONS = 6
+#: Pictures that climb towards a channel at once; half of them came closest so far.
+CLIMBERS = 8
+#: Climbs in vain after which a channel is given up, and after which all are.
+GIVE_UP, GIVE_ALL_UP = 2, 32
 #: Flipped bits are looked at one by one up to so many, and so many neurons in a layer;
 #: so many searches may be in vain.
 FEW_FLIPS, FEW_NEURONS, SEARCHES = 2**13, 2**9, 32
@@ -107,25 +103,16 @@ class _Chooser:
         self.coverage = Coverage(network)
         self.pictures: list[Stimulus] = []
         self.overflowing: set[str] = set()
-        self.tried: Counter[Target] = Counter()
-        self.missing: list[Target] = []
+        self.vain: Counter[Target] = Counter()  # climbs
         self.places: Places = {}
         self.heights: list[tuple[Picture, Heights]] = []
-        self.grown: list[int] = []  # weights met after each round
 
     def run(self, count: int | None, progress: Progress | None) -> Chosen:
-        while count is None or len(self.pictures) < count:
-            made = self._round()
-            for stimulus in made[
-                : None if count is None else count - len(self.pictures)
-            ]:
-                self._try(stimulus)
-            weights = self.coverage.report(self.network).weights
-            self.grown.append(weights.met)
+        for stimulus in itertools.islice(self._all(endless=count is not None), count):
+            self._try(stimulus)
             if progress:
+                weights = self.coverage.report(self.network).weights
                 progress(weights.met, weights.total)
-            if count is None and self._stalled(weights.total):
-                break
         flips = None
         if count is None and self._is_small():
             flips = self._give_flips_away()
@@ -135,6 +122,15 @@ class _Chooser:
             coverage=self.coverage,
             flips=flips,
         )
+
+    def _all(self, *, endless: bool) -> Iterator[Stimulus]:
+        """Plain pictures, those that climbed, and plain ones again."""
+        _, height, width = self.network.input.shape
+        enough = max(PLAIN_ROUNDS * ROUND, math.ceil(LEAST_PIXELS / (height * width)))
+        yield from itertools.islice(self.plain, enough)
+        yield from self._climbed()
+        if endless:
+            yield from self.plain
 
     def _is_small(self) -> bool:
         sizes = [math.prod(node.shape) for node in self.network.nodes.values()]
@@ -172,65 +168,37 @@ class _Chooser:
             left=tuple(left),
         )
 
-    def _round(self) -> list[Stimulus]:
-        plain = list(itertools.islice(self.plain, ROUND))
-        targets = self._targets() if len(self.grown) >= PLAIN_ROUNDS else []
-        if not targets:
-            return plain
-        begin = [
-            self._begin(target, stimulus)
-            for target, stimulus in zip(targets, plain, strict=False)
-        ]
-        wanted = [
-            self._together(target, heights)
-            for target, (_, heights) in zip(targets, begin, strict=True)
-        ]
-        climbed = self.climber.climb(
-            np.stack([levels for levels, _ in begin]), wanted, self.places
-        )
-        return [
-            Stimulus(name=f"{stimulus.name.split('-')[0]}-climbed", levels=levels)
-            for stimulus, levels in zip(plain, climbed, strict=False)
-        ] + plain[len(targets) :]
+    def _climbed(self) -> Iterator[Stimulus]:
+        """Pictures that climbed towards channels that no other made fire.
 
-    def _begin(self, target: Target, plain: Stimulus) -> tuple[Picture, Heights]:
-        """Where a picture begins to climb, and how high all channels are there."""
-        if self.tried[target] % FRESH == 0 or not self.heights:
-            return plain.levels, self.climber.heights(plain.levels, self.places)
-        name, channel = target
-        best = max(self.heights, key=lambda known: known[1][name][channel])
-        return best
-
-    def _together(self, target: Target, heights: Heights) -> list[Target]:
-        """The channel, and those of its layer that miss little in this picture."""
-        name, _ = target
-        near = [c for c in self.missing if c[0] == name and c != target]
-        near.sort(key=lambda c: -heights[name][c[1]])
-        return [target, *near[:COMPANIONS]]
-
-    def _targets(self) -> list[Target]:
-        """Channels to climb towards."""
-        least = self.coverage.least_met(self.network)
-        missing = [channel for channel, count in least.items() if not count]
-        self.missing, self.places = self._before_pools(missing)
-        targets = list(self.missing)
-        self.rng.shuffle(targets)
-        # Layer by layer: what stands behind the deepest of a round is not computed.
+        Channels come in network order, those that were tried in vain last: one that
+        fires drives those behind it.
+        """
         depth = {layer.name: i for i, layer in enumerate(self.network.layers)}
-        targets.sort(
-            key=lambda c: (
-                self.tried[c] + (0 if self.coverage.fired(*c) else AHEAD),
-                depth[c[0]],
+        while self.vain.total() < GIVE_ALL_UP:
+            before = self.coverage.report(self.network).weights.met
+            least = self.coverage.least_met(self.network)
+            missing = [channel for channel, count in least.items() if not count]
+            targets, self.places = self._before_pools(missing)
+            targets = [c for c in targets if self.vain[c] < GIVE_UP]
+            if not targets:
+                return
+            target = min(targets, key=lambda c: (self.vain[c], depth[c[0]], c[1]))
+            levels = self.climber.climb(
+                self._begin(target), target, self.places.get(target)
             )
-        )
-        targets = targets[:ROUND]
-        if self._pixels() < LEAST_PIXELS:
-            # Nothing grows any more, but what was met seldom was seen by few neurons.
-            # Half of the pictures stay as they are: others see more in those.
-            seldom = sorted(set(least) - set(self.missing), key=least.__getitem__)
-            targets = (targets + seldom)[: ROUND // 2]
-        self.tried.update(targets)
-        return targets
+            if levels is not None:
+                yield Stimulus(name=f"{len(self.pictures)}-climbed", levels=levels)
+            if self.coverage.report(self.network).weights.met == before:
+                self.vain[target] += 1
+
+    def _begin(self, target: Target) -> npt.NDArray[np.int32]:
+        """Known pictures, half of them those that bring a channel closest to firing."""
+        name, channel = target
+        known = sorted(self.heights, key=lambda k: -k[1][name][channel])
+        best, others = known[: CLIMBERS // 2], known[CLIMBERS // 2 :]
+        drawn = self.rng.permutation(len(others))[: CLIMBERS - len(best)]
+        return np.stack([k[0] for k in [*best, *(others[i] for i in drawn)]])
 
     def _before_pools(self, missing: list[Target]) -> tuple[list[Target], Places]:
         """Name what a pool reads in its stead, with the places that it reads.
@@ -263,12 +231,3 @@ class _Chooser:
             self.coverage.add(self.network, recording)
             heights = self.climber.heights(stimulus.levels, self.places)
             self.heights.append((stimulus.levels, heights))
-
-    def _pixels(self) -> int:
-        _, height, width = self.network.input.shape
-        return height * width * len(self.pictures)
-
-    def _stalled(self, total: int) -> bool:
-        if len(self.grown) < PLAIN_ROUNDS + PATIENCE or self._pixels() < LEAST_PIXELS:
-            return False
-        return self.grown[-1] - self.grown[-1 - PATIENCE] < GROWTH * total

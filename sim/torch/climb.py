@@ -3,13 +3,13 @@
 
 The network is taken as a smooth one: a neuron sends its input over its threshold at
 every step, clamped to its largest payload, in floating point, and the picture follows
-the gradient of the wanted channels' potentials. Nothing here decides an integer: what
+the gradient of the wanted channel's potential. Nothing here decides an integer: what
 a picture exercises is counted from what the backends give for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +28,17 @@ Target = tuple[str, int]  # (layer, channel)
 Bools = npt.NDArray[np.bool_]
 Places = Mapping[Target, Bools]
 
-#: Steps of one climb, and the length of the first in shares of the input's range.
-STEPS = 24
-STRIDE = 0.1
+#: Steps of one climb.
+STEPS = 40
+#: Lengths of the first step in shares of the input's range, of the pictures in turn:
+#: short ones keep what a picture has, long ones leave it.
+STRIDES = (0.006, 0.05)
+#: Adam's decays, of the mean slope and of its square.
+SPEED, POWER = 0.9, 0.99
 #: A neuron that is silent or saturated passes on this share of the gradient.
-LEAK = 0.05
-#: A channel is wanted until it has this many times the input that makes it fire once.
-ENOUGH = 4.0
+LEAK = 0.1
+#: A channel is there once it has this many times the input that makes it fire once.
+ENOUGH = 2.0
 
 #: Of a pool, which has none of its own.
 _NO_WEIGHT = torch.zeros(0)
@@ -62,42 +66,49 @@ class Climber:
 
     @torch.inference_mode(False)
     def climb(
-        self,
-        pictures: Pictures,
-        targets: Sequence[Sequence[Target]],
-        places: Places,
-    ) -> Pictures:
-        """Change each picture so that its wanted channels fire.
+        self, pictures: Pictures, target: Target, where: Bools | None
+    ) -> Pictures | None:
+        """Change pictures until one of them makes a channel fire.
 
         Parameters
         ----------
         pictures : ndarray, shape (n, C, H, W), int32
             Where to begin.
-        targets : sequence of sequence of (str, int)
-            Layers and channels, at least one for each picture.
-        places : mapping of (str, int) to ndarray of bool, shape (H, W)
-            Where a channel has to fire; of others, anywhere but at the border.
+        target : tuple of (str, int)
+            Layer and channel.
+        where : ndarray of bool, shape (H, W), or None
+            Where the channel has to fire; None: anywhere but at the border.
 
         Returns
         -------
-        ndarray, shape (n, C, H, W), int32
-            Within the input's declared range.
+        ndarray, shape (C, H, W), int32, or None
+            Within the input's declared range; None if none came there in `STEPS`.
         """
         source = self._network.input
-        stride = STRIDE * (source.maximum - source.minimum)
+        low, high = source.minimum, source.maximum
         x = torch.from_numpy(pictures.astype(np.float32))
+        speed, power = torch.zeros_like(x), torch.zeros_like(x)
+        strides = [STRIDES[i % len(STRIDES)] for i in range(len(pictures))]
+        first = torch.tensor(strides)[:, None, None, None] * (high - low)
         with torch.set_grad_enabled(True), torch.autocast("cpu", enabled=False):
             for step in range(STEPS):
                 x.requires_grad_(True)
-                height, there = self._height(x, targets, places)
-                if there:
-                    break
-                (slope,) = torch.autograd.grad(height, x)
+                height = self._height(x, target, where)
+                (slope,) = torch.autograd.grad(height.sum(), x)
+                x, best = x.detach(), int(height.argmax())
+                if float(height[best].detach()) >= ENOUGH:
+                    there: Pictures = x[best].round().numpy().astype(np.int32)
+                    return there
+                # Adam, each picture's slope in units of its own mean.
                 usual = slope.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
-                move = stride * (1 - step / STEPS) * (slope / usual).clamp(-2, 2) / 2
-                x = (x.detach() + move).clamp(source.minimum, source.maximum)
-        climbed: Pictures = x.detach().round().numpy().astype(np.int32)
-        return climbed
+                slope = slope / usual
+                speed = SPEED * speed + (1 - SPEED) * slope
+                power = POWER * power + (1 - POWER) * slope**2
+                mean = speed / (1 - SPEED ** (step + 1))
+                scale = (power / (1 - POWER ** (step + 1))).sqrt() + 1e-3
+                x = x + first * (1 - step / STEPS) * mean / scale
+                x = x.clamp(low, high)
+        return None
 
     @torch.inference_mode()
     def heights(self, picture: Pictures, places: Places) -> dict[str, Heights]:
@@ -108,7 +119,7 @@ class Climber:
         picture : ndarray, shape (C, H, W), int32
             Within the input's declared range.
         places
-            As for `climb`.
+            Where a channel has to fire; of others, anywhere but at the border.
 
         Returns
         -------
@@ -124,41 +135,25 @@ class Climber:
                 for layer, channel in places:
                     if layer == name:
                         where = places[layer, channel]
-                        best[channel] = self._best_at(drive[0, channel], where)
+                        best[channel] = self._best_at(drive[:, channel], where)[0]
                 by_layer[name] = best
             return by_layer
 
-    def _height(
-        self, x: Tensor, targets: Sequence[Sequence[Target]], places: Places
-    ) -> tuple[Tensor, bool]:
-        """How far the wanted channels have come, and whether all are there."""
-        height = x.sum() * 0
-        there = True
-        missing = {name for wanted in targets for name, _ in wanted}
-        for layer, drive in self._drives(x):
-            best = self._best(drive) if layer in missing else None
-            missing.discard(layer)
-            for picture, wanted in enumerate(targets):
-                for name, channel in wanted:
-                    if name == layer and best is not None:
-                        where = places.get((name, channel))
-                        reached = (
-                            best[picture, channel]
-                            if where is None
-                            else self._best_at(drive[picture, channel], where)
-                        )
-                        there = there and float(reached.detach()) >= ENOUGH
-                        height = height + reached.clamp(max=ENOUGH)
-            if not missing:
-                break
-        return height, there
+    def _height(self, x: Tensor, target: Target, where: Bools | None) -> Tensor:
+        """How far each picture has brought the channel."""
+        name, channel = target
+        drive = next(drive for layer, drive in self._drives(x) if layer == name)
+        if where is None:
+            return self._best(drive)[:, channel]
+        return self._best_at(drive[:, channel], where)
 
     def _best(self, drive: Tensor) -> Tensor:
         return _inside(drive).amax(dim=(2, 3)) * self._network.num_steps
 
     def _best_at(self, drive: Tensor, where: Bools) -> Tensor:
-        best: Tensor = drive[torch.from_numpy(where)].amax() * self._network.num_steps
-        return best
+        """Of drives of shape (n, H, W)."""
+        there: Tensor = drive[:, torch.from_numpy(where)].amax(dim=1)
+        return there * self._network.num_steps
 
     def _drives(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Input of each layer at every step, in shares of its lowest threshold."""
