@@ -28,7 +28,7 @@ def draw(path: Path) -> None:
         for row in rows:
             if row["network"].startswith("windows"):
                 axes.plot(_million(row), _quality(row), "s")
-            if row["network"].startswith("a threshold"):
+            if row["network"].startswith("each layer"):
                 axes.plot(_million(row), _quality(row), "*", markersize=10)
         level = _quality(rows[0])
         axes.axhline(level, color="gray", linewidth=0.8, linestyle="--")

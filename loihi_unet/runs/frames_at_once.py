@@ -65,7 +65,7 @@ class _Sent:
 
     made_of: tuple[object, ...]
     values: Tensor
-    counts: Int64 | None = None  # events and operations, (2, frames)
+    counts: Int64  # events and operations, (2, frames)
     sign: object = field(default_factory=object)
 
 
@@ -87,7 +87,11 @@ class FramesAtOnce:
         self.network = network_at(network, levels.shape[2:], len(levels))
         entering = np.stack([completed(network, frame) for frame in levels])
         checked = self.network.input.check(entering[None])[0]
-        self.entering = _Sent(made_of=(), values=torch.from_numpy(np.array(checked)))
+        self.entering = _Sent(
+            made_of=(),
+            values=torch.from_numpy(np.array(checked)),
+            counts=np.zeros((2, len(levels)), dtype=np.int64),
+        )
         self.sums_of = SumsOf(torch.device("cpu"))
         self.fan = fans(self.network)
         self.aligned = _aligned(self.network)
@@ -105,6 +109,7 @@ class FramesAtOnce:
         """
         if not self.aligned:
             return self._by_steps(network)
+        network = network_at(network, self.levels.shape[2:], len(self.levels))
         sent = {network.input.name: self.entering}
         for layer in network.layers:
             found = self._layer(layer, sent)

@@ -62,6 +62,7 @@ def test_integers_are_those_of_the_judge(kind, steps):
     channels = 3 if kind == "colour" else 1
     network = sigma_delta.unet(residual=kind != "plain", channels=channels)[1]
     frames = np.repeat(moving(), channels, axis=1)
+    network = network.resized(8, 8)  # the frames decide
     at_once, random = FramesAtOnce(network, frames), np.random.default_rng(0)
     candidates = [network, *(drawn(network, random) for _ in range(2)), network]
     for candidate in candidates:  # each after others, of which parts are kept
