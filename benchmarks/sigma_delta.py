@@ -9,7 +9,7 @@
 ``video`` streams a few cropped frames through denoise-gray at rising thresholds, and
 counts the synaptic operations of each frame; the same network in windows of T steps
 stands beside it. ``segment`` does the same for a trained segmentation of the street.
-``table`` prints the rows of docs/sigma-delta.md.
+``table`` puts the rows into docs/sigma-delta.md.
 All write docs/sigma-delta.json; ``video`` and ``segment`` draw docs/sigma-delta.png.
 """
 
@@ -155,7 +155,7 @@ def _searched_row(
 
     def measure(candidate: StockNetwork) -> Measured:
         row = _row(frames.run(candidate), clean, 0.0)
-        return Measured(float(np.mean(row["psnr"][1:])), row["later"])
+        return Measured(float(np.mean(row["psnr"])), row["later"])
 
     found = search(network, usual, BUDGET, measure)
     return {
@@ -250,8 +250,8 @@ def _segment_row(scored: Scored) -> dict[str, Any]:
 
 def noise(shape: tuple[int, ...], sigma: float, fixed: bool) -> npt.NDArray[np.float32]:
     random = np.random.default_rng(0)
-    noise = random.normal(0, 1, (1 if fixed else shape[0], *shape[1:])) * sigma
-    return np.rint(np.broadcast_to(noise, shape)).astype(np.float32)
+    drawn = random.normal(0, 1, (1 if fixed else shape[0], *shape[1:])) * sigma
+    return np.rint(np.broadcast_to(drawn, shape)).astype(np.float32)
 
 
 def psnr(
@@ -289,16 +289,16 @@ def _window_row(
 ) -> dict[str, Any]:
     """The shipped multi-threshold network, anew for every frame."""
     network = lower(load_spiking_unet("denoise-gray"), *clean.shape[2:])
-    psnr, operations = [], []
+    scores, operations = [], []
     for n in range(len(clean)):  # all alike: it starts anew
         found = create("torch").run(network, entering[n : n + 1])
         assert found.output is not None
-        psnr += psnr(clean[n : n + 1], decode(network, found.output))
+        scores += psnr(clean[n : n + 1], decode(network, found.output))
         counted = activity(network, found)
         operations.append(sum(link.effective for link in counted.links))
     return {
         "network": f"windows, T = {network.num_steps}",
-        "psnr": psnr,
+        "psnr": scores,
         "operations": operations,
         "later": float(np.mean(operations[1:])),
     }
