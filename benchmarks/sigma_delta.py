@@ -9,7 +9,7 @@
 ``video`` streams a few cropped frames through denoise-gray at rising thresholds, and
 counts the synaptic operations of each frame; the same network in windows of T steps
 stands beside it. ``segment`` does the same for a trained segmentation of the street.
-``table`` prints the rows of docs/sigma-delta.md.
+``table`` puts the rows into docs/sigma-delta.md.
 All write docs/sigma-delta.json; ``video`` and ``segment`` draw docs/sigma-delta.png.
 """
 
@@ -26,12 +26,10 @@ import numpy.typing as npt
 import torch
 from sigma_delta_page import JSON, draw, table
 
-from export.images import completed, decode, size_multiple
+from export.images import decode, size_multiple
 from export.lowering import lower
 from export.netx import read_network
-from export.stock_compartment import Sigma
 from export.stock_network import StockNetwork
-from export.synapse import Conv, ConvTranspose
 from loihi_unet.conversion.convert import convert as run_conversion
 from loihi_unet.data.crops import centre_crop
 from loihi_unet.data.datasets import load_data
@@ -43,15 +41,14 @@ from loihi_unet.files.checkpoint import (
 )
 from loihi_unet.files.spiking_file import load_spiking_unet
 from loihi_unet.runs.evaluate_set import EvaluateConfig
-from loihi_unet.runs.evaluate_video import FrameSequence, Scored, first_frame, given
-from loihi_unet.runs.video import Video, run_video
+from loihi_unet.runs.evaluate_video import FrameSequence, Scored
+from loihi_unet.runs.frames_at_once import FramesAtOnce, Given
 from loihi_unet.sigma_delta.convert import convert
 from loihi_unet.sigma_delta.search import Measured, search
-from loihi_unet.sigma_delta.stages import sums
 from loihi_unet.sigma_delta.thresholds import at_share, usual_payloads
 from loihi_unet.tasks.judge import Judge
 from loihi_unet.tasks.metrics import quality
-from sim.backend import OverflowLayerError, create
+from sim.backend import create
 from sim.statistics import activity
 
 FIGURE = Path("docs/sigma-delta.png")
@@ -63,6 +60,8 @@ REACH = (
 )
 #: Decibels that thresholds of each layer may cost.
 BUDGET = 0.2
+#: Mean IoU that they may cost.
+LESS_IOU = 0.01
 SHARES = (0.0, 0.0156, 0.0625, 0.125, 0.25, 0.5)
 #: Kinds of noise: none, the same in every frame, another in every frame.
 NOISES = {"none": (0.0, False), "fixed": (25.0, True), "fresh": (25.0, False)}
@@ -102,34 +101,15 @@ def reach(root: Path, only: str | None) -> list[dict[str, Any]]:
 
 
 class AtOnce:
-    """A sigma-delta network's integers without steps, exact in float64.
-
-    Equal to every backend (tests/loihi_unet/sigma_delta/test_pictures.py), and as fast
-    as the float network.
-    """
+    """A sigma-delta network's integers, which every backend has, without its steps."""
 
     def __init__(self, network: StockNetwork) -> None:
         self.network = network
 
-    @torch.no_grad()
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Output of pictures (B, C, H, W) divided by 255."""
-        levels = torch.round(255 * x).numpy()
-        entering = np.stack([completed(self.network, one) for one in levels])
-        first, *layers = self.network.layers
-        sent = {first.name: torch.from_numpy(entering).double()}
-        for layer in layers:
-            value = torch.zeros(())
-            for c in layer.connections:
-                assert isinstance(c.synapse, Conv | ConvTranspose)
-                value = value + sums(c.synapse, sent[c.source])
-            if value.abs().max() >= 2**23:
-                raise OverflowError(layer.name)
-            if not isinstance(layer.compartment, Sigma):
-                value = (value / 64).floor().clamp(min=0)
-            sent[layer.name] = value
-        found = decode(self.network, value.numpy().astype(np.int64))
-        return torch.from_numpy(found).float()
+        """Output of a picture (1, C, H, W) divided by 255."""
+        frames = FramesAtOnce(self.network, torch.round(255 * x).numpy())
+        return torch.from_numpy(frames.run(self.network).outputs).float()
 
 
 def video(
@@ -148,24 +128,17 @@ def video(
     ann = read_checkpoint(find_checkpoint("denoise-gray")).model.eval()
     found = {}
     for kind, (sigma, fixed) in NOISES.items():
-        entering = clean + _noise(clean.shape, sigma, fixed)
+        entering = clean + noise(clean.shape, sigma, fixed)
+        frames_at_once = FramesAtOnce(network, entering)
+        usual = usual_payloads(network, frames_at_once.run(network).first)
         rows = [_float_row(ann, clean, entering)]
-        usual: dict[str, float] = {}
         for share in SHARES:
-            candidate = at_share(network, usual, share)
-            try:
-                run = run_video(candidate, entering, create("torch"))
-            except OverflowLayerError as error:
-                rows.append({"network": "sigma-delta overflows", "why": str(error)})
-                print(kind, json.dumps(rows[-1]), flush=True)
-                break
-            usual = usual or usual_payloads(network, first_frame(run))
-            rows.append(_row(run, clean, share))
-            print(kind, json.dumps(rows[-1]), flush=True)
-        rows.append(_searched_row(network, usual, clean, entering))
-        print(kind, json.dumps(rows[-1]), flush=True)
+            given = frames_at_once.run(at_share(network, usual, share))
+            rows.append(_row(given, clean, share))
+        rows.append(_searched_row(network, usual, clean, frames_at_once))
         rows.append(_window_row(clean, entering))
-        print(kind, json.dumps(rows[-1]), flush=True)
+        for row in rows:
+            print(kind, json.dumps(row), flush=True)
         found[kind] = rows
         _write({"video": found, "frames": {"count": count, "side": side}})
         draw(FIGURE)
@@ -176,19 +149,18 @@ def _searched_row(
     network: StockNetwork,
     usual: dict[str, float],
     clean: npt.NDArray[np.float32],
-    entering: npt.NDArray[np.float32],
+    frames: FramesAtOnce,
 ) -> dict[str, Any]:
     """Thresholds of each layer under the budget, beside one share for all."""
 
     def measure(candidate: StockNetwork) -> Measured:
-        row = _row(run_video(candidate, entering, create("torch")), clean, 0.0)
+        row = _row(frames.run(candidate), clean, 0.0)
         return Measured(float(np.mean(row["psnr"])), row["later"])
 
     found = search(network, usual, BUDGET, measure)
-    run = run_video(found.network, entering, create("torch"))
     return {
-        **_row(run, clean, 0.0),
-        "network": f"a threshold for each layer, budget {BUDGET:g}",
+        **_row(frames.run(found.network), clean, 0.0),
+        "network": f"each layer its own, budget {BUDGET:g} dB",
         "share": None,
         "common_share": found.common,
         "later_at_common": found.at_common.operations,
@@ -211,41 +183,54 @@ def segment(run: str, data: Path, count: int) -> list[dict[str, Any]]:
             per="channel",
         )
     sequence = FrameSequence(network, EvaluateConfig(data=data, sigma=0.0), run)
-    levels, pictures = sequence.levels[:count], sequence.pictures[:count]
+    levels = sequence.levels(count)
     ann, _ = load_checkpoint(run)
     judge, multiple = sequence.judge, sequence.multiple
     found = [
-        judge.judge(ann, picture, n, multiple=multiple)
-        for n, picture in enumerate(pictures)
+        judge.judge(ann, sequence.pictures[n], n, multiple=multiple)
+        for n in range(count)
     ]
     rows: list[dict[str, Any]] = [
         {"network": "float", "measures": judge.measures(found)}
     ]
-    usual: dict[str, float] = {}
+    frames = FramesAtOnce(network, levels)
+    usual = usual_payloads(network, frames.run(network).first)
     for share in SHARES:
-        video = run_video(at_share(network, usual, share), levels, create("torch"))
-        usual = usual or usual_payloads(network, first_frame(video))
-        rows.append(_segment_row(sequence.score(video)) | {"share": share})
+        scored = sequence.score(frames.run(at_share(network, usual, share)))
+        rows.append(_segment_row(scored) | {"share": share})
         print(json.dumps(rows[-1]), flush=True)
 
+    def measure(candidate: StockNetwork) -> Measured:
+        scored = sequence.score(frames.run(candidate))
+        return Measured(scored.quality, scored.later_operations)
+
+    searched = search(network, usual, LESS_IOU, measure)
+    rows.append(
+        _segment_row(sequence.score(frames.run(searched.network)))
+        | {
+            "network": f"each layer its own, budget {LESS_IOU:g}",
+            "common_share": searched.common,
+            "later_at_common": searched.at_common.operations,
+            "shares": dict(searched.shares),
+        }
+    )
+    print(json.dumps(rows[-1]), flush=True)
     _write({"segment": rows, "segment_frames": list(levels.shape)})
-    draw(FIGURE)
     lowered = lower(windows, *levels.shape[2:])
-    found, operations = [], []
-    for n, picture in enumerate(pictures[:3]):  # all alike: it starts anew
+    judged, operations = [], []
+    for n in range(count):  # all alike: it starts anew
         recording = create("torch").run(lowered, levels[n : n + 1])
         assert recording.output is not None
-        output = torch.from_numpy(decode(lowered, recording.output)).float()
-        shown = judge.judge(given(output), picture, n, multiple=multiple)
-        found.append(shown)
+        judged.append(sequence.judged(n, decode(lowered, recording.output)[0]))
         counted = activity(lowered, recording)
         operations.append(sum(link.effective for link in counted.links))
+        del recording
     rows.append(
         {
             "network": f"windows, T = {lowered.num_steps}",
-            "measures": judge.measures(found),
+            "measures": judge.measures(judged),
             "operations": operations,
-            "later": float(np.mean(operations)),
+            "later": float(np.mean(operations[1:])),
         }
     )
     print(json.dumps(rows[-1]), flush=True)
@@ -263,15 +248,13 @@ def _segment_row(scored: Scored) -> dict[str, Any]:
     }
 
 
-def _noise(
-    shape: tuple[int, ...], sigma: float, fixed: bool
-) -> npt.NDArray[np.float32]:
+def noise(shape: tuple[int, ...], sigma: float, fixed: bool) -> npt.NDArray[np.float32]:
     random = np.random.default_rng(0)
-    noise = random.normal(0, 1, (1 if fixed else shape[0], *shape[1:])) * sigma
-    return np.rint(np.broadcast_to(noise, shape)).astype(np.float32)
+    drawn = random.normal(0, 1, (1 if fixed else shape[0], *shape[1:])) * sigma
+    return np.rint(np.broadcast_to(drawn, shape)).astype(np.float32)
 
 
-def _psnr(
+def psnr(
     clean: npt.NDArray[np.float32], outputs: npt.NDArray[np.floating[Any]]
 ) -> list[float]:
     return [
@@ -280,15 +263,14 @@ def _psnr(
     ]
 
 
-def _row(run: Video, clean: npt.NDArray[np.float32], share: float) -> dict[str, Any]:
-    operations = run.operations()
+def _row(given: Given, clean: npt.NDArray[np.float32], share: float) -> dict[str, Any]:
     return {
         "network": "sigma-delta",
         "share": share,
-        "psnr": _psnr(clean, run.outputs),
-        "events": run.events().tolist(),
-        "operations": operations.tolist(),
-        "later": float(operations[1:].mean()),
+        "psnr": psnr(clean, given.outputs),
+        "events": given.events.tolist(),
+        "operations": given.operations.tolist(),
+        "later": float(given.operations[1:].mean()),
     }
 
 
@@ -299,7 +281,7 @@ def _float_row(
 ) -> dict[str, Any]:
     with torch.no_grad():
         outputs = ann(torch.from_numpy(entering / np.float32(255))).numpy()
-    return {"network": "float", "psnr": _psnr(clean, outputs)}
+    return {"network": "float", "psnr": psnr(clean, outputs)}
 
 
 def _window_row(
@@ -307,18 +289,18 @@ def _window_row(
 ) -> dict[str, Any]:
     """The shipped multi-threshold network, anew for every frame."""
     network = lower(load_spiking_unet("denoise-gray"), *clean.shape[2:])
-    psnr, operations = [], []
-    for n in range(min(2, len(clean))):  # all alike: it starts anew
+    scores, operations = [], []
+    for n in range(len(clean)):  # all alike: it starts anew
         found = create("torch").run(network, entering[n : n + 1])
         assert found.output is not None
-        psnr += _psnr(clean[n : n + 1], decode(network, found.output))
+        scores += psnr(clean[n : n + 1], decode(network, found.output))
         counted = activity(network, found)
         operations.append(sum(link.effective for link in counted.links))
     return {
         "network": f"windows, T = {network.num_steps}",
-        "psnr": psnr,
+        "psnr": scores,
         "operations": operations,
-        "later": float(np.mean(operations)),
+        "later": float(np.mean(operations[1:])),
     }
 
 

@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 
 JSON = Path("docs/sigma-delta.json")
+PAGE = Path("docs/sigma-delta.md")
+#: Of kinds of noise, and of the last column.
+LABELS = {"none": "no noise", "fixed": "fixed noise", "fresh": "fresh noise"}
+COST = "million operations"
 
 
 def draw(path: Path) -> None:
@@ -28,7 +32,7 @@ def draw(path: Path) -> None:
         for row in rows:
             if row["network"].startswith("windows"):
                 axes.plot(_million(row), _quality(row), "s")
-            if row["network"].startswith("a threshold"):
+            if row["network"].startswith("each layer"):
                 axes.plot(_million(row), _quality(row), "*", markersize=10)
         level = _quality(rows[0])
         axes.axhline(level, color="gray", linewidth=0.8, linestyle="--")
@@ -39,17 +43,31 @@ def draw(path: Path) -> None:
 
 
 def table() -> None:
-    """Print the rows of videos, as docs/sigma-delta.md has them."""
+    """Put the rows of videos into docs/sigma-delta.md."""
     record = json.loads(JSON.read_text())
-    panels = {**record.get("video", {}), "street": record.get("segment", [])}
-    for kind, rows in panels.items():
-        for row in rows:
-            name = row["network"]
-            if row.get("share") is not None:
-                name = f"{row['share']:g}"
-            score = f"{_quality(row):.{3 if 'measures' in row else 2}f}"
-            cost = f"{_million(row):.1f}" if "later" in row else ""
-            print(f"| {kind} | {name} | {score} | {cost} |")
+    video = [
+        _line(LABELS[kind], row)
+        for kind, rows in record.get("video", {}).items()
+        for row in rows
+    ]
+    street = [_line("street", row) for row in record.get("segment", [])]
+    lines = PAGE.read_text().split("\n")
+    for column, rows in (("PSNR, dB", video), ("mean IoU", street)):
+        head = lines.index(f"| video | threshold (share) | {column} | {COST} |")
+        first = last = head + 2
+        while lines[last].startswith("|"):
+            last += 1
+        lines[first:last] = rows
+    PAGE.write_text("\n".join(lines))
+
+
+def _line(label: str, row: dict[str, Any]) -> str:
+    name = row["network"]
+    if row.get("share") is not None:
+        name = f"{row['share']:g}"
+    score = f"{_quality(row):.{3 if 'measures' in row else 2}f}"
+    cost = f"{_million(row):.1f}" if "later" in row else ""
+    return f"| {label} | {name} | {score} | {cost} |".replace("|  |", "| |")
 
 
 def _million(row: dict[str, Any]) -> float:

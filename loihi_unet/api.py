@@ -19,8 +19,9 @@ from export.mapping import MappingName
 from export.network import Network
 from export.netx import read_network, write_network
 from loihi_unet.data.pictures import load_pictures
-from loihi_unet.errors import DataError
+from loihi_unet.errors import ConversionError, DataError
 from loihi_unet.files.checkpoint import load_checkpoint
+from loihi_unet.files.sigma_delta_file import is_sigma_delta, load_sigma_delta
 from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.networks.net import Net
 from loihi_unet.runs.evaluate_set import EvaluateConfig, evaluate_set
@@ -46,12 +47,15 @@ def export(
     Parameters
     ----------
     source : SpikingUNet, str or Path
-        What `convert` or `finetune` gave, its file, or the name of a shipped network.
+        What `convert` or `finetune` gave, its file, or the name of a shipped network;
+        or the file of a network of sigma-delta neurons, whose integers are settled.
     size : tuple of int, optional
         (height, width) of a picture; multiples of what the network's coarsest layer
-        asks. Default: 128x128, or that of a torch module's input.
+        asks. Default: 128x128, or that of a torch module's input; of sigma-delta
+        neurons that of the file.
     mapping : str
-        Neurons on compartments: ``"graded"``, ``"parallel-if"`` or ``"binary-if"``.
+        Neurons on compartments: ``"graded"``, ``"parallel-if"`` or ``"binary-if"``;
+        of multi-threshold neurons.
     out : str or Path, optional
         netx file to write, too.
 
@@ -64,11 +68,22 @@ def export(
     ------
     CheckpointError
         If the file cannot be read.
+    ConversionError
+        If sigma-delta neurons are asked for a mapping, or a size that they do not take.
     RangeError
         If a value lies outside what the chip can hold.
     """
-    snn = source if isinstance(source, SpikingUNet) else load_spiking_unet(source)
-    network = lower(snn, *(size or snn.frame.size or (128, 128)), mapping=mapping)
+    network: Network
+    if not isinstance(source, SpikingUNet) and is_sigma_delta(Path(source)):
+        if mapping != "graded":
+            raise ConversionError(
+                f"--mapping {mapping}: of multi-threshold neurons; each sigma-delta "
+                "neuron is a compartment"
+            )
+        network = load_sigma_delta(Path(source), size)
+    else:
+        snn = source if isinstance(source, SpikingUNet) else load_spiking_unet(source)
+        network = lower(snn, *(size or snn.frame.size or (128, 128)), mapping=mapping)
     if out is not None:
         write_network(network, Path(out))
     return network
@@ -261,6 +276,8 @@ def load(source: str | Path) -> Net | SpikingUNet | Network | Recording:
             return load_checkpoint(path)[0]
         case "converted":
             return load_spiking_unet(path)
+        case "sigma-delta":
+            return load_sigma_delta(path)
         case "recording":
             return read_recording(path)
         case None | "network":

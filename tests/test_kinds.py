@@ -94,7 +94,7 @@ COMMANDS = {
     ),
     "report": (["report", FILE], {"report", "report-folder", "json"}),
     "convert": (["convert", FILE], TRAINED | {"nir"}),
-    "export": (["export", FILE], {"converted"}),
+    "export": (["export", FILE], {"converted", "sigma-delta"}),
     "export NIR": (["export", FILE, "--out", "x.nir"], NETWORK),
     "finetune": (["finetune", FILE], {"converted"}),
     "finetune --data": (["finetune", "denoise-gray", "--data", FILE], PICTURE),

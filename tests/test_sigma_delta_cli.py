@@ -86,7 +86,6 @@ def test_a_video_keeps_its_state(run, converted, files, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--out", "x.safetensors"], "become a network file at once"),
         (["--steps", "4"], "--steps: not for sigma-delta neurons"),
         (["--size", "30x32"], "--size 30x32: sides must be positive multiples of 16"),
         (["--input", "1x8x8"], "--input, --allow, .* are for FILE.py:FUNCTION"),
@@ -98,6 +97,34 @@ def test_bad_options_are_one_line(run, words, said, tmp_path, monkeypatch):
     assert code == 2
     assert re.search(said, " ".join(error.split()))
     assert not list(tmp_path.rglob("*.net"))
+
+
+def test_export_makes_what_convert_makes_at_once(run, converted, files, tmp_path):
+    stored = tmp_path / "a.safetensors"
+    how = ["--neuron", "sigma-delta", "--input", "1x32x32", "--data", files / "video"]
+    code, shown, said = run(
+        "convert", f"{files / 'mine.py'}:network", *how, "--out", stored
+    )
+    assert code == 0, said
+    assert f"next: loihi-unet export {stored} --out NETWORK.net" in shown
+    code, _, said = run("export", stored, "--out", tmp_path / "b.net")
+    assert code == 0, said
+    assert (tmp_path / "b.net").read_bytes() == converted.read_bytes()
+    large = ["--size", "48x40", "--out", tmp_path / "c.net"]
+    code, _, said = run("export", stored, *large)
+    assert code == 0, said
+    assert (
+        read_network(tmp_path / "c.net").sha256
+        == read_network(converted).resized(48, 40).sha256
+    )
+    for words, problem in (
+        (["--mapping", "parallel-if"], "--mapping parallel-if: of multi-threshold"),
+        (["--size", "0x8"], "--size 0x8: sides must be positive multiples of 1"),
+    ):
+        code, _, said = run("export", stored, *words, "--out", tmp_path / "d.net")
+        assert code == 2
+        assert problem in " ".join(said.split())
+        assert not (tmp_path / "d.net").exists()
 
 
 def test_stream_is_for_sigma_delta(run, files, tmp_path):

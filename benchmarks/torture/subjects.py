@@ -194,6 +194,27 @@ def _read_spiking(path: Path) -> None:
     lower(load_spiking_unet(path), 16, 16)
 
 
+def _save_sigma_delta(path: Path) -> None:
+    import torch
+
+    from loihi_unet.files.sigma_delta_file import save_sigma_delta
+    from loihi_unet.sigma_delta.quantise import quantise
+    from loihi_unet.spiking.graph import graph_of
+
+    graph = graph_of(_tiny_unet().eval())
+    x = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    network = quantise(graph, x, size=(8, 8), task="denoise", provenance={})
+    save_sigma_delta(path, network)
+
+
+def _read_sigma_delta(path: Path) -> None:
+    from export.netx import write_network
+    from loihi_unet.files.sigma_delta_file import load_sigma_delta
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_network(load_sigma_delta(path, (16, 16)), Path(folder) / "a.net")
+
+
 def _configs() -> list[bytes]:
     from loihi_unet.config import config_toml, load_config, named_configs
 
@@ -260,6 +281,13 @@ SUBJECTS: dict[str, Subject] = {
         seeds=lambda: [_written(lambda p: _save_spiking(p))],
         mutate=file_mutations.mutate_safetensors,
         read=_read_spiking,
+    ),
+    "sigma_delta": Subject(
+        what="mutated converted networks of sigma-delta neurons, then exported",
+        suffix=".safetensors",
+        seeds=lambda: [_written(_save_sigma_delta)],
+        mutate=file_mutations.mutate_safetensors,
+        read=_read_sigma_delta,
     ),
     "config": Subject(
         what="mutated settings (TOML)",

@@ -24,6 +24,7 @@ TESTS: dict[str, tuple[Callable[[Result, int], None], int]] = {
     "fuzz_stock": (partial(fuzz, "stock"), 5000),
     "fuzz_checkpoint": (partial(fuzz, "checkpoint"), 5000),
     "fuzz_spiking": (partial(fuzz, "spiking"), 2000),
+    "fuzz_sigma_delta": (partial(fuzz, "sigma_delta"), 2000),
     "fuzz_config": (partial(fuzz, "config"), 5000),
     "fuzz_recording": (partial(fuzz, "recording"), 2000),
     "fuzz_picture": (partial(fuzz, "picture"), 2000),

@@ -74,6 +74,11 @@ KINDS = {
             "finetune reads it, too",
         ),
         Kind(
+            "sigma-delta",
+            "a converted network of sigma-delta neurons (.safetensors)",
+            "`loihi-unet export {0} --out NETWORK.net` makes a network file of it",
+        ),
+        Kind(
             "finetuning",
             "the state of a fine-tuning (.safetensors)",
             "`loihi-unet finetune --resume` goes on from it",

@@ -146,6 +146,7 @@ def _safetensors(file: BinaryIO) -> str | None:
     kinds = {
         "unet": "checkpoint",
         "spiking-unet": "converted",
+        "sigma-delta": "sigma-delta",
         "fine-tuning": "finetuning",
     }
     kind = record.get("kind") if isinstance(record, dict) else None

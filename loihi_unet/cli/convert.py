@@ -44,7 +44,7 @@ def convert(
         typer.Option(
             "--out",
             help="File to write; default: runs/spiking.safetensors, and "
-            "runs/network.net of a NIR graph.",
+            "runs/network.net of a NIR graph or of sigma-delta neurons.",
         ),
     ] = None,
     data: Annotated[
@@ -110,13 +110,16 @@ def convert(
     neuron: Annotated[
         Literal["multi-threshold", "sigma-delta"],
         typer.Option(
-            help="sigma-delta: stock neurons, one step a picture; a network file "
-            "(.net) at once, without export."
+            help="sigma-delta: stock neurons, one step a picture; --out NAME.net is "
+            "the network file at once, NAME.safetensors is for export."
         ),
     ] = "multi-threshold",
     size: Annotated[
         str | None,
-        typer.Option(help="HEIGHTxWIDTH of a sigma-delta network; default: 128x128."),
+        typer.Option(
+            help="HEIGHTxWIDTH of a sigma-delta network; default: 128x128, or that of "
+            "a torch module's input."
+        ),
     ] = None,
     shape: InputOption = None,
     allow: AllowOption = None,
@@ -131,7 +134,7 @@ def convert(
     """Convert a trained network to a multi-threshold Spiking-UNet.
 
     A NIR graph holds trained spiking neurons: it becomes a network file at once, as
-    sigma-delta neurons do (--neuron sigma-delta).
+    sigma-delta neurons do if --out is NAME.net.
 
     Example: loihi-unet convert runs/gray --data BSDS500-train --out snn.safetensors
     """

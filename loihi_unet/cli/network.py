@@ -59,7 +59,8 @@ def export(
         str | None,
         typer.Option(
             help="Image size HEIGHTxWIDTH; multiples of 2**levels, times the stem. "
-            "Default: 128x128, or that of a torch module's input."
+            "Default: 128x128, or that of a torch module's input; of sigma-delta "
+            "neurons that of the file."
         ),
     ] = None,
     mapping: Annotated[

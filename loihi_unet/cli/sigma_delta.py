@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from loihi_unet.cli.console import err, out, print_json
+from loihi_unet.cli.console import err, out, print_json, print_next
 from loihi_unet.cli.module import ModuleOptions, print_operations
 
 if TYPE_CHECKING:
@@ -33,16 +33,12 @@ def convert_sigma_delta(
     label_colours: Path | None,
     as_json: bool,
 ) -> None:
-    """Convert, write the network's file, and say what it holds."""
+    """Convert, write the network, and say what it holds."""
     from loihi_unet.errors import ConversionError
     from loihi_unet.frontend.module.source import is_module
 
     _refuse_others(context)
     path = path or Path("runs/network.net")
-    if path.suffix == ".safetensors":
-        raise ConversionError(
-            f"--out {path}: sigma-delta neurons become a network file at once, NAME.net"
-        )
     if is_module(source):
         network = _module(source, path, data, size, options, white_level)
     elif options.given:
@@ -68,11 +64,10 @@ def _module(
     options: ModuleOptions,
     white_level: int | None,
 ) -> StockNetwork:
-    from export.netx import write_network
     from loihi_unet.conversion.module import crops
     from loihi_unet.data.pictures import load_pictures
     from loihi_unet.frontend.module.source import load_module
-    from loihi_unet.sigma_delta.convert import convert_module
+    from loihi_unet.sigma_delta.convert import convert_module, write
 
     shape, preparation = options.size(), options.preparation()
     err.print(f"{source}: the file is run, as any Python program", soft_wrap=True)
@@ -87,7 +82,7 @@ def _module(
             size=size,
             source=source,
         )
-    write_network(network, path)
+    write(network, path)
     return network
 
 
@@ -107,6 +102,8 @@ def _say(network: StockNetwork, path: Path, as_json: bool) -> None:
         soft_wrap=True,
     )
     out.print(hash_line(hashes(network), network.input.shape[1:]), soft_wrap=True)
+    if path.suffix == ".safetensors":
+        print_next(f"loihi-unet export {path} --out NETWORK.net")
 
 
 def _refuse_others(context: typer.Context) -> None:

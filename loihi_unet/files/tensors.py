@@ -16,7 +16,7 @@ from export.files.recognise import RECORD_KEY
 from loihi_unet.errors import CheckpointError
 
 #: Kinds of safetensors files that this project writes.
-OURS = ("checkpoint", "converted", "finetuning")
+OURS = ("checkpoint", "converted", "sigma-delta", "finetuning")
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _DTYPES = (*_FLOATS, torch.int8, torch.int16)

@@ -12,18 +12,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from export.images import size_multiple
+from export.images import completed, decode, size_multiple
 from export.netx import write_network
 from export.stock_network import StockNetwork
 from loihi_unet.config import DenoiseConfig, parse_config
 from loihi_unet.data.crops import pad_to_multiple
 from loihi_unet.data.datasets import load_data
-from loihi_unet.data.pictures import Picture
+from loihi_unet.data.sequence import sizes
 from loihi_unet.errors import DataError
 from loihi_unet.runs.evaluate_set import EvaluateConfig
+from loihi_unet.runs.frames_at_once import FramesAtOnce, Given
 from loihi_unet.runs.hashes import hashes
 from loihi_unet.runs.network_source import load_network
-from loihi_unet.runs.video import Video, run_video, video_network
+from loihi_unet.runs.video import PerFrame, network_at, steps_of, video_network
 from loihi_unet.sigma_delta.search import Found, Measured, search
 from loihi_unet.sigma_delta.thresholds import usual_payloads, with_thresholds
 from loihi_unet.tasks.judge import Judge
@@ -84,7 +85,7 @@ class FrameSequence:
         if "train" not in network.provenance:
             raise DataError(f"{where}: nobody knows what its output means; no score")
         config = parse_config(network.provenance["train"], where=f"{where}: provenance")
-        self.pictures: Sequence[Picture] = load_data(
+        self.pictures = load_data(
             config.task,
             settings.data,
             config.model.in_channels,
@@ -95,41 +96,69 @@ class FrameSequence:
         gaussian = isinstance(config.task, DenoiseConfig) and config.task.gaussian
         self.sigma = settings.sigma if gaussian else None
         self.multiple = size_multiple(network)
-        frames = [self.judge.shown(p, n) for n, p in enumerate(self.pictures)]
-        sizes = sorted({frame.shape[1:] for frame in frames})
-        if len(sizes) > 1:
+        found = sorted(set(sizes(self.pictures)))
+        if len(found) > 1:
             raise DataError(
-                f"frames of {len(sizes)} sizes, {sizes[0]} to {sizes[-1]}; a video has "
+                f"frames of {len(found)} sizes, {found[0]} to {found[-1]}; a video has "
                 "one size"
             )
-        self.levels: npt.NDArray[np.float32] = np.stack(
-            [pad_to_multiple(frame, self.multiple) for frame in frames]
-        )
 
-    def score(self, video: Video) -> Scored:
-        """Score every frame."""
-        measured, rows = [], []
-        counted = zip(video.events(), video.operations(), strict=True)
-        for n, (picture, (events, operations)) in enumerate(
-            zip(self.pictures[: video.frames], counted, strict=True)
-        ):
-            output = torch.from_numpy(video.outputs[n]).float()[None]
-            one = self.judge.judge(
-                given(output),
-                picture,
-                n,
-                multiple=self.multiple,
-            )
-            measured.append(one)
-            rows.append(
-                {
-                    "frame": picture.name,
-                    **self.judge.measures([one]),
-                    "events": int(events),
-                    "operations": int(operations),
-                }
-            )
-        return Scored(self.judge.measures(measured), rows)
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def frame(self, n: int) -> npt.NDArray[np.float32]:
+        """Gray levels of a frame as it enters, (C, H, W), of a size that fits."""
+        return pad_to_multiple(self.judge.shown(self.pictures[n], n), self.multiple)
+
+    def levels(self, count: int) -> npt.NDArray[np.float32]:
+        """Return the first frames, (count, C, H, W); fewer where there are fewer."""
+        return np.stack([self.frame(n) for n in range(min(count, len(self)))])
+
+    def judged(self, n: int, output: npt.NDArray[np.float64]) -> Any:
+        """What `Judge.measures` adds up, of the output (C, H, W) of a frame."""
+        network = given(torch.from_numpy(output).float()[None])
+        return self.judge.judge(network, self.pictures[n], n, multiple=self.multiple)
+
+    def scored(
+        self, judged: Sequence[Any], events: Sequence[int], operations: Sequence[int]
+    ) -> Scored:
+        """Score the first frames, from what `judged` gave of each."""
+        rows = [
+            {
+                "frame": self.pictures.names[n],
+                **self.judge.measures([one]),
+                "events": int(events[n]),
+                "operations": int(operations[n]),
+            }
+            for n, one in enumerate(judged)
+        ]
+        return Scored(self.judge.measures(judged), rows)
+
+    def score(self, found: Given) -> Scored:
+        """Score the first frames, from what they gave."""
+        judged = [self.judged(n, output) for n, output in enumerate(found.outputs)]
+        return self.scored(judged, found.events.tolist(), found.operations.tolist())
+
+    def stream(
+        self, network: StockNetwork, simulator: Simulator, progress: Progress
+    ) -> Scored:
+        """Run all frames, one a step, and score each when its output is there.
+
+        Memory does not grow with their number on a backend that runs step by step.
+        """
+        sized = network_at(network, self.frame(0).shape[1:], len(self))
+        entering = (completed(sized, self.frame(n)) for n in range(len(self)))
+        counted, judged = PerFrame(sized, len(self)), []
+        last = sized.output.name
+        for part in steps_of(sized, entering, simulator, None):
+            [t] = part.steps
+            sent = {name: values[0, 0] for name, values in part.payloads.items()}
+            counted.add(t, sent)
+            if (n := t + 1 - sized.arrivals[last]) >= 0:
+                judged.append(self.judged(n, decode(sized, sent[last])))
+            progress(t + 1, sized.num_steps)
+        events, operations = counted.events.tolist(), counted.operations.tolist()
+        return self.scored(judged, events, operations)
 
 
 def given(output: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -182,10 +211,9 @@ def evaluate_video(
     simulator = create(settings.backend)
     thresholds: dict[str, Any] = {}
     if budget is not None:
-        searched = _searched(network, sequence, simulator, budget, progress)
+        searched = _searched(network, sequence, budget, progress or _quiet)
         network, thresholds = searched.network, _said(searched)
-    video = run_video(network, sequence.levels, simulator, progress=progress)
-    scored = sequence.score(video)
+    scored = sequence.stream(network, simulator, progress or _quiet)
     if out is not None:
         write_network(network, out)
     return {
@@ -204,20 +232,19 @@ def evaluate_video(
 def _searched(
     network: StockNetwork,
     sequence: FrameSequence,
-    simulator: Simulator,
     budget: float,
-    progress: Progress | None,
+    progress: Progress,
 ) -> Found:
     """Thresholds that the first frames allow."""
-    levels = sequence.levels[:SEARCHED]
+    plain = plain_network(network)
+    frames = FramesAtOnce(plain, sequence.levels(SEARCHED))
 
     def measure(candidate: StockNetwork) -> Measured:
-        scored = sequence.score(run_video(candidate, levels, simulator))
+        scored = sequence.score(frames.run(candidate))
         return Measured(scored.quality, scored.later_operations)
 
-    plain = plain_network(network)
-    usual = usual_payloads(plain, first_frame(run_video(plain, levels[:1], simulator)))
-    return search(plain, usual, budget, measure, progress or _quiet)
+    usual = usual_payloads(plain, frames.run(plain).first)
+    return search(plain, usual, budget, measure, progress)
 
 
 def plain_network(network: StockNetwork) -> StockNetwork:
@@ -241,8 +268,3 @@ def _said(found: Found) -> dict[str, Any]:
 
 def _quiet(done: int, total: int) -> None:
     """Nobody wants to know."""
-
-
-def first_frame(video: Video) -> dict[str, npt.NDArray[np.signedinteger[Any]]]:
-    """What each layer sent of the first frame."""
-    return {layer.name: video.sent(layer.name)[0] for layer in video.network.layers}

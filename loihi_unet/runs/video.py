@@ -100,14 +100,7 @@ class PerFrame:
         self.events = np.zeros(frames, dtype=np.int64)
         self.operations = np.zeros(frames, dtype=np.int64)
         self.first = {x.name: network.arrivals[x.name] - 1 for x in network.layers[:-1]}
-        self.fan: dict[str, Int64] = {}
-        for layer in network.layers:
-            for c in layer.connections:
-                if isinstance(c.synapse, Injection):
-                    continue
-                shape = network.nodes[c.source].shape
-                fan = fan_out(c.synapse, shape, nonzero_only=True)
-                self.fan[c.source] = self.fan.get(c.source, 0) + fan
+        self.fan = fans(network)
 
     def add(self, t: int, sent: Mapping[str, npt.NDArray[np.integer[Any]]]) -> None:
         """Count step ``t``, from 0, of all layers, each (C, H, W)."""
@@ -118,6 +111,22 @@ class PerFrame:
                 self.events[frame] += np.count_nonzero(active)
                 if name in self.fan:
                     self.operations[frame] += int((active * self.fan[name]).sum())
+
+
+def fans(network: StockNetwork) -> dict[str, Int64]:
+    """Synaptic operations that a message of each place causes, by source.
+
+    Each (C, H, W); of the input, which is injected, there are none.
+    """
+    found: dict[str, Int64] = {}
+    for layer in network.layers:
+        for c in layer.connections:
+            if isinstance(c.synapse, Injection):
+                continue
+            shape = network.nodes[c.source].shape
+            fan = fan_out(c.synapse, shape, nonzero_only=True)
+            found[c.source] = found.get(c.source, 0) + fan
+    return found
 
 
 def video_network(network: Network, where: str) -> StockNetwork:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command ``convert --neuron sigma-delta``: a trained network, and its file."""
+"""``convert --neuron sigma-delta``: a trained network or a module, and its file."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from loihi_unet.data.datasets import AS_STATED, Reading, load_data
 from loihi_unet.data.pictures import fingerprint
 from loihi_unet.errors import ConversionError
 from loihi_unet.files.checkpoint import find_checkpoint, read_checkpoint
+from loihi_unet.files.sigma_delta_file import save_sigma_delta
 from loihi_unet.frontend.module import read as module_frontend
 from loihi_unet.frontend.module.fidelity import as_json
 from loihi_unet.seeds import Purpose
@@ -37,14 +38,14 @@ def convert(
     size: tuple[int, int] | None = None,
     reading: Reading = AS_STATED,
 ) -> StockNetwork:
-    """Convert one of this project's trained networks, and write it as a netx file.
+    """Convert one of this project's trained networks, and write it.
 
     Parameters
     ----------
     checkpoint : str or Path
         As in `loihi_unet.files.checkpoint.find_checkpoint`.
     out : str or Path
-        The ``.net`` file to write.
+        File to write, as `write`.
     data : str, Path or None
         Pictures to calibrate on; None, for denoising only: scikit-image's.
     size : tuple of int, optional
@@ -88,8 +89,25 @@ def convert(
         # What a denoiser or a restorer aims at is a picture that it may be shown.
         extremes=target if target.shape == x.shape else None,
     )
-    write_network(network, Path(out))
+    write(network, Path(out))
     return network
+
+
+def write(network: StockNetwork, path: Path) -> None:
+    """Write a network: its integers for `export`, or the netx file at once.
+
+    Parameters
+    ----------
+    network : StockNetwork
+        From `convert` or `convert_module`.
+    path : Path
+        ``NAME.safetensors``, of which `loihi_unet.export` makes the netx file of any
+        size; else the netx file itself, which is the same.
+    """
+    if path.suffix == ".safetensors":
+        save_sigma_delta(path, network)
+    else:
+        write_network(network, path)
 
 
 def convert_module(

@@ -11,12 +11,14 @@ import zipfile
 
 import h5py
 import numpy as np
+import sigma_delta
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
 from export.netx import write_network
 from loihi_unet.files.checkpoint import find_checkpoint
+from loihi_unet.files.sigma_delta_file import save_sigma_delta
 from loihi_unet.files.spiking_file import find_spiking_unet
 from loihi_unet.files.tensors import write_tensors
 from sim.backend import create
@@ -108,6 +110,7 @@ def make(folder):
             file.create_group(key)
     shutil.copy(find_checkpoint("denoise-gray"), path("checkpoint", ".safetensors"))
     shutil.copy(find_spiking_unet("denoise-gray"), path("converted", ".safetensors"))
+    save_sigma_delta(path("sigma-delta", ".safetensors"), sigma_delta.unet()[1])
     tensors = {"a": torch.zeros(1)}
     write_tensors(path("finetuning", ".safetensors"), tensors, {"kind": "fine-tuning"})
     save_file(tensors, path("safetensors", ".safetensors"))

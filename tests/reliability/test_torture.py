@@ -26,6 +26,7 @@ LAVA = pytest.mark.lava
         ("fuzz_stock", 100),
         ("fuzz_checkpoint", 40),
         ("fuzz_spiking", 40),
+        ("fuzz_sigma_delta", 40),
         ("fuzz_config", 40),
         ("fuzz_recording", 60),
         ("fuzz_picture", 40),

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A trained network, converted and scored: over a set, and over a video."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,7 +11,7 @@ from PIL import Image
 from export.netx import read_network
 from loihi_unet.errors import ConversionError, DataError
 from loihi_unet.runs.evaluate_set import EvaluateConfig, report
-from loihi_unet.runs.evaluate_video import evaluate_video
+from loihi_unet.runs.evaluate_video import FrameSequence, evaluate_video
 from loihi_unet.sigma_delta.convert import convert
 
 
@@ -62,6 +65,29 @@ def test_thresholds_keep_to_a_budget(network, video, tmp_path):
     assert found["operations_later"] < plain["operations_later"]
     again = evaluate_video(out, settings, command="")
     assert again["frames"] == found["frames"]
+
+
+def test_few_frames_are_held_at_a_time(network, tmp_path, monkeypatch):
+    alive: list[weakref.ref] = []
+    most = 0
+    load = FrameSequence.frame
+
+    def frame(sequence, n):
+        nonlocal most
+        found = load(sequence, n).copy()
+        alive.append(weakref.ref(found))
+        gc.collect(0)
+        most = max(most, sum(ref() is not None for ref in alive))
+        return found
+
+    monkeypatch.setattr(FrameSequence, "frame", frame)
+    for n in range(12):
+        pixels = np.full((16, 16), 20 * n, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{n}.png")
+    row = evaluate_video(network, EvaluateConfig(data=tmp_path), command="")
+    assert len(row["frames"]) == 12
+    assert len(alive) >= 12
+    assert most <= 4
 
 
 def test_bad_input(network, folder, trained, tmp_path):
