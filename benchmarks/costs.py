@@ -36,6 +36,7 @@ from export.synapse import AveragePool, Conv, ConvTranspose
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.files.checkpoint import load_checkpoint
 from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.networks.operations import macs_per_pixel
 from loihi_unet.tasks.denoise import noisy_picture
 from loihi_unet.tasks.metrics import quality
 from sim.backend import create
@@ -309,6 +310,7 @@ def measure() -> dict[str, Any]:
     """Run everything and return the record."""
     torch.set_num_threads(1)
     snn = load_spiking_unet(MODEL)
+    model, _ = load_checkpoint(MODEL)
     picture = next(p for p in load_pictures(None, 1) if p.name == PICTURE)
     rows, columns = (slice(start, start + SIDE) for start in CORNER)
     noisy = noisy_picture(picture, 0, sigma=SIGMA, seed=SEED)[None, :, rows, columns]
@@ -323,6 +325,7 @@ def measure() -> dict[str, Any]:
         "T": network.num_steps,
         "N": snn.num_thresholds,
         "side": SIDE,
+        "macs": round(macs_per_pixel(model.config) * SIDE**2),
         "picture": PICTURE,
         "sigma": SIGMA,
         "fit": ours(network, activity(network, recording)),
