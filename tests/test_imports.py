@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from export.netx import write_network
+from sim.selftest import small_network
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +41,27 @@ def test_contract_and_judge_need_numpy_and_h5py_only(statement):
 def test_command_line_starts_without_heavy_imports():
     modules = imported_by("import loihi_unet.cli.main")
     assert not modules & {"torch", "lava", "numpy", "h5py", "skimage", "pydantic"}
+
+
+def test_simulate_imports_nothing_that_only_scores_or_draws(tmp_path):
+    """Each of these takes from a tenth of a second to two."""
+    write_network(small_network(), tmp_path / "a.net")
+    Image.fromarray(np.full((8, 8), 99, np.uint8)).save(tmp_path / "a.png")
+    files = str(tmp_path / "a.net"), str(tmp_path / "a.png")
+    arguments = ["loihi-unet", "simulate", *files, "--out", str(tmp_path / "a.h5")]
+    modules = imported_by(
+        "import contextlib, io\n"
+        "from loihi_unet.cli.main import main\n"
+        f"sys.argv = {arguments!r}\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n"
+        "    with contextlib.suppress(SystemExit):\n"
+        "        main()"
+    )
+    assert (tmp_path / "a.h5").exists()
+    assert "torch" in modules  # it ran here
+    heavy = {"scipy", "skimage.metrics", "matplotlib", "tifffile", "torchmetrics"}
+    heavy |= {"torch._dynamo", "torch._inductor", "sympy", "lava", "jinja2"}
+    assert not modules & heavy
 
 
 def imports_of(folder):

@@ -22,6 +22,7 @@ from loihi_unet.cli.console import (
     progress,
 )
 from loihi_unet.cli.coverage import coverage_line
+from loihi_unet.cli.loading import loading
 from loihi_unet.cli.network import parse_size
 from loihi_unet.cli.stock_options import with_stock_options
 from loihi_unet.plural import counted
@@ -91,19 +92,23 @@ def simulate(
 
     Example: loihi-unet simulate network.net a.png --backend lava --crop 128x128
     """
-    from export.stock_network import StockNetwork
-    from loihi_unet.errors import DataError
-    from loihi_unet.runs.frames import Conditions
-    from loihi_unet.runs.hashes import hash_line
-    from loihi_unet.runs.simulate_arrays import run_arrays
-    from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures
-    from loihi_unet.runs.simulate_video import run_frames
-    from loihi_unet.runs.video import video_network
+    with loading():
+        from export.stock_network import StockNetwork
+        from loihi_unet.errors import DataError
+        from loihi_unet.runs.frames import Conditions
+        from loihi_unet.runs.hashes import hash_line
+        from loihi_unet.runs.simulate_arrays import run_arrays
+        from loihi_unet.runs.simulate_pictures import RunConfig, run_pictures
 
     network = open_network(network_path, stock)
     recorded = None if layers is None else tuple(layers)
+    run = run_pictures
     if stream:
+        from loihi_unet.runs.simulate_video import run_frames
+        from loihi_unet.runs.video import video_network
+
         video_network(network, str(network_path))
+        run = run_frames
     with progress(quiet=as_json) as bar:
         update = bar(f"{backend}, images")
         if isinstance(network, StockNetwork) and not _pictures(network, images):
@@ -139,7 +144,6 @@ def simulate(
                 pictures=pictures,
                 white_level=white_level,
             )
-            run = run_frames if stream else run_pictures
             record = run(config, progress=update)
     if as_json:
         print_json(record)

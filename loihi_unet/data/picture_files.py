@@ -12,30 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import png
-import tifffile
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from export.files.kind import expect
 from loihi_unet.errors import DataError
-
-# What Pillow's plugins, pypng and tifffile raise on damaged pictures has no one type.
-DAMAGE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    png.Error,
-    tifffile.TiffFileError,
-    Image.DecompressionBombError,
-)
 
 #: What Pillow may open a file as. It knows many more, which run programs (EPS starts
 #: Ghostscript) or write out of bounds in old versions (PSD, CVE-2026-25990).
@@ -141,6 +121,29 @@ def natural(path: Path) -> list[int | str]:
     return [int(part) if part.isdecimal() else part for part in parts]
 
 
+def _damage() -> tuple[type[Exception], ...]:
+    """What Pillow, pypng and tifffile raise on damaged pictures has no one type."""
+    import tifffile  # only where there is a TIFF, or damage: it takes long
+
+    return (
+        OSError,
+        ValueError,
+        SyntaxError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        struct.error,
+        zlib.error,
+        png.Error,
+        tifffile.TiffFileError,
+        Image.DecompressionBombError,
+    )
+
+
 @contextlib.contextmanager
 def damage_named(path: Path) -> Iterator[None]:
     """Make one line of whatever a library cannot read in a file."""
@@ -152,7 +155,7 @@ def damage_named(path: Path) -> Iterator[None]:
         allowed = ", ".join(FORMATS)
         text = f"{path}: not a readable picture; allowed are {allowed}"
         raise DataError(text) from error
-    except DAMAGE as error:
+    except _damage() as error:
         reason = str(error) or type(error).__name__
         raise DataError(f"{path}: not a readable picture: {reason}") from error
 
@@ -226,6 +229,8 @@ def orientation(image: Image.Image) -> int:
 
 def _tiff_frames(path: Path) -> list[tuple[int, tuple[int, int]]]:
     """The same by tifffile."""
+    import tifffile
+
     with tifffile.TiffFile(path) as file:
         several = len(file.pages) > 1
         frames = []

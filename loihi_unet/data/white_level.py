@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import png
-import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -157,6 +156,8 @@ def tiff_page(path: Path, frame: int) -> Samples:
     DataError
         If its samples are no integers, or mean nothing that is known here.
     """
+    import tifffile
+
     with tifffile.TiffFile(path) as file:
         page: Any = file.pages[frame]
         where = f"{path}: page {frame + 1}"

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
-from lava.proc.conv.models import PyConvModelFixed
 from lava.proc.conv.process import Conv
 
 from export import compartment
@@ -38,6 +37,7 @@ from sim.lava.processes.delay import DelayLine, PyDelayLineModel
 from sim.lava.processes.layer import Layer
 from sim.lava.processes.source import FrameSource, PyFrameSourceModel
 from sim.lava.shared_array import Tap
+from sim.lava.stock_conv import PyRememberingConvModel
 from sim.overflow import first_in_order
 from sim.recording import Payload, Recording, identity, recordable
 
@@ -244,14 +244,17 @@ def _config(source: FrameSource, graph: lava_graph.Graph) -> RunConfig:
     return Loihi2SimCfg(exception_proc_model_map=models)
 
 
+#: Models of the processes that are no `Layer`.
+MODELS: dict[type[AbstractProcess], type[AbstractProcessModel]] = {
+    FrameSource: PyFrameSourceModel,
+    DelayLine: PyDelayLineModel,
+    MTIF: PyMTIFModel,
+    Accumulator: PyAccumulatorModel,
+    Conv: PyRememberingConvModel,
+}
+
+
 def _model(process: AbstractProcess) -> type[AbstractProcessModel]:
     if isinstance(process, Layer):
         return lava_layers.model(process)
-    models: dict[type[AbstractProcess], type[AbstractProcessModel]] = {
-        FrameSource: PyFrameSourceModel,
-        DelayLine: PyDelayLineModel,
-        MTIF: PyMTIFModel,
-        Accumulator: PyAccumulatorModel,
-        Conv: PyConvModelFixed,
-    }
-    return models[type(process)]
+    return MODELS[type(process)]

@@ -34,6 +34,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -199,28 +200,64 @@ def _adds_products(
     limit: int,
     make: Callable[[Tensor], Callable[[Tensor], Tensor]],
 ) -> bool:
-    """Compare with float64: random levels, and two random pictures in random order."""
+    """Compare with float64: random levels, and two random pictures in random order.
+
+    Instead of adding up every output, a picture's channels are first joined by each
+    place in the kernel, weighted by that place's levels and the random factors of all
+    the outputs that they reach: one matrix product, whose results are then moved to
+    where they belong. These are the same products in another order, all of them
+    integers below 2**53, and nothing of the comparison is left out.
+    """
     generator = torch.Generator(CPU).manual_seed(0)
     # Small enough that every sum stays below 2**24, which float32 holds.
     size = min(127, (2**24 - 1) // (limit * geometry.terms))
     if size == 0:
         return False  # nothing to tell right from wrong with
     levels = _random(generator, -size, size, geometry.weight)
-    pictures = _random(generator, 0, limit, (2, *shape[1:])).to(torch.uint8)
-    order = _random(generator, 0, 1, (shape[0],)).long()
+    order = _random(generator, 0, 1, (shape[0],)).tolist()
     factors = _random(generator, 1, FACTORS, (len(levels),)).double()
-    payload = pictures[order].contiguous(memory_format=torch.channels_last)
+    pictures = {number: _picture(number, limit, shape[1:]) for number in set(order)}
+    payload = torch.stack([pictures[number] for number in order]).permute(0, 3, 1, 2)
     found = make(levels)(payload)
     weighted = levels.double() * factors[:, None, None, None]
     weighted = weighted.view(geometry.groups, -1, *geometry.weight[1:])
-    expected = by_taps(geometry, pictures.double(), weighted.sum(1))
-    factors = factors.view(geometry.groups, -1)
-    for sums, picture in zip(found, order.tolist(), strict=True):
-        columns = sums.double().reshape(*factors.shape, *sums.shape[1:])
-        total = torch.einsum("gohw,go->ghw", columns, factors)
-        if not torch.equal(total, expected[picture]):
-            return False
-    return True
+    kernel = weighted.sum(1).flatten(0, 1)
+    expected = {
+        number: _joined(geometry, picture, kernel)
+        for number, picture in pictures.items()
+    }
+    return all(
+        torch.equal(sums.permute(1, 2, 0).double() @ factors, expected[number])
+        for sums, number in zip(found, order, strict=True)
+    )
+
+
+def _picture(seed: int, limit: int, shape: Sequence[int]) -> Tensor:
+    """Random payloads 0..limit, which is 127 or 255: (C, H, W) as (H, W, C), uint8."""
+    channels, height, width = shape
+    values = np.random.default_rng(seed).bytes(channels * height * width)
+    picture = np.frombuffer(values, np.uint8).reshape(height, width, channels)
+    return torch.from_numpy(picture & limit)
+
+
+def _joined(geometry: Geometry, picture: Tensor, kernel: Tensor) -> Tensor:
+    """Convolution of a picture (H, W, C) by a kernel (C, K_h, K_w), in float64."""
+    (ph, pw), (sh, sw) = geometry.padding, geometry.stride
+    (dh, dw), (kh, kw) = geometry.dilation, geometry.weight[2:]
+    channels = picture.flatten(0, 1).double().T
+    sums: Tensor | None = None
+    for ky in range(kh):
+        maps = (kernel[:, ky].T @ channels).view(kw, *picture.shape[:2])
+        maps = functional.pad(maps, (pw, pw, ph, ph))
+        height = (maps.shape[1] - dh * (kh - 1) - 1) // sh + 1
+        width = (maps.shape[2] - dw * (kw - 1) - 1) // sw + 1
+        rows = slice(ky * dh, ky * dh + (height - 1) * sh + 1, sh)
+        for kx in range(kw):
+            columns = slice(kx * dw, kx * dw + (width - 1) * sw + 1, sw)
+            tap = maps[kx, rows, columns]
+            sums = tap.clone() if sums is None else sums.add_(tap)
+    assert sums is not None  # a kernel has a place
+    return sums
 
 
 def _saturates(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bool:
