@@ -32,7 +32,7 @@ SIZES = ((16, 128, 15), (16, 256, 7), (64, 128, 5), (64, 256, 3))
 WIDE = 64
 #: SpikingJelly's T, and the largest network that is worth waiting for.
 PEER_STEPS = (4, 10)
-PEER_CHANNELS, PEER_SIDE = 16, 128
+PEER_CHANNELS, PEER_SIDE = 16, 256
 
 Jobs = dict[str, Callable[[], Any]]
 
