@@ -17,7 +17,6 @@ from sim.torch.compartment import Firing, reciprocal_is_exact
 from sim.torch.counting import Counting
 from sim.torch.counting_plan import prepare_counting
 from sim.torch.exact import float_dtype
-from sim.torch.running_totals import Reach
 from sim.torch.synapse import Sums, int8_fits, prepare
 
 
@@ -62,9 +61,7 @@ class PreparedLayer:
     check : bool
         The potential could leave 24 bits signed.
     counting : Counting or None
-        How to do without potentials in 8 bits, where that is possible.
-    reach : Reach
-        How far sums can go, by what the sources have sent.
+        How to do without potentials, where that is possible.
     """
 
     layer: Layer
@@ -74,7 +71,6 @@ class PreparedLayer:
     dtype: torch.dtype
     check: bool
     counting: Counting | None
-    reach: Reach
 
 
 def prepare_network(
@@ -137,5 +133,4 @@ def _prepare_layer(
         dtype=dtype,
         check=not STATE.contains(low, high),
         counting=prepare_counting(layer, network, device),
-        reach=Reach.of(layer, network),
     )

@@ -66,11 +66,3 @@ class Sent:
         """Largest total at the end of the window."""
         # As it lies in memory: torch takes its time over other orders.
         return int(self.totals[-1].permute(0, 2, 3, 1).max())
-
-    @cached_property
-    def most(self) -> int:
-        """What no total at the end of the window exceeds, of payloads from 0 on."""
-        if self._totals is not None:
-            return self.largest
-        assert self._payload is not None  # one of the two was given
-        return sum(int(payload.max()) for payload in self._payload)

@@ -17,7 +17,6 @@ from sim.recording import Payload, payload_dtype
 from sim.torch.compartment import Potential, payload_tensor_dtype
 from sim.torch.mappings import MappedPotential
 from sim.torch.plan import PreparedConnection, PreparedLayer
-from sim.torch.running_totals import RunningTotals
 from sim.torch.sent import Sent
 
 #: Sums held at once, in values. Blocks of steps this small are recycled by the
@@ -120,28 +119,20 @@ class Window:
 
     def _potential(
         self, prepared: PreparedLayer, shape: tuple[int, int]
-    ) -> Potential | MappedPotential | RunningTotals:
+    ) -> Potential | MappedPotential:
         """Compartments of a layer at the start of a window."""
         layer = prepared.layer
         compartment = layer.compartment
         if isinstance(compartment, MTIF) and compartment.mapping != "graded":
             return MappedPotential(layer.name, compartment, shape, self.device)
-        last = self._num_steps(layer.name) - 1
-        check = prepared.check
-        if self.device.type == "cpu" and self.end is None:
-            inside, narrow = prepared.reach.bounds(self.sent)
-            firing = prepared.firing
-            if narrow and firing is not None and prepared.dtype == torch.float32:
-                return RunningTotals(shape, firing, last)
-            check = check and not inside
         return Potential(
             layer.name,
             shape,
             firing=prepared.firing,
             dtype=prepared.dtype,
             device=self.device,
-            check=check,
-            last=last,
+            check=prepared.check,
+            last=self._num_steps(layer.name) - 1,
             tell=self.end is not None,
         )
 
