@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Speed and memory of the simulators: benchmarks/results.json.
 
-    python benchmarks/bench.py [--out FILE]
+    python benchmarks/bench.py [--out FILE] [--part PART ...]
 
 Every ratio is of medians of jobs that took turns in one run, and every timed
 configuration is checked for equality. The Lava runtime's own figures come from
@@ -24,12 +24,16 @@ from pathlib import Path
 from typing import Any
 
 import bench_cuda
+import command_seconds
+import forwards
+import int8_limit
 import numpy as np
 import sparsity
 import torch
 from random_unet import random_unet
 from timing import (
     MODEL,
+    converted,
     exact,
     interleaved,
     machine,
@@ -47,70 +51,63 @@ from sim.torch.simulator import TorchSimulator
 HERE = Path(__file__).parent
 LAVA = HERE / "results_lava.json"
 ROUNDS = 15
-STEPS = 10  # T of the shipped network
+STEPS = 10  # T of the network that is timed against Lava, and grows
 STOCK_STEPS = 5  # of stock Lava, timed; the rest is extrapolated
 
 
 def main() -> None:
     """Measure everything and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    parser.add_argument("--part", action="append", help="only this one, or these")
     parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak:
         print(json.dumps(largest_image()))
         return
-    results: dict[str, Any] = {"machine": machine()}
-    network = shipped_network()
-    results["model"] = {
-        "name": MODEL,
-        "weights_sha256": network.provenance["weights_sha256"],
-        "network_sha256": network.sha256,
-    }
-    parts: list[tuple[str, Callable[[], Any]]] = [
-        ("torch_over_ann", lambda: [over_ann(network, n) for n in (128, 256)]),
-        ("torch_speedup", lambda: over_stock(network)),
-        ("lava_speedup", lava_speedup),
-        ("peers", lambda: peers(network)),
-        ("growth", lambda: growth(network)),
-        ("profile", lambda: [profile(network, n) for n in (128, 256)]),
-        ("help_seconds", help_seconds),
-        ("peak_gb", peak_gb),
-        ("sparsity", lambda: sparsity.measure(network)),
-        ("cuda", bench_cuda.measure),
-    ]
-    for name, measure in parts:
+    unknown = set(arguments.part or ()) - set(PARTS)
+    if unknown:
+        parser.error(f"--part {min(unknown)}: one of {', '.join(PARTS)}")
+    results: dict[str, Any] = {}
+    if arguments.part:
+        results = json.loads(arguments.out.read_text())
+    for name in arguments.part or PARTS:
         started = time.perf_counter()
-        results[name] = measure()
+        results[name] = PARTS[name](results)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    results |= headlines(results)
     write_text(arguments.out, json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
-def over_ann(network: Network, size: int) -> dict[str, Any]:
-    """Integer network over T steps against one float32 forward."""
-    model, _ = load_checkpoint(MODEL)
-    model.eval()
-    network = network.resized(size, size)
-    image = noisy_crop(size)
-    pixels = torch.from_numpy(image).float() / 255
-    simulator = TorchSimulator()
+def headlines(results: dict[str, Any]) -> dict[str, Any]:
+    """The numbers that are asked for, out of the parts' details."""
+    numbers: dict[str, Any] = {
+        name: {row["key"]: row[name] for row in results["forwards"] if name in row}
+        for name in (
+            "over_ann",
+            "over_ort_int8",
+            "spikingjelly_over_ours",
+            "over_int8_limit",
+        )
+    }
+    for name, part, key in (
+        ("lava_speedup", "lava", "lava_speedup"),
+        ("torch_speedup", "stock", "value"),
+        ("simulate_cpu_seconds", "simulate", "value"),
+        ("demo_seconds", "demo", "value"),
+        ("peak_gb", "peak", "value"),
+    ):
+        numbers[name] = results[part] and results[part][key]
+    return numbers
 
-    def ann() -> None:
-        with torch.inference_mode():
-            model(pixels)
 
-    run = functools.partial(simulator.run, network, image)
-    seconds = interleaved([ann, lambda: run(layers=()), run], ROUNDS)
-    recording = run()
-    shares = [float((p != 0).mean()) for p in recording.payloads.values()]
+def model() -> dict[str, str]:
+    """Which weights and integers."""
+    network = shipped_network()
     return {
-        "config": _config(network, image),
-        "nonzero_share": statistics.mean(shares),
-        "ann_seconds": seconds[0],
-        "torch_seconds": seconds[1],
-        "torch_recording_all_layers_seconds": seconds[2],
-        "value": seconds[1] / seconds[0],
-        "exact": exact(recording, network, "reference" if size == 128 else "float32"),
+        "name": MODEL,
+        "weights_sha256": network.provenance["weights_sha256"],
+        "network_sha256": network.sha256,
     }
 
 
@@ -150,7 +147,7 @@ def over_stock(network: Network) -> dict[str, Any] | None:
     }
 
 
-def lava_speedup() -> dict[str, Any] | None:
+def lava() -> dict[str, Any] | None:
     """What bench_lava.py measured."""
     return json.loads(LAVA.read_text()) if LAVA.exists() else None
 
@@ -168,47 +165,25 @@ def slayer() -> tuple[str, Callable[[], object]]:
     return text, functools.partial(network, pixels)
 
 
-def spikingjelly() -> tuple[str, Callable[[], object]]:
-    """SpikingJelly's multi-step forward: its name, and the job."""
-    from peer_spikingjelly import SpikingJellyUNet
-
-    model, _ = load_checkpoint(MODEL)
-    network = SpikingJellyUNet(model).eval()
-    pixels = torch.from_numpy(noisy_crop(128)).float() / 255
-    pixels = pixels.repeat(STEPS, 1, 1, 1, 1)
-    version = importlib.metadata.version("spikingjelly")
-    text = f"SpikingJelly {version}, IFNode with soft reset, the same weights"
-    return text, functools.partial(network, pixels)
-
-
-def peers(network: Network) -> list[dict[str, Any]]:
-    """Multi-step forwards that one would pick instead, in turns with ours."""
+def peer_slayer(network: Network) -> dict[str, Any]:
+    """Slayer's multi-step forward, in turns with ours."""
     image = noisy_crop(128)
     run = functools.partial(TorchSimulator().run, network, image, layers=())
-    rows: list[dict[str, Any]] = []
-    for name, package, make in (
-        ("slayer", "lava-dl", slayer),
-        ("SpikingJelly", "spikingjelly", spikingjelly),
-    ):
-        try:
-            text, job = make()
-        except ModuleNotFoundError as error:
-            note = f"needs '{error.name}' (pip install {package})"
-            print(f"peers: {name}: not measured, {note}", file=sys.stderr)
-            rows.append({"peer": name, "missing": note})
-            continue
-        with torch.inference_mode():
-            seconds = interleaved([job, run], 5)
-        rows.append(
-            {
-                "peer": text,
-                "config": _config(network, image),
-                "seconds": seconds[0],
-                "torch_seconds": seconds[1],
-                "value": seconds[0] / seconds[1],
-            }
-        )
-    return rows
+    try:
+        text, job = slayer()
+    except ModuleNotFoundError as error:
+        note = f"needs '{error.name}' (pip install lava-dl)"
+        print(f"slayer: left out, {note}", file=sys.stderr)
+        return {"peer": "slayer", "missing": note}
+    with torch.inference_mode():
+        seconds = interleaved([job, run], 5)
+    return {
+        "peer": text,
+        "config": _config(network, image),
+        "seconds": seconds[0],
+        "torch_seconds": seconds[1],
+        "value": seconds[0] / seconds[1],
+    }
 
 
 def growth(network: Network) -> dict[str, list[dict[str, Any]]]:
@@ -234,13 +209,31 @@ def growth(network: Network) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def profiles() -> list[dict[str, Any]]:
+    """What ships first, then the corners."""
+    return [
+        {"name": name, **profile(network, network.input.shape[1])}
+        for name, network in (
+            ("shipped", shipped_network(128)),
+            ("shipped", shipped_network(256)),
+            *((f"T{T}N{N}", converted(T, N, 128)) for T, N in forwards.CORNERS[1:]),
+        )
+    ]
+
+
 KINDS = {
     "onednn::qconv2d_pointwise": "int8 convolutions",
-    "aten::_slow_conv2d_forward": "float convolutions (input)",
-    "aten::mkldnn_convolution": "float convolutions (input)",
-    "aten::copy_": "payloads to int8, interleaving",
+    "aten::_slow_conv2d_forward": "float convolutions (input, output)",
+    "aten::mkldnn_convolution": "float convolutions (input, output)",
+    "aten::copy_": "copies: conversions, interleaving",
+    "aten::cat": "copies: conversions, interleaving",
+    "aten::stack": "copies: conversions, interleaving",
 }
-COMPARTMENT = ("add_", "add", "mul", "mul_", "clamp_", "trunc_", "sub_", "aminmax")
+#: Arithmetic of payloads, totals and potentials.
+COMPARTMENT = (
+    *("add_", "add", "mul", "mul_", "clamp_", "clamp_max_", "floor_", "sub_", "sub"),
+    *("aminmax", "max", "minimum", "maximum", "reciprocal", "__lshift__"),
+)
 
 
 def profile(network: Network, size: int) -> dict[str, Any]:
@@ -256,18 +249,11 @@ def profile(network: Network, size: int) -> dict[str, Any]:
     for event in profiler.key_averages():
         kind = KINDS.get(event.key, "calls, views, allocation")
         if event.key.removeprefix("aten::") in COMPARTMENT:
-            kind = "compartments and sums of connections"
+            kind = "payloads, totals and potentials"
         kinds[kind] = kinds.get(kind, 0.0) + event.self_cpu_time_total
     total = sum(kinds.values())
     shares = {kind: value / total for kind, value in kinds.items()}
     return {"config": _config(network, image), "shares": shares}
-
-
-def help_seconds() -> dict[str, Any]:
-    """Wall clock of ``loihi-unet --help``, a new process each time."""
-    command = [sys.executable, "-m", "loihi_unet.cli.main", "--help"]
-    job = functools.partial(subprocess.run, command, check=True, capture_output=True)
-    return {"config": {"rounds": ROUNDS}, "value": interleaved([job], ROUNDS)[0]}
 
 
 def largest_image() -> dict[str, Any]:
@@ -289,7 +275,7 @@ def largest_image() -> dict[str, Any]:
     }
 
 
-def peak_gb() -> dict[str, Any]:
+def peak() -> dict[str, Any]:
     """Largest resident memory of a process that runs `largest_image`."""
     done = subprocess.run(
         [sys.executable, __file__, "--peak"], check=True, capture_output=True, text=True
@@ -305,6 +291,26 @@ def _config(network: Network, images: np.ndarray) -> dict[str, Any]:
         "T": network.num_steps,
         "batch": len(images),
     }
+
+
+#: In this order; each is given the results so far.
+PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "machine": lambda _: machine(),
+    "model": lambda _: model(),
+    "int8_limit": lambda _: int8_limit.measure(),
+    "forwards": lambda results: forwards.measure(results["int8_limit"]["value"]),
+    "profile": lambda _: profiles(),
+    "stock": lambda _: over_stock(converted(STEPS, 4)),
+    "lava": lambda _: lava(),
+    "slayer": lambda _: peer_slayer(converted(STEPS, 4)),
+    "growth": lambda _: growth(converted(STEPS, 4)),
+    "sparsity": lambda _: sparsity.measure(converted(STEPS, 4)),
+    "help_seconds": lambda _: command_seconds.help_seconds(),
+    "simulate": lambda _: command_seconds.simulate_cpu_seconds(),
+    "demo": lambda _: command_seconds.demo_seconds(),
+    "peak": lambda _: peak(),
+    "cuda": lambda _: bench_cuda.measure(),
+}
 
 
 if __name__ == "__main__":

@@ -19,11 +19,23 @@ from export.files.atomic import atomic, write_text
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
+#: Of the first level, where a name does not say.
+CHANNELS = 16
 AXES = {
     "area": ("image area (pixels)", "16 channels, T = 10", 1),
     "T": ("steps T", "16 channels, 128x128", 1),
     "channels": ("channels of the first level", "128x128, T = 10", 2),
 }
+
+#: Configuration, what is asked of it over a float forward, and what would be better.
+ASKED = (
+    ("shipped_128", "0.9", "0.6"),
+    ("T1N8_128", "0.9", "0.6"),
+    ("T4N4_128", "1.5", "1.2"),
+    ("T4N8_128", "1.8", "1.3"),
+    ("T10N4_128", "3.8", "3.0"),
+    ("T10N4_256", "4.0", "3.2"),
+)
 
 
 def main() -> None:
@@ -46,6 +58,13 @@ def page(results: dict[str, Any]) -> str:
     )
     return environment.get_template("performance.md.jinja").render(
         **results,
+        asked=ASKED,
+        names={row["key"]: named(row["config"]) for row in results["forwards"]},
+        nonzero={
+            row["key"]: row["nonzero_share"]
+            for row in results["forwards"]
+            if "nonzero_share" in row
+        },
         orders={name: order(points) for name, points in results["growth"].items()},
         last_orders={
             name: order(points[-2:]) for name, points in results["growth"].items()
@@ -55,6 +74,16 @@ def page(results: dict[str, Any]) -> str:
         ],
         all_exact=all(verdicts(results)),
     )
+
+
+def named(config: dict[str, Any]) -> str:
+    """Say which network a row is of."""
+    name = config["name"]
+    if name != "shipped":
+        steps, thresholds = name.removeprefix("T").split("N")
+        name = f"T = {steps}, N = {thresholds}"
+    wide = "" if config["channels"] == CHANNELS else f", {config['channels']} channels"
+    return f"{name}, {config['size']}{wide}"
 
 
 def order(points: list[dict[str, Any]]) -> float:

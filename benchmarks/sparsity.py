@@ -48,7 +48,7 @@ def _layer(network: Network, name: str, payloads: Any) -> dict[str, Any]:
     layer = network.nodes[name]
     (connection,) = layer.connections
     payload = torch.from_numpy(payloads[connection.source][0])  # (T, C, H, W), uint8
-    dense = _dense(connection, payload)
+    dense = _dense(connection, payload, network.nodes[connection.source].magnitude)
     matrix, weight = _sparse(connection, payload)
     seconds = interleaved([dense, lambda: matrix @ weight], ROUNDS)
     sums = torch.from_numpy(matrix @ weight).T
@@ -71,13 +71,13 @@ def _layer(network: Network, name: str, payloads: Any) -> dict[str, Any]:
     }
 
 
-def _dense(connection: Connection, payload: Tensor) -> Any:
+def _dense(connection: Connection, payload: Tensor, magnitude: int) -> Any:
     sums = prepare(
         connection,
         tuple(payload.shape[1:]),
         bias=None,
         dtype=torch.float32,
-        int8=True,
+        magnitude=magnitude,
         device=torch.device("cpu"),
     )
     last = payload.contiguous(memory_format=torch.channels_last)

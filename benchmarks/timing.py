@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import platform
@@ -22,6 +23,7 @@ from export.lowering import lower
 from export.network import Network
 from loihi_unet.conversion.convert import convert
 from loihi_unet.data.pictures import load_pictures
+from loihi_unet.files.spiking_file import load_spiking_unet
 from loihi_unet.tasks.denoise import noisy_picture
 from sim.backend import create
 from sim.recording import Recording
@@ -46,11 +48,22 @@ def interleaved(jobs: Sequence[Callable[[], object]], rounds: int) -> list[float
     return [statistics.median(times) for times in seconds]
 
 
-def shipped_network() -> Network:
-    """Integer network of the model that ships with the package, 128x128."""
+def shipped_network(size: int = 128) -> Network:
+    """Integers of the model that ships with the package: fine-tuned, T = 1, N = 8."""
+    return lower(load_spiking_unet(MODEL), size, size)
+
+
+@functools.cache
+def converted(num_steps: int, num_thresholds: int, size: int = 128) -> Network:
+    """The shipped U-Net converted as it is, all of its feature maps."""
     with tempfile.TemporaryDirectory() as folder:
-        snn = convert(MODEL, Path(folder) / "spiking.safetensors")
-    return lower(snn, 128, 128)
+        snn = convert(
+            MODEL,
+            Path(folder) / "spiking.safetensors",
+            num_steps=num_steps,
+            num_thresholds=num_thresholds,
+        )
+    return lower(snn, size, size)
 
 
 def with_steps(network: Network, num_steps: int) -> Network:
@@ -81,13 +94,16 @@ def exact(recording: Recording, network: Network, judge: str) -> dict[str, Any]:
         What ran.
     judge : {"reference", "float32"}
         The reference simulator, or, where that takes hours, torch with float32
-        convolutions in place of the int8 ones.
+        convolutions in place of the int8 ones, and potentials in that of totals.
     """
     layers = tuple(recording.payloads)
     if judge == "reference":
         judged = create("reference").run(network, recording.images, layers=layers)
     else:
-        with mock.patch("sim.torch.int8.has_onednn_int8", return_value=False):
+        with (
+            mock.patch("sim.torch.int8.has_onednn_int8", return_value=False),
+            mock.patch("sim.torch.int8.payload_limit", return_value=0),
+        ):
             simulator = TorchSimulator()
             judged = simulator.run(network, recording.images, layers=layers)
     comparison = compare(recording, judged)
@@ -107,7 +123,10 @@ def machine() -> dict[str, Any]:
     )
     flags = Path("/proc/cpuinfo").read_text()
     policies = {os.SCHED_OTHER: "normal", os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr"}
-    names = ("torch", "numpy", "lava-nc", "lava-dl", "spikingjelly")
+    names = (
+        *("torch", "numpy", "lava-nc", "lava-dl"),
+        *("spikingjelly", "onnx", "onnxruntime"),
+    )
     versions = {}
     for name in names:
         try:

@@ -112,18 +112,27 @@ class Potential:
         self.scratch = torch.empty_like(self.v[:tile])
         self.maximum = 0
         self.theta: float | Tensor = 1.0
+        self.reciprocal: float | Tensor = 1.0
         if firing is not None:
             self.maximum = firing.maximum
-            # Operands of equal layout, or plain numbers, are what torch vectorises.
-            per_layer = len(firing.theta) == 1
-            theta = firing.theta.expand_as(self.scratch).contiguous()
-            self.theta = firing.theta.item() if per_layer else theta
-        self.reciprocal = 1 / self.theta
+            self.theta, self.reciprocal = self._operands(firing.theta.to(dtype))
         # Payloads of 8 bits pass through it; the others need none.
         wide = self.maximum > torch.iinfo(torch.int8).max
         self.narrow = torch.empty_like(
             self.scratch if wide else self.scratch[:0], dtype=torch.int16
         )
+
+    def _operands(self, theta: Tensor) -> tuple[float | Tensor, float | Tensor]:
+        """Thresholds and their reciprocals as torch vectorises them.
+
+        That is plain numbers, or operands of equal layout and dtype.
+        """
+        if len(theta) == 1:
+            return theta.item(), 1 / theta.item()
+        reciprocal = (1 / theta).expand_as(self.scratch).contiguous()
+        if self.last == 0:
+            return theta, reciprocal  # nothing is subtracted after the only step
+        return theta.expand_as(self.scratch).contiguous(), reciprocal
 
     def run(self, current: Tensor, steps: range, payload: Tensor | None) -> None:
         """Do the given steps.
@@ -189,9 +198,9 @@ class Potential:
         return int(low), int(high)
 
     def _fire(self, v: Tensor, payload: Tensor, is_last: bool) -> None:
-        theta, reciprocal = self.theta, self.reciprocal
-        if isinstance(theta, Tensor) and isinstance(reciprocal, Tensor):
-            theta, reciprocal = theta[: len(v)], reciprocal[: len(v)]
+        reciprocal = self.reciprocal
+        if isinstance(reciprocal, Tensor):
+            reciprocal = reciprocal[: len(v)]
         g = torch.mul(v, reciprocal, out=self.scratch[: len(v)])
         # The conversions below cut off what floor would; it is for what is subtracted.
         g.clamp_(0, self.maximum)
@@ -206,7 +215,7 @@ class Potential:
         if is_last:
             return
         # One pass over memory, and exact whether or not it multiplies and adds at once.
-        if isinstance(theta, Tensor):
-            v.addcmul_(g, theta, value=-1)
+        if isinstance(self.theta, Tensor):
+            v.addcmul_(g, self.theta[: len(v)], value=-1)
         else:
-            v.sub_(g, alpha=theta)
+            v.sub_(g, alpha=self.theta)

@@ -22,7 +22,7 @@ def test_page_is_that_of_the_results(results):
 
 def test_one_inexact_configuration_shows(results):
     assert all(render.verdicts(results))
-    results["torch_over_ann"][1]["exact"]["identical"] = False
+    results["forwards"][1]["exact"]["identical"] = False
     assert "NOT EXACT" in render.page(results)
 
 
