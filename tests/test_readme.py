@@ -122,7 +122,7 @@ def test_links_lead_somewhere():
 ROWS = (
     ("BSD68", {"data": "BSD68", "sigma": 25.0, "T": 1}, "psnr", 2),
     ("CBSD68", {"data": "CBSD68", "sigma": 25.0}, "psnr", 2),
-    ("DRIVE", {"data": "DRIVE"}, "f1", 3),
+    ("DRIVE", {"data": "DRIVE", "T": 10}, "f1", 3),
     ("ISBI 2012", {"data": "ISBI2012"}, "f1", 3),
     ("CamSeq01", {"data": "CamSeq01", "finetuned": True}, "miou", 3),
 )
