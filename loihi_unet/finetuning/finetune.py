@@ -10,16 +10,19 @@ from loihi_unet.data.datasets import AS_STATED, Reading
 from loihi_unet.data.pictures import fingerprint
 from loihi_unet.data.white_level import records
 from loihi_unet.errors import CheckpointError, ConfigError
-from loihi_unet.files.spiking_file import load_spiking_unet
+from loihi_unet.files.spiking_file import load_spiking_unet, save_spiking_unet
 from loihi_unet.finetuning import state as finetune_state
 from loihi_unet.finetuning.config import FinetuneConfig, FinetuneFiles
 from loihi_unet.finetuning.cost import Cost, cost
-from loihi_unet.finetuning.fit import fit
+from loihi_unet.finetuning.crops import SIDE, on_crops
+from loihi_unet.finetuning.fit import fit, score
 from loihi_unet.finetuning.imitation import ImitationTask
 from loihi_unet.finetuning.objective import find_task, load_teacher
 from loihi_unet.finetuning.prune import firing_shares, prune
+from loihi_unet.spiking.spiking_unet import SpikingUNet
 from loihi_unet.tasks.baseline import baseline
 from loihi_unet.tasks.crop_task import CropTask
+from loihi_unet.tasks.make import Task
 from loihi_unet.training.parallel import best_device
 
 #: Score of a network that learns from a teacher.
@@ -33,10 +36,11 @@ class FinetuneResult:
     Attributes
     ----------
     before, after : float
-        Score of the held-out pictures by the integer network: at the start, and of
-        the best iteration, which was written.
+        Score of the whole held-out pictures by the integer network: at the start, and
+        of the best iteration, which was written.
     iteration : int
-        The best one; 0 if none was better than the start.
+        The best one by the score during the run, which is of parts of large pictures
+        (`loihi_unet.finetuning.crops.on_crops`); 0 if none was better than the start.
     measure : str
         What the score is, with its unit.
     cost_before, cost_after : Cost
@@ -123,6 +127,7 @@ def finetune(
     white_levels = records(pictures.levels)
     if isinstance(task, ImitationTask):
         teacher = None  # it is in the targets
+    quick = on_crops(task)
     run = {
         **settings.model_dump(),
         "data_sha256": fingerprint(pictures),
@@ -130,6 +135,7 @@ def finetune(
         "T": snn.num_steps,
         "N": snn.num_thresholds,
         **({"white_levels": white_levels} if white_levels else {}),
+        **({} if quick is task else {"validation_side": SIDE}),
     }
     files = FinetuneFiles(out)
     if resume:
@@ -141,21 +147,33 @@ def finetune(
             f"{files.last}: a run is there already; resume it or name another file"
         )
     else:
-        begun = snn
-        if settings.prune is not None:
-            shares = firing_shares(snn, task, best_device())
-            begun = prune(snn, shares, settings.prune)
+        begun = _pruned(snn, task, settings)
         state = finetune_state.begin(begun, settings.learning_rate, settings.method)
     state.keep_last = settings.quiet > 0
-    fit(state, task, settings, files, run, teacher)
+    fit(state, quick, settings, files, run, teacher)
+    before, after = state.scores[0], state.scores[state.best]
+    if quick is not task:
+        tuned = load_spiking_unet(out)
+        before = score(_pruned(snn, task, settings), task)
+        after = score(tuned, task) if state.best else before
+        record = tuned.provenance["finetune"]
+        record |= {"score_before": before, "score": after}
+        save_spiking_unet(out, tuned)
     measure = baseline(task).measure if isinstance(task, CropTask) else IMITATED
     return FinetuneResult(
         measure=measure,
-        before=state.scores[0],
-        after=state.scores[state.best],
+        before=before,
+        after=after,
         iteration=state.best,
         cost_before=cost(snn, task),
         cost_after=cost(load_spiking_unet(out), task),
         seconds=time.monotonic() - started,
         white_levels=white_levels,
     )
+
+
+def _pruned(snn: SpikingUNet, task: Task, settings: FinetuneConfig) -> SpikingUNet:
+    """Return what a run begins with."""
+    if settings.prune is None:
+        return snn
+    return prune(snn, firing_shares(snn, task, best_device()), settings.prune)

@@ -17,6 +17,7 @@ from loihi_unet.finetuning.state import FinetuneState, clamp
 from loihi_unet.finetuning.steps import StepsUNet
 from loihi_unet.finetuning.teacher import SHARE, Teacher, distance
 from loihi_unet.seeds import Purpose
+from loihi_unet.spiking.spiking_unet import SpikingUNet
 from loihi_unet.tasks.make import Task
 from loihi_unet.tasks.task import Validation
 from loihi_unet.training.loop import Plan, run_loop, step_size
@@ -133,6 +134,16 @@ def step(
     return loss.detach()
 
 
+def score(snn: SpikingUNet, task: Task) -> float:
+    """Score of the task's held-out pictures by the integer network."""
+    return _validated(snn, task).score
+
+
+@torch.no_grad()
+def _validated(snn: SpikingUNet, task: Task) -> Validation:
+    return task.validate(IntegerUNet(settle(snn)), best_device())
+
+
 @dataclass
 class _Finetuning:
     """What `run_loop` does here."""
@@ -155,10 +166,8 @@ class _Finetuning:
             )
         return {"finetune/loss": loss}
 
-    @torch.no_grad()
     def validate(self) -> Validation:
-        network = IntegerUNet(settle(self.state.network))
-        return self.task.validate(network, best_device())
+        return _validated(self.state.network, self.task)
 
     @torch.no_grad()
     def save(self, result: Validation) -> None:
