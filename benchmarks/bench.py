@@ -52,6 +52,11 @@ HERE = Path(__file__).parent
 LAVA = HERE / "results_lava.json"
 ROUNDS = 15
 STEPS = 10  # T of the network that is timed against Lava, and grows
+#: Of `forwards.measure`, by configuration.
+RATIOS = (
+    *("over_ann", "over_ort_int8", "over_int8_limit"),
+    "spikingjelly_over_ours",
+)
 STOCK_STEPS = 5  # of stock Lava, timed; the rest is extrapolated
 
 
@@ -75,21 +80,18 @@ def main() -> None:
         started = time.perf_counter()
         results[name] = PARTS[name](results)
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    results |= headlines(results)
-    write_text(arguments.out, json.dumps(results, indent=1, sort_keys=True) + "\n")
+        results |= headlines(results)
+        # After each: a part that fails can be repeated by itself.
+        text = json.dumps(results, indent=1, sort_keys=True) + "\n"
+        write_text(arguments.out, text)
 
 
 def headlines(results: dict[str, Any]) -> dict[str, Any]:
     """The numbers that are asked for, out of the parts' details."""
-    numbers: dict[str, Any] = {
-        name: {row["key"]: row[name] for row in results["forwards"] if name in row}
-        for name in (
-            "over_ann",
-            "over_ort_int8",
-            "spikingjelly_over_ours",
-            "over_int8_limit",
-        )
-    }
+    numbers: dict[str, Any] = {}
+    for name in RATIOS:
+        rows = results.get("forwards", [])
+        numbers[name] = {row["key"]: row[name] for row in rows if name in row}
     for name, part, key in (
         ("lava_speedup", "lava", "lava_speedup"),
         ("torch_speedup", "stock", "value"),
@@ -97,7 +99,8 @@ def headlines(results: dict[str, Any]) -> dict[str, Any]:
         ("demo_seconds", "demo", "value"),
         ("peak_gb", "peak", "value"),
     ):
-        numbers[name] = results[part] and results[part][key]
+        found = results.get(part)
+        numbers[name] = found and found[key]
     return numbers
 
 

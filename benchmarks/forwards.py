@@ -8,7 +8,6 @@ float32 and in int8, SpikingJelly, and the torch backend at each T and N.
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import statistics
 import sys
 from collections.abc import Callable
@@ -22,7 +21,11 @@ from export.lowering import lower
 from export.network import Network
 from loihi_unet.conversion.calibrate import measure_scales
 from loihi_unet.conversion.normalise import spiking_unet
-from loihi_unet.files.checkpoint import Calibration, load_checkpoint
+from loihi_unet.files.checkpoint import (
+    Calibration,
+    load_checkpoint,
+    weights_sha256,
+)
 from loihi_unet.networks.net import Net
 from sim.torch.simulator import TorchSimulator
 
@@ -127,7 +130,7 @@ def _forward(model: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
 
 def _networks(channels: int, side: int) -> tuple[Net, dict[str, Network]]:
     """Float U-Net, and its integers by name."""
-    model, _ = load_checkpoint(MODEL)
+    model, config = load_checkpoint(MODEL)
     if channels == model.config.base_channels:
         networks = {f"T{T}N{N}": converted(T, N, side) for T, N in CORNERS}
         return model.eval(), {"shipped": shipped_network(side), **networks}
@@ -141,7 +144,7 @@ def _networks(channels: int, side: int) -> tuple[Net, dict[str, Network]]:
             wide, batches, normalisation="connection", percentile=99.9
         ),
         data_sha256="",
-        weights_sha256="",
+        weights_sha256=weights_sha256(wide),
     )
 
     def of(num_steps: int, num_thresholds: int) -> Network:
@@ -151,6 +154,7 @@ def _networks(channels: int, side: int) -> tuple[Net, dict[str, Network]]:
             num_steps=num_steps,
             num_thresholds=num_thresholds,
             base_threshold=2 / 2**num_thresholds,
+            provenance={"train": config.model_dump(mode="json")},
         )
         return lower(snn, side, side)
 
@@ -183,11 +187,3 @@ def _spikingjelly(model: Net, pixels: torch.Tensor) -> Jobs:
         return lambda: _forward(network, frames)
 
     return {f"spikingjelly_T{T}": job(T) for T in PEER_STEPS}
-
-
-def version() -> str | None:
-    """SpikingJelly's, if it is there."""
-    try:
-        return importlib.metadata.version("spikingjelly")
-    except importlib.metadata.PackageNotFoundError:
-        return None

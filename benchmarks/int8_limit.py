@@ -22,7 +22,7 @@ from export.network import Network
 from export.synapse import ConvTranspose
 from sim.torch.onednn import OneDnnConv, onednn
 
-ROUNDS = 20
+ROUNDS = 100
 #: Channels and side of 3x3 convolutions; rows of square matrices.
 CONVS = ((64, 64), (256, 32), (512, 16))
 SQUARES = (512, 1024, 2048)
