@@ -139,8 +139,14 @@ def test_results_are_those_of_the_rows(name, which, measure, digits):
 
 
 def test_numbers_of_other_pages():
-    page = (ROOT / "docs" / "performance.md").read_text()
-    assert re.search(r"\| 128x128 \| [\d.]+ ms \| 85\.\d ms", page)
+    costs = json.loads((ROOT / "docs" / "costs.json").read_text())
+    onnx = costs["onnx"]
+    ours, floats, bits = (
+        f"{1000 * part['seconds']:.0f} ms"
+        for part in (costs["torch"], onnx["float32"], onnx["int8"])
+    )
+    assert f"in {ours} on one core, where onnxruntime takes {floats}" in TEXT
+    assert f"and {bits} for it in 8 bits" in TEXT
     table = (ROOT / "docs" / "fit_table.md").read_text()
     assert "loihi2 | graded | 2,629,632 | 757,924,416 | 155,456 | 1,284 | 11 |" in table
 
