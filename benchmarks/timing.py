@@ -32,16 +32,24 @@ from sim.verify.comparison import compare
 
 MODEL = "denoise-gray"
 SIGMA = 25.0
+#: Seconds after which no library's threads spin any more.
+REST = 0.1
 
 
 def interleaved(jobs: Sequence[Callable[[], object]], rounds: int) -> list[float]:
-    """Median seconds of each job; the jobs take turns, so all see the same load."""
+    """Median seconds of each job; the jobs take turns, so all see the same load.
+
+    Threads of OpenMP and of onnxruntime go on spinning after a call, and would take
+    half of the processor from the next job of another library: each turn begins with a
+    rest, and with a call that is not timed.
+    """
     seconds: list[list[float]] = [[] for _ in jobs]
     for job in jobs:
         job()  # allocates, packs weights, chooses kernels
-        job()
     for _ in range(rounds):
         for job, times in zip(jobs, seconds, strict=True):
+            time.sleep(REST)
+            job()
             started = time.perf_counter()
             job()
             times.append(time.perf_counter() - started)

@@ -128,7 +128,7 @@ def _layer_record(layer: StockLayer) -> _Layer:
         case Sigma():
             neuron = "sigma"
         case _:
-            raise ConversionError(
+            raise NetworkError(
                 f"layer {layer.name!r}: {type(compartment).__name__} found; "
                 "sigma-delta neurons without a bias or fraction bits needed"
             )
@@ -154,7 +154,7 @@ def _synapse_record(synapse: StockSynapse) -> _Synapse | None:
         case ConvTranspose():
             kind, more = "conv_transpose", synapse.output_padding
         case _:
-            raise ConversionError(f"{type(synapse).__name__}: convolutions only")
+            raise NetworkError(f"{type(synapse).__name__}: convolutions only")
     return _Synapse(
         kind=cast(Any, kind),
         stride=synapse.stride,
