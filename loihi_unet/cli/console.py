@@ -43,7 +43,7 @@ WorkersOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Processes here; default: as many as cores and memory allow.",
+        help="Processes here, at most; default: as many as cores and memory allow.",
     ),
 ]
 

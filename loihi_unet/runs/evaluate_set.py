@@ -28,8 +28,12 @@ from loihi_unet.runs.network_source import anywhere, load_network
 from loihi_unet.tasks.judge import Found, Judge
 from loihi_unet.tasks.metrics import mean_quality, quality
 from sim.backend import Progress
-from sim.sweeps.resources import Demand, demand, layers_bytes
+from sim.sweeps.resources import Demand, demand, layers_bytes, share_machine
 from sim.sweeps.sweep import sweep
+
+#: Multiply-adds that pay for another worker of the backend torch: a minute of one core.
+#: Starting one takes some 5 seconds of it: imports, and a trial of every shape.
+WORTH_A_WORKER = 10**12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +177,9 @@ def evaluate_set(
     command : str
         Goes into the row.
     scheduler, workers, progress
-        As in `sim.sweeps.sweep.sweep`; the machines of a cluster must see the networks'
-        files under the same paths.
+        As in `sim.sweeps.sweep.sweep`, but workers of the backend torch are no more
+        than there is work for; the machines of a cluster must see the networks' files
+        under the same paths.
 
     Returns
     -------
@@ -218,7 +223,7 @@ def evaluate_set(
         score,
         jobs,
         scheduler=scheduler,
-        workers=workers,
+        workers=_worth(settings, network, config, pictures, workers),
         needs=_needs(network, pictures, settings),
         progress=progress,
     )
@@ -318,6 +323,25 @@ def _network_files(
         spiking=anywhere(settings.spiking) if settings.spiking else None,
         sweep=uuid.uuid4().hex,
     )
+
+
+def _worth(
+    settings: EvaluateConfig,
+    network: IntegerNetwork,
+    config: TrainConfig,
+    pictures: Sequence[Picture],
+    workers: int | None,
+) -> int | None:
+    """How many workers are worth starting; None: as many as the machine takes."""
+    if settings.backend != "torch":
+        return workers  # all others are so slow that it does not matter
+    passes = network.num_steps * (1 if settings.spiking is None else 2)
+    passes += settings.checkpoint is not None
+    pixels = sum(math.prod(size) for size in sizes(pictures))
+    macs = passes * pixels * macs_per_pixel(config.model)
+    worth = max(1, int(macs / WORTH_A_WORKER))
+    most, _ = share_machine(_needs(network, pictures, settings), len(pictures), workers)
+    return min(most, worth)
 
 
 def _needs(

@@ -14,6 +14,7 @@ from loihi_unet.conversion.convert import convert
 from loihi_unet.data.pictures import load_pictures
 from loihi_unet.errors import DataError
 from loihi_unet.files.checkpoint import load_checkpoint
+from loihi_unet.runs import evaluate_set
 from loihi_unet.runs.evaluate_set import EvaluateConfig, report
 from loihi_unet.runs.rows import add_row
 from loihi_unet.spiking.run_float import run
@@ -26,6 +27,26 @@ def files(tmp_path_factory, trained, folder):
     snn = convert(trained, path / "snn.safetensors", folder, num_steps=5)
     write_network(lower(snn, 16, 16), path / "n.net")
     return path
+
+
+@pytest.mark.parametrize(
+    ("backend", "worth", "started"),
+    [("torch", 10**12, 1), ("torch", 10**5, 2), ("reference", 10**12, 2)],
+)
+def test_workers_start_where_there_is_work_for_them(
+    files, folder, monkeypatch, backend, worth, started
+):
+    asked = []
+
+    def swept(function, items, **how):
+        asked.append(how["workers"])
+        return {key: function(item) for key, item in items.items()}
+
+    monkeypatch.setattr(evaluate_set, "sweep", swept)
+    monkeypatch.setattr(evaluate_set, "WORTH_A_WORKER", worth)
+    settings = EvaluateConfig(data=folder, backend=backend)
+    report(files / "n.net", settings, command="", workers=2)
+    assert asked == [started]
 
 
 def test_row(files, folder, trained):
