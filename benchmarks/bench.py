@@ -27,6 +27,7 @@ import bench_cuda
 import command_seconds
 import forwards
 import int8_limit
+import loop_overhead
 import numpy as np
 import sparsity
 import torch
@@ -315,6 +316,7 @@ PARTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "help_seconds": lambda _: command_seconds.help_seconds(),
     "simulate": lambda _: command_seconds.simulate_cpu_seconds(),
     "demo": lambda _: command_seconds.demo_seconds(),
+    "loops": lambda _: loop_overhead.measure(),
     "peak": lambda _: peak(),
     "cuda": lambda _: bench_cuda.measure(),
 }
