@@ -5,13 +5,14 @@ They are right for the usual geometries. For some others they give wrong integer
 without a word, or end the process (docs/upstream.md), and which ones depends on torch's
 version, the processor, the number of images and of threads. So nothing is trusted:
 
-- Geometries with more padding than a kernel reaches, ``padding > dilation * (kernel -
-  1)`` on an axis, are those that end the process. They are never tried
-  (`sim.torch.onednn.may_be_tried`).
+- Geometries of which an output reads the padding alone are those that end the process:
+  more padding than a kernel reaches, ``padding > dilation * (kernel - 1)`` on an axis,
+  or a small picture between two taps of a dilated kernel. They are never tried
+  (`sim.torch.onednn.may_be_tried`, `every_output_reads`).
 - Every other one is run once, in the very shape, before it is used (`is_exact`).
 
-Elsewhere float32 does the work, after the same trial, with padding beyond the kernel
-written beside the values (`convolve`); and where float32 is wrong, too, float64, tap by
+Elsewhere float32 does the work, after the same trial, with such padding written beside
+the values (`convolve`); and where float32 is wrong, too, float64, tap by
 tap, since torch's own float64 convolution is wrong in some shapes as well.
 
 Why one run is enough
@@ -47,6 +48,7 @@ from sim.torch.onednn import (
     OneDnnConv,
     by_taps,
     conv2d,
+    every_output_reads,
 )
 
 #: Largest payload that no processor saturates with; see `sim.torch.exact`.
@@ -76,6 +78,8 @@ def is_exact(geometry: Geometry, shape: tuple[int, ...], limit: int) -> bool:
 def _is_exact(
     geometry: Geometry, shape: tuple[int, ...], limit: int, _threads: int
 ) -> bool:
+    if not every_output_reads(geometry, shape[2:]):
+        return False
     try:
         return _adds_products(
             geometry, shape, limit, functools.partial(_int8, geometry)

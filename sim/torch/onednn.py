@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -150,7 +151,10 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def may_be_tried(geometry: Geometry) -> bool:
-    """Whether trying the int8 convolution is known not to end the process."""
+    """Whether there is a size at which the int8 convolution may be tried.
+
+    At others it ends the process (`every_output_reads`), or its sums leave int32.
+    """
     return geometry.terms <= MAX_TERMS and padding_is_reached(geometry)
 
 
@@ -164,15 +168,43 @@ def padding_is_reached(geometry: Geometry) -> bool:
     )
 
 
+def every_output_reads(geometry: Geometry, size: Sequence[int]) -> bool:
+    """Whether every output has a tap within a picture of that (H, W).
+
+    Where one reads the padding alone, oneDNN's kernels for some processors end the
+    process: a kernel dilated so far that a small picture lies between two of its taps.
+    """
+    return all(
+        _reads(*along)
+        for along in zip(
+            size,
+            geometry.weight[2:],
+            geometry.stride,
+            geometry.padding,
+            geometry.dilation,
+            strict=True,
+        )
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _reads(size: int, kernel: int, stride: int, padding: int, dilation: int) -> bool:
+    first = range(-padding, size + padding - dilation * (kernel - 1), stride)
+    return all(
+        any(0 <= start + tap * dilation < size for tap in range(kernel))
+        for start in first
+    )
+
+
 def conv2d(
     geometry: Geometry, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    """Return a float convolution, padding beyond the kernel written beside the values.
+    """Return a float convolution, as `every_output_reads` would have it.
 
-    OneDNN ends the process there otherwise.
+    Elsewhere the padding is written beside the values.
     """
     padding = geometry.padding
-    if not padding_is_reached(geometry):
+    if not every_output_reads(geometry, x.shape[2:]):
         x = functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
         padding = (0, 0)
     x, weight = channels_last(x), channels_last(weight)

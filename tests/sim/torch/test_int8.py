@@ -6,6 +6,8 @@ import contextlib
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis.strategies import integers
 
 from export.compartment import Accumulator, Bias
 from export.network import Connection, Input, Layer, Network
@@ -13,7 +15,7 @@ from export.synapse import Conv
 from sim.backend import create
 from sim.torch import int8 as torch_int8
 from sim.torch.int8 import is_exact
-from sim.torch.onednn import Geometry, may_be_tried
+from sim.torch.onednn import Geometry, every_output_reads, may_be_tried
 from sim.torch.plan import prepare_network
 from sim.torch.synapse import FloatConv, ProvenConv
 from sim.verify.comparison import compare
@@ -107,6 +109,61 @@ def test_what_is_taken():
     )
     assert not may_be_tried(wide)
     assert isinstance(sums_of(network(SHAPE[1:], wide, 127)), FloatConv)
+
+
+BETWEEN_TAPS = (
+    # (C_out, C_in / groups, K_h, K_w), stride, padding, dilation, groups, (H, W)
+    ((32, 1, 2, 7), (2, 1), (2, 2), (4, 2), 16, (2, 38)),
+    ((24, 4, 2, 2), (1, 1), (2, 2), (4, 4), 3, (1, 7)),
+    ((20, 1, 2, 2), (1, 2), (3, 0), (4, 4), 1, (1, 11)),
+    ((8, 4, 2, 2), (1, 1), (0, 1), (1, 3), 1, (7, 2)),
+)
+
+
+@pytest.mark.parametrize(
+    ("weight", "stride", "padding", "dilation", "groups", "size"), BETWEEN_TAPS
+)
+def test_a_picture_between_two_taps_is_never_tried(
+    weight, stride, padding, dilation, groups, size
+):
+    """With AMX, oneDNN ends the process there."""
+    geometry = Geometry(
+        weight=weight, stride=stride, padding=padding, dilation=dilation, groups=groups
+    )
+    assert may_be_tried(geometry)
+    assert not every_output_reads(geometry, size)
+    assert not is_exact(geometry, (2, groups * weight[1], *size), 127)
+    shape = (groups * weight[1], *size)
+    found = network(shape, geometry, 127)
+    images = np.random.default_rng(1).integers(0, 128, (2, *shape))
+    expected = create("reference").run(found, images)
+    assert compare(create("torch").run(found, images), expected).identical
+
+
+@given(
+    size=integers(1, 9),
+    kernel=integers(1, 5),
+    stride=integers(1, 4),
+    padding=integers(0, 6),
+    dilation=integers(1, 5),
+)
+def test_which_outputs_read_a_value(size, kernel, stride, padding, dilation):
+    """Against a convolution of ones by ones: an output of 0 read none."""
+    assume(size + 2 * padding > dilation * (kernel - 1))
+    geometry = Geometry(
+        weight=(1, 1, kernel, 1),
+        stride=(stride, 1),
+        padding=(padding, 0),
+        dilation=(dilation, 1),
+        groups=1,
+    )
+    padded = np.pad(np.ones(size), padding)
+    reach = dilation * (kernel - 1) + 1
+    sums = [
+        padded[start : start + reach : dilation].sum()
+        for start in range(0, len(padded) - reach + 1, stride)
+    ]
+    assert every_output_reads(geometry, (size, 3)) == all(sums)
 
 
 @needs_int8
