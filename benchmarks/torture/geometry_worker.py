@@ -106,7 +106,7 @@ def way(simulator: TorchSimulator, network: Network, images: IntArray) -> str:
         return "float32: never tried in int8"
     if torch_int8.is_exact(sums.geometry, images.shape, sums.limit):
         return f"int8, payloads to {sums.limit}"
-    return "float32: int8 was tried before and is not exact"
+    return "float32: int8 is not exact in this shape, or never tried in it"
 
 
 def main() -> None:
